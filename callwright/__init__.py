@@ -1,0 +1,1 @@
+"""The vocabulary that tools/ and eval/ share: records, schemas, matchers, call grammars, files, recipes, user errors."""

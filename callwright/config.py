@@ -1,0 +1,107 @@
+"""Load our own YAML (data, eval) into frozen pydantic models whose errors name the file and the key."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from callwright.errors import UserError
+from callwright.files import ROOT, read_text
+from callwright.records import explain
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=Config)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        UserError: missing, not YAML, or not a mapping.
+    """
+    try:
+        value = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UserError(place, f"not YAML ({getattr(error, 'problem', None) or error})", "fix the line") from None
+    if not isinstance(value, dict):
+        raise UserError(path, "not a mapping of keys to values", "start from one of the shipped files")
+    return value
+
+
+def load_config(path: str | Path, kind: type[C]) -> C:
+    """Read a YAML file into a config model; unknown keys are faults."""
+    try:
+        return kind.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError(path, explain(error), "fix the key; the shipped file shows the form") from None
+
+
+def choose(folder: str, name: str, what: str) -> Path:
+    """`<folder>/<name>.yaml` under the root.
+
+    Raises:
+        UserError: there is none; the message lists those that exist.
+    """
+    path = ROOT / folder / f"{name}.yaml"
+    if name != Path(name).name or not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (ROOT / folder).glob("*.yaml"))) or "(none)"
+        raise UserError(f"{what} {name!r}", f"there is no {folder}/{name}.yaml", f"choose one of: {known}")
+    return path.relative_to(ROOT) if Path.cwd() == ROOT else path
+
+
+class Augment(Config):
+    backend: Literal["grammar"] = "grammar"
+    call: int = Field(1500, ge=0)
+    """how many utterances that call"""
+    no_call: int = Field(1500, ge=0)
+    """how many that do not"""
+
+
+class Split(Config):
+    train: int = Field(2160, ge=1)
+    val: int = Field(240, ge=0)
+    test: int = Field(600, ge=0)
+
+
+class Rows(Config):
+    turns_per_row: int = Field(4, ge=1)
+    """independent utterances behind one tool prompt in a training row"""
+
+
+class DataConfig(Config):
+    """`configs/data/<task>.yaml`: where rows come from."""
+
+    task: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """names data/seeds/<task>/ and data/<task>_*.jsonl"""
+    seed: int = 42
+    system: str | None = None
+    """system message of every row and case; without it the template's own default serves, at training and serving"""
+    augment: Augment = Augment()
+    split: Split = Split()
+    rows: Rows = Rows()
+
+    @property
+    def seeds(self) -> Path:
+        """data/seeds/<task>/"""
+        return ROOT / "data" / "seeds" / self.task
+
+    @property
+    def work(self) -> Path:
+        """data/work/<task>/: what the steps hand to each other"""
+        return ROOT / "data" / "work" / self.task
+
+    def built(self, part: str) -> Path:
+        """data/<task>_<part>.jsonl: rows (train, val) or cases (test, golden)"""
+        return ROOT / "data" / f"{self.task}_{part}.jsonl"
+
+
+def load_data_config(task: str) -> DataConfig:
+    """The data config of a task, by name."""
+    return load_config(choose("configs/data", task, "task"), DataConfig)

@@ -1,0 +1,43 @@
+"""What a user did wrong, said in one line: place, fault, remedy."""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A mistake that the user can mend.
+
+    Args:
+        place: where it is, as `file:line`, a key, a flag or a URL.
+        fault: what is wrong there, with the offending value.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, place: str | Path, fault: str, remedy: str) -> None:
+        super().__init__(f"{place}: {fault}; {remedy}")
+        self.place, self.fault, self.remedy = str(place), fault, remedy
+
+
+Main = Callable[[Sequence[str] | None], int]
+
+
+def command(main: Main) -> Main:
+    """Let `main` turn a UserError into one line on stderr and exit status 2, and Ctrl-C into 130.
+
+    Any other exception keeps its traceback: it is our fault, not the user's.
+    """
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        try:
+            return main(argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    return run

@@ -1,0 +1,165 @@
+"""One way to read and write files: JSONL with line numbers, and writes that happen whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from callwright.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[IO[str]]:
+    """Open a text file that replaces `path` when the block ends well, and vanishes when it does not.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written; the old file is untouched.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise UserError(path, f"cannot be written ({error.strerror})", "make the folder writable") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(path, f"could not be written ({error.strerror})", "the old file is untouched; free some space") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with atomic(path) as file:
+        file.write(text)
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line, as every file of ours holds it: no ASCII escapes, no NaN."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def write_jsonl(path: str | Path, values: Iterable[Any]) -> int:
+    """Write one JSON value a line, whole or not at all; return the number of lines."""
+    count = 0
+    with atomic(path) as file:
+        for value in values:
+            file.write(to_json(value) + "\n")
+            count += 1
+    return count
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"key {twice!r} stands twice")
+    return value
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON strictly: no NaN or Infinity, no key twice, no lone surrogate.
+
+    Raises:
+        ValueError: with the reason in its message.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if "\\u" in text:  # only an escape can bring a lone surrogate into text that was read as UTF-8
+        try:
+            to_json(value).encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds a lone surrogate") from None
+    return value
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a UTF-8 file.
+
+    Raises:
+        UserError: missing, unreadable or not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(path, "no such file", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise UserError(path, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
+
+
+def read_json(path: str | Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        UserError: missing, unreadable or not JSON.
+    """
+    try:
+        return parse_json(read_text(path))
+    except ValueError as error:
+        raise UserError(path, f"not JSON ({error})", "fix it") from None
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place `file:line`; blank lines are passed over.
+
+    Raises:
+        UserError: missing, unreadable, not UTF-8, or a line that is not a JSON object.
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, raw in enumerate(file, 1):
+                place = f"{path}:{number}"
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                    if not line.strip():
+                        continue
+                    value = parse_json(line)
+                except UnicodeDecodeError as error:
+                    raise UserError(place, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+                except ValueError as error:
+                    raise UserError(place, f"not JSON ({error})", "fix the line or drop it") from None
+                if not isinstance(value, dict):
+                    raise UserError(place, f"a {type(value).__name__}, not an object", "fix the line or drop it")
+                yield place, value
+    except FileNotFoundError:
+        raise UserError(path, "no such file", "check the path, or run the step that writes it") from None
+    except OSError as error:
+        raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,70 @@
+"""Matchers: what an expected argument accepts.
+
+A matcher is a literal, or an object with exactly one of `any_of` (a list of literals), `contains` (words that must all
+arrive in a string) and `any: true`, each optionally with `optional: true`, which lets the argument be absent.
+"""
+
+import unicodedata
+from typing import Any
+
+KINDS = ("any_of", "contains", "any")
+
+
+def is_matcher(value: Any) -> bool:
+    """Whether `value` is a matcher object, not a literal."""
+    return isinstance(value, dict) and sum(kind in value for kind in KINDS) == 1 and set(value) <= {*KINDS, "optional"}
+
+
+def is_optional(value: Any) -> bool:
+    """Whether the argument may be absent."""
+    return is_matcher(value) and value.get("optional") is True
+
+
+def fold(text: str) -> str:
+    """Text as `contains` compares it: NFKC, case folded, white space squeezed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Equality of JSON values: 1 equals 1.0, true does not equal 1, lists are ordered."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return type(a) is type(b) and a == b or (isinstance(a, int | float) and isinstance(b, int | float) and a == b)
+
+
+def missing_words(words: list[str], value: str) -> list[str]:
+    """The words of a `contains` matcher that did not arrive in `value`."""
+    folded = fold(value)
+    return [word for word in words if fold(word) not in folded]
+
+
+def accepts(matcher: Any, value: Any) -> bool:
+    """Whether `value` is right for `matcher` (a literal or a matcher object)."""
+    if not is_matcher(matcher):
+        return equal(matcher, value)
+    if "any_of" in matcher:
+        return any(equal(literal, value) for literal in matcher["any_of"])
+    if "contains" in matcher:
+        return isinstance(value, str) and not missing_words(matcher["contains"], value)
+    return matcher["any"] is True
+
+
+def matcher_fault(matcher: Any) -> str | None:
+    """What is wrong with a value that looks like a matcher; None for a literal or a good matcher."""
+    if not isinstance(matcher, dict) or not any(kind in matcher for kind in KINDS):
+        return None
+    if not is_matcher(matcher):
+        return f"a matcher has exactly one of {', '.join(KINDS)} and optionally `optional`, not {sorted(matcher)}"
+    if "any_of" in matcher and not isinstance(matcher["any_of"], list):
+        return "any_of needs a list"
+    if "contains" in matcher:
+        words = matcher["contains"]
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+            return "contains needs a list of words"
+    if "any" in matcher and matcher["any"] is not True:
+        return "any needs true"
+    return None

@@ -1,0 +1,67 @@
+"""Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callwright.config import choose, read_yaml
+from callwright.files import ROOT
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A stem with what its train file says; the file itself goes to `llamafactory-cli` as it is."""
+
+    stem: str
+    train_path: Path
+    train: dict[str, Any]
+
+    @property
+    def model(self) -> str:
+        """model_name_or_path: a folder under models/ or a hub id"""
+        return str(self.train["model_name_or_path"])
+
+    @property
+    def output_dir(self) -> Path:
+        """where training writes the adapter (or the whole model)"""
+        return ROOT / self.train["output_dir"]
+
+    @property
+    def run_dir(self) -> Path:
+        """runs/<stem>/"""
+        return ROOT / "runs" / self.stem
+
+    @property
+    def datasets(self) -> list[str]:
+        """names in dataset_info.json, training first"""
+        both = [str(self.train.get(key) or "") for key in ("dataset", "eval_dataset")]
+        return [name.strip() for text in both for name in text.split(",") if name.strip()]
+
+    @property
+    def is_lora(self) -> bool:
+        """whether training leaves an adapter beside the base, not a whole model"""
+        return self.train.get("finetuning_type", "lora") in ("lora", "oft")
+
+    @property
+    def needs_gpu(self) -> bool:
+        """whether training cannot run on a CPU in any useful time: it is quantised, or asks for GPU-only kernels"""
+        keys = ("quantization_bit", "bf16", "fp16", "enable_liger_kernel", "flash_attn", "use_unsloth")
+        return not self.train.get("use_cpu") and any(self.train.get(key) for key in keys)
+
+    def serve(self, tuned: bool) -> dict[str, Any]:
+        """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
+        args = read_yaml(choose("configs/serve", self.stem, "recipe"))
+        if not tuned:
+            args.pop("adapter_name_or_path", None)
+            args["model_name_or_path"] = self.model
+        return args
+
+
+def load_recipe(stem: str) -> Recipe:
+    """The recipe called `stem`.
+
+    Raises:
+        UserError: there is none; the message lists those that exist.
+    """
+    path = choose("configs/train", stem, "recipe")
+    return Recipe(stem, path, read_yaml(path))

@@ -1,0 +1,132 @@
+"""The records that travel between steps: Seed, Example, Case, Prediction, and how they are read with good errors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from callwright.errors import UserError
+from callwright.files import read_jsonl
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Call(Record):
+    """One tool call: the tool's name, and its arguments (values, or matchers where a call is expected)."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class Seed(Record):
+    """An utterance and the right behaviour, as a person wrote it (`seeds.jsonl`, `golden.jsonl`)."""
+
+    id: str = Field(min_length=1)
+    text: str | None = None
+    """what the user says; or `messages` for a conversation"""
+    messages: list[dict[str, Any]] | None = None
+    """OpenAI messages up to the user's last turn"""
+    calls: list[Call]
+    """the right calls; [] means that the right behaviour is no call, and then `reply` is what is said"""
+    reply: str | None = None
+    expected: list[Call] | None = None
+    """the calls with matchers for arguments, where literal equality would be too strict"""
+    tags: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Seed":
+        if (self.text is None) == (self.messages is None):
+            raise ValueError("give either text or messages")
+        if not (self.text if self.messages is None else self.messages):
+            raise ValueError("text or messages is empty")
+        if not self.calls and not self.reply:
+            raise ValueError("no calls and no reply: say what the assistant answers")
+        if self.expected is not None and len(self.expected) != len(self.calls):
+            raise ValueError(f"expected has {len(self.expected)} calls, calls has {len(self.calls)}")
+        return self
+
+    @property
+    def label(self) -> str:
+        """`call` or `no_call`: the decision."""
+        return "call" if self.calls else "no_call"
+
+    @property
+    def utterance(self) -> str:
+        """What the user says last."""
+        return self.text if self.text is not None else str((self.messages or [{}])[-1].get("content") or "")
+
+
+class Example(Seed):
+    """A seed with its history: what augment and split write."""
+
+    lineage: str
+    """the hand-written seed or grammar pattern that it descends from, through any number of steps"""
+    source: str
+    """seed, grammar, openai:<model>, review or mine"""
+    transforms: list[str] = []
+
+
+class Case(Record):
+    """What the evaluator asks and what it accepts (`data/<dataset>_{test,golden}.jsonl`)."""
+
+    id: str = Field(min_length=1)
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    tools: list[dict[str, Any]]
+    expected: list[Call]
+    """[] means that any call is wrong"""
+    tags: dict[str, str] = {}
+    group: str = ""
+    """lineage: cases of one group are not independent"""
+
+
+class Prediction(Record):
+    """What the endpoint answered. `error` set means that it did not: the case is unscored, not wrong."""
+
+    id: str
+    content: str | None = None
+    tool_calls: list[dict[str, Any]] = []
+    """OpenAI form: {"function": {"name": str, "arguments": JSON string}, …}"""
+    finish_reason: str | None = None
+    usage: dict[str, Any] = {}
+    latency_s: float | None = None
+    """seconds from the request to the whole answer"""
+    error: str | None = None
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_records(path: str | Path, kind: type[R], fault: Callable[[R], str | None] = lambda record: None) -> list[R]:
+    """Read a JSONL file of records, ids unique; `fault` says in words what else is wrong with a record.
+
+    Raises:
+        UserError: at `file:line`, for a missing file, broken JSON, a wrong or missing key, an id seen before, a fault.
+    """
+    records: list[R] = []
+    seen: dict[str, str] = {}
+    for place, value in read_jsonl(path):
+        try:
+            record = kind.model_validate(value)
+        except ValidationError as error:
+            raise UserError(place, explain(error), "fix the line or drop it") from None
+        identity = str(getattr(record, "id", place))
+        if identity in seen:
+            raise UserError(place, f"id {identity!r} stands already at {seen[identity]}", "give each line its own id")
+        if (wrong := fault(record)) is not None:
+            raise UserError(place, wrong, "fix the line or drop it")
+        seen[identity] = place
+        records.append(record)
+    return records
+
+
+def explain(error: ValidationError) -> str:
+    """The first fault of a pydantic error, as `key: fault (got value)`."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("missing", "value_error"):
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message} (got {str(first['input'])[:60]!r})"

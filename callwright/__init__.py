@@ -1,1 +1,1 @@
-"""The vocabulary that tools/ and eval/ share: records, schemas, matchers, call grammars, files, recipes, user errors."""
+"""What tools/ and eval/ share: records, schemas, matchers, call grammars, files, recipes, user errors."""

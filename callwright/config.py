@@ -12,6 +12,8 @@ from callwright.records import explain
 
 
 class Config(BaseModel):
+    """A part of our own YAML."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -57,6 +59,8 @@ def choose(folder: str, name: str, what: str) -> Path:
 
 
 class Augment(Config):
+    """How many examples `tools.augment` makes, and with what."""
+
     backend: Literal["grammar"] = "grammar"
     call: int = Field(1500, ge=0)
     """how many utterances that call"""
@@ -65,12 +69,16 @@ class Augment(Config):
 
 
 class Split(Config):
+    """How many examples each side gets, as near as lineages allow."""
+
     train: int = Field(2160, ge=1)
     val: int = Field(240, ge=0)
     test: int = Field(600, ge=0)
 
 
 class Rows(Config):
+    """The shape of training rows."""
+
     turns_per_row: int = Field(4, ge=1)
     """independent utterances behind one tool prompt in a training row"""
 

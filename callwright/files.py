@@ -36,7 +36,9 @@ def atomic(path: str | Path) -> Iterator[IO[str]]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise UserError(path, f"could not be written ({error.strerror})", "the old file is untouched; free some space") from None
+        raise UserError(
+            path, f"could not be written ({error.strerror})", "the old file is untouched; free some space"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 

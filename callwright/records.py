@@ -11,6 +11,8 @@ from callwright.files import read_jsonl
 
 
 class Record(BaseModel):
+    """A line of one of our JSONL files."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 

@@ -4,6 +4,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 
 class UserError(Exception):
@@ -20,10 +21,13 @@ class UserError(Exception):
         self.place, self.fault, self.remedy = str(place), fault, remedy
 
 
-Main = Callable[[Sequence[str] | None], int]
+class Main(Protocol):
+    """A tool's entry: arguments in (sys.argv's without any), exit status out."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
 
 
-def command(main: Main) -> Main:
+def command(main: Callable[[Sequence[str] | None], int]) -> Main:
     """Let `main` turn a UserError into one line on stderr and exit status 2, and Ctrl-C into 130.
 
     Any other exception keeps its traceback: it is our fault, not the user's.

@@ -80,11 +80,15 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-        raise ValueError(f"key {twice!r} stands twice")
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        if key in value:
+            raise ValueError(f"key {key!r} stands twice")
+        value[key] = item
     return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
 
 
 def parse_json(text: str) -> Any:
@@ -103,6 +107,19 @@ def parse_json(text: str) -> Any:
         except UnicodeEncodeError:
             raise ValueError("holds a lone surrogate") from None
     return value
+
+
+def parse_json_at(text: str, start: int) -> tuple[Any, int]:
+    """Parse the JSON value that begins at `start`, as strictly as parse_json; return it and where it ends.
+
+    Raises:
+        ValueError: with the reason in its message.
+    """
+    try:
+        _, end = _DECODER.raw_decode(text, start)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return parse_json(text[start:end]), end
 
 
 def read_text(path: str | Path) -> str:

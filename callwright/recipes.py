@@ -1,10 +1,14 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from callwright.config import choose, read_yaml
+from callwright.errors import UserError
 from callwright.files import ROOT
 
 
@@ -57,11 +61,17 @@ class Recipe:
         return args
 
 
-def load_recipe(stem: str) -> Recipe:
-    """The recipe called `stem`.
+def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe called `stem`, with the `key=value` overrides that `llamafactory-cli train` takes.
 
     Raises:
-        UserError: there is none; the message lists those that exist.
+        UserError: there is none (the message lists those that exist), or an override is not key=value.
     """
     path = choose("configs/train", stem, "recipe")
-    return Recipe(stem, path, read_yaml(path))
+    train = read_yaml(path)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key.isidentifier():
+            raise UserError(f"override {override!r}", "not key=value", "write it as, say, num_train_epochs=2")
+        train[key] = yaml.safe_load(value)
+    return Recipe(stem, path, train)

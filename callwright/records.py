@@ -98,6 +98,11 @@ class Prediction(Record):
     error: str | None = None
 
 
+def as_line(record: Record) -> dict[str, Any]:
+    """A record as its JSONL line: keys that are not set are left out, but for a reply that is none."""
+    return {key: value for key, value in record.model_dump().items() if value is not None or key == "reply"}
+
+
 R = TypeVar("R", bound=Record)
 
 

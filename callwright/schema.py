@@ -1,10 +1,14 @@
 """Tools as JSON Schema: read tools.json, put it in one canonical form, check calls against it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from callwright.errors import UserError
 from callwright.files import read_json
@@ -17,7 +21,7 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     Training rows written from this form hold the same bytes that the server renders into the prompt.
 
     Raises:
-        ValueError: no name, no object schema, or a schema that is not JSON Schema (draft 2020-12).
+        ValueError: no name, no object schema, or a schema that is not JSON Schema (draft 2020-12) or refers to nothing.
     """
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
@@ -31,10 +35,24 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
         Draft202012Validator.check_schema(parameters)
     except SchemaError as error:
         raise ValueError(f"parameters of {name!r} are not JSON Schema: {error.message}") from None
+    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(parameters))
+    for reference in _references(parameters):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise ValueError(f"parameters of {name!r}: $ref {reference!r} leads nowhere") from None
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
+
+
+def _references(schema: Any) -> Iterator[str]:
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "$ref" and isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            yield from _references(value)
 
 
 def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:

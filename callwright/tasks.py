@@ -1,22 +1,20 @@
 """A task: tools.json, seeds.jsonl, golden.jsonl and grammar.yaml under data/seeds/<task>/, read with good errors."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from callwright.matchers import accepts, is_optional, matcher_fault
 from callwright.records import Call, Seed, read_records
 from callwright.schema import call_fault
 
-S = TypeVar("S", bound=Seed)
 
-
-def read_seeds(path: str | Path, tools: list[dict[str, Any]], kind: type[S] = Seed) -> list[S]:  # type: ignore[assignment]
+def read_seeds(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
     """Seeds whose calls fit the tools and whose `expected` accepts their own calls.
 
     Raises:
         UserError: at `file:line`.
     """
-    return read_records(path, kind, lambda seed: seed_fault(seed, tools))
+    return read_records(path, Seed, lambda seed: seed_fault(seed, tools))
 
 
 def seed_fault(seed: Seed, tools: list[dict[str, Any]]) -> str | None:

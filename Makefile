@@ -1,0 +1,92 @@
+# Callwright, from top to bottom: set up, make data, train, serve, evaluate, look, test.
+# Every verb makes the environment that it needs; `make help` lists them.
+
+RECIPE ?= smollm2-135m_lora
+TASK ?= image_intent
+SUITE ?= golden
+ARGS ?=
+
+PYTHON ?= python3
+PY := .venv/bin/python
+LLAMAFACTORY := .venv/bin/llamafactory-cli
+export PATH := $(CURDIR)/.venv/bin:$(PATH)  # LLaMA-Factory starts torchrun and itself by name
+
+# Big tensors come and go at every step: without these glibc hands their pages back and faults them in again (a
+# quarter of the time of a CPU step). No effect elsewhere.
+export MALLOC_TRIM_THRESHOLD_ = 4000000000
+export MALLOC_MMAP_MAX_ = 0
+export TOKENIZERS_PARALLELISM = false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock doctor model data train serve eval ask report webui test check clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo "RECIPE=$(RECIPE)  TASK=$(TASK)  SUITE=$(SUITE)"
+
+# ---- set up ----------------------------------------------------------------------------------------------------------
+
+setup: .venv/stamp  ## make .venv from requirements.txt (the other verbs do it by themselves)
+
+.venv/stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: $(PYTHON) is %d.%d; needs Python 3.11 to 3.13; run: make setup PYTHON=python3.12" % sys.version_info[:2])'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
+	$(PY) -m uv pip sync --quiet --allow-empty-requirements --python $(PY) requirements.txt
+	@touch $@
+
+lock:  ## compile requirements.in into requirements.txt
+	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+
+doctor: .venv/stamp  ## test what really breaks, and say what to do about it
+	$(PY) -m tools.doctor --recipe $(RECIPE)
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-Factory
+	$(PY) -m tools.augment $(TASK)
+	$(PY) -m tools.split $(TASK)
+	$(PY) -m tools.convert $(TASK)
+	$(PY) -m tools.register $(TASK)
+
+# ---- train -----------------------------------------------------------------------------------------------------------
+
+model: .venv/stamp  ## fetch the base model of RECIPE, where it is a local one
+	$(PY) -m tools.fetch_model --recipe $(RECIPE)
+
+train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides
+	$(PY) -m tools.preflight $(RECIPE) $(ARGS)
+	$(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(ARGS)
+	$(PY) -m tools.curve $(RECIPE) $(ARGS)
+
+# ---- serve, evaluate, look -------------------------------------------------------------------------------------------
+
+serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible (API_KEY and API_PORT from the environment)
+	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml
+
+eval: model  ## base against tuned on golden (SUITE=full: on test as well), with a report
+	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE)
+
+ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
+	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE)
+
+report: .venv/stamp  ## score the answers of the last make eval again and draw the report, without asking anybody
+	$(PY) -m eval.report runs/$(RECIPE)/eval/$(SUITE)/tuned --base runs/$(RECIPE)/eval/$(SUITE)/base
+
+webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets in its list
+	$(PY) -m tools.webui
+
+# ---- test ------------------------------------------------------------------------------------------------------------
+
+test: .venv/stamp  ## the tests, offline
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2
+
+check: .venv/stamp  ## ruff, mypy, tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(MAKE) test
+
+clean:  ## drop built data and runs; models and the environment stay
+	rm -rf data/*.jsonl data/work runs

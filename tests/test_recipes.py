@@ -1,0 +1,75 @@
+"""Every recipe through LLaMA-Factory's own parser, and what we read from it."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from callwright.errors import UserError
+from callwright.files import ROOT
+from callwright.recipes import load_recipe
+
+STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
+PARSE = """
+import json, sys, yaml
+from llamafactory.data.template import TEMPLATES
+from llamafactory.hparams.parser import _parse_infer_args, _parse_train_args
+for path in sys.argv[1:]:
+    args = yaml.safe_load(open(path))
+    args.pop("bf16", None), args.pop("fp16", None)  # this machine may have no GPU
+    parsed = (_parse_train_args if "/train/" in path else _parse_infer_args)(args)
+    assert args["template"] in TEMPLATES, path
+    print(path)
+"""
+
+
+def test_llamafactory_parses_every_recipe():
+    """An unknown key or a wrong type raises in LLaMA-Factory's parser."""
+    paths = [f"configs/{kind}/{stem}.yaml" for kind in ("train", "serve") for stem in STEMS]
+    done = subprocess.run([sys.executable, "-c", PARSE, *paths], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == paths
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_one_stem_is_one_recipe(stem):
+    """Train and serve agree on what makes the prompt and on where the weights are."""
+    train = yaml.safe_load((ROOT / f"configs/train/{stem}.yaml").read_text())
+    serve = yaml.safe_load((ROOT / f"configs/serve/{stem}.yaml").read_text())
+    for key in ("model_name_or_path", "template", "tool_format", "default_system", "quantization_bit"):
+        assert train.get(key) == serve.get(key), key
+    assert train["output_dir"] == f"runs/{stem}/train"
+    assert serve["adapter_name_or_path"] == train["output_dir"]
+    assert train["dataset_dir"] == "."
+    assert "val_size" not in train, "val_size splits at random and leaks lineages"
+    assert not (train["template"] == "llama3" and "tool_format" not in train), "llama3's tool prompt holds the date"
+
+
+def test_no_stray_serve_files():
+    assert sorted(path.stem for path in (ROOT / "configs/serve").glob("*.yaml")) == STEMS
+
+
+def test_default_recipe_runs_on_a_cpu_and_the_flagship_does_not():
+    assert not load_recipe("smollm2-135m_lora").needs_gpu
+    assert load_recipe("llama3.1-8b_qlora").needs_gpu
+
+
+def test_unknown_recipe_lists_those_that_exist():
+    with pytest.raises(UserError) as caught:
+        load_recipe("nope")
+    assert "smollm2-135m_lora" in str(caught.value)
+    with pytest.raises(UserError):
+        load_recipe("../train/smollm2-135m_lora")
+
+
+def test_overrides():
+    assert load_recipe("smollm2-135m_lora", ["max_samples=7"]).train["max_samples"] == 7
+    with pytest.raises(UserError, match="key=value"):
+        load_recipe("smollm2-135m_lora", ["max_samples"])
+
+
+def test_base_is_served_without_the_adapter():
+    recipe = load_recipe("smollm2-135m_lora")
+    assert "adapter_name_or_path" in recipe.serve(tuned=True)
+    assert "adapter_name_or_path" not in recipe.serve(tuned=False)

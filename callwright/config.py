@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text
@@ -81,8 +81,11 @@ class Split(Config):
     train: int = Field(2160, ge=1)
     val: int = Field(240, ge=0)
     test: int = Field(600, ge=0)
-    near: float = Field(90, ge=50, le=100)
+    near: float = Field(75, ge=50, le=100)
     """texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side"""
+    by: Literal["text", "function"] = "text"
+    """of `sources`: what stays on one side, the same opening text or the functions that are called; train, val and test
+    are then proportions"""
 
 
 class Rows(Config):
@@ -90,6 +93,30 @@ class Rows(Config):
 
     turns_per_row: int = Field(4, ge=1)
     """independent utterances behind one tool prompt in a training row"""
+
+
+class Source(Config):
+    """A data set of conversations in a format that `tools.convert --from` knows."""
+
+    from_: str = Field(alias="from")
+    """the format"""
+    path: str | None = None
+    """a file, relative to the root; or"""
+    hub: str | None = None
+    """a hub's data set, `<owner>/<name>`"""
+    subset: str | None = None
+    split: str = "train"
+    share: float | None = Field(None, gt=0)
+    """its part of the mix, relative to the other sources' shares; without shares all rows are taken"""
+    max_samples: int | None = Field(None, ge=1)
+    """at most so many rows, drawn by the seed"""
+    on_error: Literal["stop", "skip"] = "skip"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Source":
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path or hub")
+        return self
 
 
 class DataConfig(Config):
@@ -101,8 +128,18 @@ class DataConfig(Config):
     system: str | None = None
     """system message of every row and case; without it the template's own default serves, at training and serving"""
     augment: Augment = Augment()
+    sources: list[Source] = []
+    """instead of seeds and augment: data sets to convert, mix and split"""
     split: Split = Split()
     rows: Rows = Rows()
+
+    @model_validator(mode="after")
+    def _either(self) -> "DataConfig":
+        if self.sources and (both := sorted({"augment", "rows", "system"} & self.model_fields_set)):
+            raise ValueError(f"sources and {both[0]} exclude each other")
+        if len({source.share is None for source in self.sources}) > 1:
+            raise ValueError("give a share to every source, or to none")
+        return self
 
     @property
     def seeds(self) -> Path:

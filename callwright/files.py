@@ -150,11 +150,13 @@ def read_json(path: str | Path) -> Any:
         raise UserError(path, f"not JSON ({error})", "fix it") from None
 
 
-def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file, each with its place `file:line`; blank lines are passed over.
+def scan_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
+    """The lines of a JSONL file, each with its place `file:line`: the object, or what is wrong with the line.
+
+    Blank lines are passed over.
 
     Raises:
-        UserError: missing, unreadable, not UTF-8, or a line that is not a JSON object.
+        UserError: missing or unreadable.
     """
     try:
         with open(path, "rb") as file:
@@ -166,16 +168,31 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
                         continue
                     value = parse_json(line)
                 except UnicodeDecodeError as error:
-                    raise UserError(place, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+                    yield place, UserError(place, f"not UTF-8 (byte {error.start})", "save it as UTF-8")
                 except ValueError as error:
-                    raise UserError(place, f"not JSON ({error})", "fix the line or drop it") from None
-                if not isinstance(value, dict):
-                    raise UserError(place, f"a {type(value).__name__}, not an object", "fix the line or drop it")
-                yield place, value
+                    yield place, UserError(place, f"not JSON ({error})", "fix the line or drop it")
+                else:
+                    if isinstance(value, dict):
+                        yield place, value
+                    else:
+                        fault = f"a {type(value).__name__}, not an object"
+                        yield place, UserError(place, fault, "fix the line or drop it")
     except FileNotFoundError:
         raise UserError(path, "no such file", "check the path, or run the step that writes it") from None
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file, each with its place `file:line`; blank lines are passed over.
+
+    Raises:
+        UserError: missing, unreadable, not UTF-8, or a line that is not a JSON object.
+    """
+    for place, value in scan_jsonl(path):
+        if isinstance(value, UserError):
+            raise value
+        yield place, value
 
 
 def sha256(path: str | Path) -> str:

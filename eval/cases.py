@@ -1,0 +1,119 @@
+"""Cases: read, checked against their own tools before anything is asked, and tagged with the file they come from."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from callwright.errors import UserError
+from callwright.files import to_json
+from callwright.matchers import is_matcher, is_optional, matcher_fault
+from callwright.records import Call, Case, read_records
+from callwright.schema import canonical_tool, parameters_of
+
+SET_TAG = "set"
+"""the tag that says which of several files a case is from"""
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def read_cases(paths: Sequence[str | Path]) -> list[Case]:
+    """The cases of one or more files; of several, each case is tagged `set: golden` after the end of its file's name.
+
+    Raises:
+        UserError: at `file:line`, for a case that is broken, contradicts its own tools or has another one's id.
+    """
+    cases: list[Case] = []
+    home: dict[str, str | Path] = {}
+    for path in paths:
+        found = read_records(path, Case, case_fault)
+        if not found:
+            raise UserError(path, "holds no cases", "run the step that writes it")
+        for case in found:
+            if case.id in home:
+                raise UserError(path, f"id {case.id!r} stands already in {home[case.id]}", "give each case its own id")
+            home[case.id] = path
+        if len(paths) > 1:
+            name = Path(path).stem.rsplit("_", 1)[-1]
+            found = [case.model_copy(update={"tags": {SET_TAG: name, **case.tags}}) for case in found]
+        cases += found
+    return cases
+
+
+def tools_of(case: Case) -> list[dict[str, Any]]:
+    """The case's tools in canonical form; most cases share theirs, and a schema is checked once.
+
+    Raises:
+        ValueError: a tool is broken.
+    """
+    return _canonical(to_json(case.tools))
+
+
+@lru_cache(maxsize=10_000)
+def _canonical(tools: str) -> list[dict[str, Any]]:
+    return [canonical_tool(tool) for tool in json.loads(tools)]
+
+
+def validator(schema: dict[str, Any]) -> Draft202012Validator:
+    """A validator of a tool's parameters; made once a schema."""
+    return _validator(to_json(schema))
+
+
+@lru_cache(maxsize=10_000)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema))
+
+
+def last_text(case: Case) -> str:
+    """What the user says last, for people to read."""
+    content = next((m.get("content") for m in reversed(case.messages) if m.get("role") == "user"), "")
+    return content if isinstance(content, str) else str(content)
+
+
+def case_fault(case: Case) -> str | None:
+    """What is wrong with a case, in words; None where nothing is."""
+    for message in case.messages:
+        if message.get("role") not in ROLES:
+            return f"role {message.get('role')!r} is not one of {', '.join(ROLES)}"
+    if (last := case.messages[-1]["role"]) not in ("user", "tool"):
+        return f"the last message is of role {last!r}; the model answers a user or a tool"
+    try:
+        tools = tools_of(case)
+    except ValueError as error:
+        return str(error)
+    names = [tool["function"]["name"] for tool in tools]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        return f"tool {twice!r} is defined twice"
+    return next(filter(None, (_expected_fault(call, tools) for call in case.expected)), None)
+
+
+def _expected_fault(call: Call, tools: list[dict[str, Any]]) -> str | None:
+    schema = parameters_of(call.name, tools)
+    if schema is None:
+        offered = ", ".join(tool["function"]["name"] for tool in tools) or "(none)"
+        return f"expects a call of {call.name!r}, which the case does not offer ({offered})"
+    for key, matcher in call.arguments.items():
+        if fault := matcher_fault(matcher):
+            return f"expected {call.name}.{key}: {fault}"
+        if key not in schema["properties"] and schema.get("additionalProperties") is not True:
+            return f"expects argument {key!r}, which {call.name} does not have"
+        fits = validator(schema).evolve(schema=schema["properties"].get(key, {}))
+        for literal in _literals(matcher):
+            error = next(fits.iter_errors(literal), None)
+            if error is not None:
+                return f"expected {call.name}.{key}: {error.message}"
+    for key in schema.get("required", []):
+        if key not in call.arguments:
+            return f"{call.name} requires {key!r}, of which the expected call says nothing"
+        if is_optional(call.arguments[key]):
+            return f"{call.name} requires {key!r}, which the expected call makes optional"
+    return None
+
+
+def _literals(matcher: Any) -> Iterable[Any]:
+    if not is_matcher(matcher):
+        return [matcher]
+    return matcher.get("any_of", [])

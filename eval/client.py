@@ -1,0 +1,265 @@
+"""Ask an OpenAI-compatible endpoint every case, several at a time, and log each answer as it arrives."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError
+
+from callwright.errors import UserError
+from callwright.files import parse_json
+from callwright.records import Case, Prediction, explain
+from eval.cases import tools_of
+from eval.predictions import answered, append, log
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+NO_KEY = "none"
+"""sent where no key is set: local servers ask for none, and the openai client insists on one"""
+
+GONE = 5
+"""lost connections in a row after which the endpoint counts as gone, and the rest is left for the next run"""
+
+NO_CONNECTION = "no connection"
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the model is. The key is kept out of every repr."""
+
+    base_url: str
+    """ends in /v1"""
+    model: str
+    api_key: str = field(default=NO_KEY, repr=False)
+    llamafactory: bool = False
+    """whether to write messages in the way that LLaMA-Factory's server needs"""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What decides an answer, besides the model and the case."""
+
+    max_tokens: int = 96
+    temperature: float = 0.0
+    probe_tokens: int | None = None
+    """First ask for so few tokens, and let an answer that is cut there stand when nothing in it hints at a call; any
+    other that is cut is asked again in full. Saves a slow server the ramblings of a base model."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How hard to ask."""
+
+    concurrency: int = 4
+    timeout_s: float = 120.0
+    """seconds of silence after which a try is given up"""
+    retries: int = 2
+    """further tries after a timeout, a lost connection, 408, 409, 429 or 5xx; the openai client's, and the only ones"""
+
+
+def key_from(variable: str | None) -> str:
+    """The key in an environment variable: the named one, which must be set, or OPENAI_API_KEY where it is."""
+    if variable is None:
+        return os.environ.get("OPENAI_API_KEY") or NO_KEY
+    if not (key := os.environ.get(variable)):
+        raise UserError(f"--api-key-env {variable}", "the variable is not set", f"export {variable}=… first")
+    return key
+
+
+def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Messages as LLaMA-Factory 0.9.5 takes them.
+
+    It answers 422 to `developer`, 500 to null content without calls, and 400 to two tool results in a row: these are
+    merged into one.
+    """
+    result: list[dict[str, Any]] = []
+    for message in messages:
+        message = {**message, "role": "system" if message["role"] == "developer" else message["role"]}
+        if message.get("content") is None:
+            message["content"] = ""
+        if message["role"] == "tool" and result and result[-1]["role"] == "tool":
+            result[-1] = {**result[-1], "content": f"{result[-1]['content']}\n{message['content']}"}
+        else:
+            result.append(message)
+    return result
+
+
+async def ask_all(
+    endpoint: Endpoint,
+    cases: Sequence[Case],
+    path: Path,
+    sampling: Sampling,
+    limits: Limits,
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict[str, Prediction]:
+    """Ask what the log at `path` does not answer yet; return the prediction of every case, by id, in their order.
+
+    The first case is asked alone, so that a wrong URL or key stops the run before anything else is sent.
+
+    Args:
+        tell: called with the number of cases that are done.
+
+    Raises:
+        UserError: wrong key, nobody at the URL, no such model or path, or the log cannot be written.
+    """
+    found = answered(path, cases)
+    missing = [case for case in cases if case.id not in found]
+    tell(len(found))
+    lost = 0
+    if missing:
+        with log(path, list(found.values())) as file:
+            async with _client(endpoint, limits) as client:
+
+                async def one(case: Case, first: bool = False) -> None:
+                    nonlocal lost
+                    if lost >= GONE:
+                        prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
+                    else:
+                        prediction = await _ask(client, endpoint, case, sampling, limits, first)
+                        lost = lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
+                    append(file, prediction)
+                    found[case.id] = prediction
+                    tell(len(found))
+
+                await one(missing[0], first=True)
+                waiting = iter(missing[1:])
+
+                async def worker() -> None:
+                    for case in waiting:
+                        await one(case)
+
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        for _ in range(limits.concurrency):
+                            group.create_task(worker())
+                except* UserError as errors:
+                    raise errors.exceptions[0] from None
+    return {case.id: found[case.id] for case in cases}
+
+
+def _client(endpoint: Endpoint, limits: Limits) -> "AsyncOpenAI":
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    return AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key,
+        max_retries=limits.retries,
+        timeout=limits.timeout_s,
+        # a proxy in the environment knows nothing of this machine's own servers
+        http_client=DefaultAsyncHttpxClient(trust_env=urlsplit(endpoint.base_url).hostname not in LOOPBACK),
+    )
+
+
+def hints_at_call(text: str, case: Case) -> bool:
+    """Whether a call may have begun in a text: it names a tool, or holds a character that every call form begins with."""
+    return any(mark in text for mark in ("<", "{", "[", "Action")) or any(
+        tool["function"]["name"] in text for tool in tools_of(case)
+    )
+
+
+async def _ask(
+    client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool
+) -> Prediction:
+    if sampling.probe_tokens is not None:
+        short = replace(sampling, max_tokens=min(sampling.probe_tokens, sampling.max_tokens), probe_tokens=None)
+        prediction = await _request(client, endpoint, case, short, limits, first)
+        if prediction.finish_reason != "length" or not hints_at_call(prediction.content or "", case):
+            return prediction
+    return await _request(client, endpoint, case, sampling, limits, first)
+
+
+async def _request(
+    client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool
+) -> Prediction:
+    from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+    messages = for_llamafactory(case.messages) if endpoint.llamafactory else case.messages
+    request: dict[str, Any] = {"model": endpoint.model, "messages": messages, "max_tokens": sampling.max_tokens}
+    request["temperature"] = sampling.temperature
+    if case.tools:
+        request["tools"] = tools_of(case)
+    # A server that dribbles never falls silent: the whole case has an end as well.
+    deadline = (limits.retries + 1) * limits.timeout_s + 60 * limits.retries
+    try:
+        async with asyncio.timeout(deadline):
+            raw = await client.chat.completions.with_raw_response.create(**request)
+    except (APITimeoutError, TimeoutError):
+        return Prediction(id=case.id, error=f"no answer within {limits.timeout_s:g} s, {limits.retries + 1} times")
+    except APIStatusError as error:
+        if error.status_code in (401, 403):
+            raise UserError(
+                endpoint.base_url,
+                f"refuses the key (HTTP {error.status_code})",
+                "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env",
+            ) from None
+        if error.status_code == 404 and first:
+            fault = f"HTTP 404 for model {endpoint.model!r}: {_said(error, endpoint)}"
+            raise UserError(endpoint.base_url, fault, "check the URL (it ends in /v1) and --model") from None
+        return Prediction(id=case.id, error=f"HTTP {error.status_code}: {_said(error, endpoint)}")
+    except APIConnectionError as error:
+        reason = str(error.__cause__ or error)
+        if first:
+            raise UserError(
+                endpoint.base_url, f"{NO_CONNECTION} ({reason})", "start the server or mend the URL"
+            ) from None
+        return Prediction(id=case.id, error=f"{NO_CONNECTION} ({reason})")
+    return _read(case.id, raw.text, raw.elapsed.total_seconds())
+
+
+def _said(error: "APIStatusError", endpoint: Endpoint) -> str:
+    """The beginning of an error's body, with the key blotted out should the server repeat it."""
+    return " ".join(error.response.text.split())[:200].replace(endpoint.api_key, "***") or "(empty body)"
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str
+
+
+class _ToolCall(BaseModel):
+    id: str | None = None
+    type: str = "function"
+    function: _Function
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Answer(BaseModel):
+    """What we read of an answer in OpenAI's form; anything else is the server's fault, not the model's."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: dict[str, Any] | None = None
+
+
+def _read(identity: str, body: str, latency_s: float) -> Prediction:
+    try:
+        answer = _Answer.model_validate(parse_json(body))
+    except ValidationError as error:
+        return Prediction(id=identity, error=f"not an answer in OpenAI's form: {explain(error)}", latency_s=latency_s)
+    except ValueError as error:
+        start = " ".join(body.split())[:80]
+        return Prediction(id=identity, error=f"not JSON ({error}): {start!r}", latency_s=latency_s)
+    choice = answer.choices[0]
+    return Prediction(
+        id=identity,
+        content=choice.message.content,
+        tool_calls=[call.model_dump() for call in choice.message.tool_calls or []],
+        finish_reason=choice.finish_reason,
+        usage=answer.usage or {},
+        latency_s=round(latency_s, 4),
+    )

@@ -1,0 +1,104 @@
+"""What a run was made of, for `manifest.json`: code, data, weights, packages, machine, command."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from callwright.files import ROOT, sha256, to_json
+
+PACKAGES = ("llamafactory", "transformers", "torch", "peft", "openai", "scipy", "numpy")
+
+WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")
+"""the files of a model folder that decide its answers"""
+
+NOT_WEIGHTS = ("*_results.json", "trainer_*.json")
+"""what training leaves beside an adapter"""
+
+
+def now() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def describe(command: Sequence[str], seed: int) -> dict[str, Any]:
+    """The parts of a manifest that are the same for every run from here. `command` must hold no secret."""
+    return {
+        "time": now(),
+        "command": list(command),
+        "git": git_state(),
+        "packages": {name: found for name in PACKAGES if (found := package(name))},
+        "machine": machine(),
+        "seed": seed,
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """The commit, and whether any file that git does not ignore differs from it; None outside a repository."""
+    commit, status = _run("git", "rev-parse", "HEAD"), _run("git", "status", "--porcelain")
+    return None if commit is None else {"commit": commit, "dirty": bool(status)}
+
+
+def machine() -> dict[str, Any]:
+    """Platform, Python, cores that we may use, GPU names."""
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpus": cores(),
+        "gpus": gpus(),
+    }
+
+
+def cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The names of NVIDIA's GPUs; none where nvidia-smi is not there or finds none."""
+    return (_run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
+
+
+def model_hash(path: str) -> str:
+    """A hash over a local model folder's weights and settings; a hub id stands for itself."""
+    folder = ROOT / path
+    if not folder.is_dir():
+        return path
+    files = {file for pattern in WEIGHTS for file in folder.glob(pattern)}
+    files -= {file for pattern in NOT_WEIGHTS for file in folder.glob(pattern)}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def value_hash(value: Any) -> str:
+    """A hash of a JSON value."""
+    return hashlib.sha256(to_json(value).encode()).hexdigest()
+
+
+def cases_hash(paths: Sequence[Path]) -> str:
+    """A hash over cases files: the file's own where there is one."""
+    hashes = [sha256(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else value_hash(hashes)
+
+
+def package(name: str) -> str | None:
+    """The version of an installed package; None where it is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _run(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

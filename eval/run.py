@@ -1,0 +1,267 @@
+"""Ask a model every case, score the answers and write the report: of any endpoint, or of a recipe's base and tuned.
+
+python -m eval.run --recipe smollm2-135m_lora --suite golden
+python -m eval.run --cases FILE --base-url http://127.0.0.1:8000/v1 --model NAME --out DIR
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from callwright.config import choose
+from callwright.errors import UserError, command
+from callwright.files import ROOT, read_json, sha256, write_json
+from callwright.recipes import Recipe, load_recipe
+from callwright.records import Case
+from eval import manifest
+from eval.cases import read_cases
+from eval.client import Endpoint, Limits, Sampling, ask_all, key_from
+from eval.predictions import answered, read_predictions
+from eval.report import load_run, print_summary, write_report
+from eval.score import MANIFEST, PREDICTIONS, score, write_scores
+from eval.server import check_models, serve
+from eval.stats import SEED
+from eval.suites import Suite, load_suite, task_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model to be asked, and where its run folder is."""
+
+    name: str
+    out: Path
+    paths: Sequence[Path]
+    """cases files"""
+    cases: Sequence[Case]
+    sampling: Sampling
+    fingerprint: dict[str, Any]
+    """what decides the answers: those of another fingerprint are not reused"""
+    command: Sequence[str]
+    """for the manifest; holds no secret"""
+    about: dict[str, Any] = field(default_factory=dict)
+    """what else the manifest says"""
+
+    @property
+    def predictions(self) -> Path:
+        """The log of answers."""
+        return self.out / PREDICTIONS
+
+    @property
+    def missing(self) -> int:
+        """Cases that are still to be asked."""
+        return len(self.cases) - len(answered(self.predictions, self.cases))
+
+
+def begin(plan: Plan, fresh: bool, refuse: bool) -> None:
+    """Make sure that answers in the run folder are of these cases and this model, then write its manifest.
+
+    Args:
+        fresh: drop what is there.
+        refuse: answers of anything else are a fault; otherwise they are dropped, and the console says so.
+
+    Raises:
+        UserError: they are of something else, or nobody knows of what.
+    """
+    if fresh:
+        plan.predictions.unlink(missing_ok=True)
+    known = read_json(plan.out / MANIFEST).get("fingerprint", {}) if (plan.out / MANIFEST).exists() else {}
+    changed = next((key for key, value in plan.fingerprint.items() if known.get(key) != value), None)
+    if changed and plan.predictions.exists():
+        if refuse:
+            fault = f"holds answers for other {changed} ({known.get(changed)}; now {plan.fingerprint[changed]})"
+            raise UserError(plan.out, fault, "give another --out, or --fresh to drop them")
+        print(f"{plan.name}: {changed} changed since the last run, so every case is asked again")
+        plan.predictions.unlink()
+    if changed or plan.missing:
+        _write_manifest(plan)
+
+
+def _write_manifest(plan: Plan, **more: Any) -> None:
+    common = manifest.describe(["python", "-m", "eval.run", *plan.command], SEED)
+    cases = {os.path.relpath(path): sha256(path) for path in plan.paths}
+    about = {"name": plan.name, **plan.about, "cases": cases, "fingerprint": plan.fingerprint, **more}
+    write_json(plan.out / MANIFEST, {**common, **about})
+
+
+def ask(plans: Sequence[Plan], endpoints: Sequence[Endpoint], limits: Limits) -> None:
+    """Ask several models at once, each its own endpoint, with a progress bar a model.
+
+    Raises:
+        UserError: see ask_all.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+
+        async def one(plan: Plan, endpoint: Endpoint) -> None:
+            bar = progress.add_task(plan.name, total=len(plan.cases))
+            await ask_all(
+                endpoint,
+                plan.cases,
+                plan.predictions,
+                plan.sampling,
+                limits,
+                lambda done: progress.update(bar, completed=done),
+            )
+
+        async def every() -> None:
+            await asyncio.gather(*map(one, plans, endpoints))
+
+        asyncio.run(every())
+
+
+def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
+    """Score what was answered and complete the manifest; return the summary."""
+    ids = {case.id for case in plan.cases}
+    predictions = read_predictions(plan.predictions)
+    summary = write_scores(plan.out, score(plan.cases, {key: p for key, p in predictions.items() if key in ids}))
+    if asked:
+        _write_manifest(plan, asked=asked, seconds=round(seconds, 1), concurrency=concurrency)
+    return summary
+
+
+def run_endpoint(args: argparse.Namespace) -> int:
+    """Evaluate any OpenAI-compatible endpoint; return the exit status."""
+    url = urlsplit(args.base_url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query:
+        raise UserError("--base-url", f"{args.base_url!r} is not a URL", "write it as http://127.0.0.1:8000/v1")
+    if url.username or url.password:
+        raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
+    endpoint = Endpoint(args.base_url, args.model, key_from(args.api_key_env), args.llamafactory)
+    limits = Limits(args.concurrency, args.timeout, args.retries)
+    cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature)
+    fingerprint = {
+        "cases": manifest.cases_hash(args.cases),
+        "model": f"{args.model} at {args.base_url}",
+        "sampling": asdict(sampling),
+    }
+    plan = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
+    begin(plan, args.fresh, refuse=True)
+    started, asked = time.monotonic(), plan.missing
+    ask([plan], [endpoint], limits)
+    summary = finish(plan, asked, time.monotonic() - started, limits.concurrency)
+    print_summary(load_run(plan.out))
+    print(f"report: {write_report(plan.out)}")
+    return 0 if summary["scored"] else 1
+
+
+def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: Sequence[str]) -> Plan:
+    """The plan of a recipe's base or tuned model on a suite.
+
+    Raises:
+        UserError: the cases are missing or broken.
+    """
+    task = task_of(recipe)
+    paths = suite.files(task)
+    cases = read_cases(paths)
+    args = recipe.serve(tuned)
+    sampling = suite.sampling(probe=not tuned and not manifest.gpus())
+    fingerprint = {
+        "cases": manifest.cases_hash(paths),
+        "model": manifest.model_hash(str(args["model_name_or_path"])),
+        "adapter": manifest.model_hash(str(args["adapter_name_or_path"])) if "adapter_name_or_path" in args else None,
+        "serve": manifest.value_hash(args),
+        "server": f"llamafactory {manifest.package('llamafactory')}",
+        "sampling": asdict(sampling),
+    }
+    data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
+    files = [ROOT / recipe.train_path, ROOT / choose("configs/serve", recipe.stem, "recipe")]
+    about = {
+        "suite": name,
+        "task": task,
+        "recipe": {"stem": recipe.stem, **{os.path.relpath(file, ROOT): sha256(file) for file in files}},
+        "data": {os.path.relpath(file, ROOT): sha256(file) for file in data if file.exists()},
+    }
+    which = "tuned" if tuned else "base"
+    out = recipe.run_dir / "eval" / name / which
+    return Plan(which, out, paths, cases, sampling, fingerprint, command, about)
+
+
+def run_recipe(args: argparse.Namespace) -> int:
+    """Evaluate a recipe's base and tuned model, each behind its own LLaMA-Factory server; return the exit status."""
+    recipe, suite = load_recipe(args.recipe), load_suite(args.suite)
+    check_models(recipe, tuned=True)
+    plans = [plan_recipe(recipe, args.suite, suite, tuned, args.command) for tuned in (False, True)]
+    for plan in plans:
+        begin(plan, args.fresh, refuse=False)
+    waiting = [(plan, plan.missing) for plan in plans if plan.missing]
+    # A server computes one answer at a time and gains little from a second core: on a CPU the servers work side by
+    # side and share the cores. A GPU is fast enough for one after the other, and may not have the memory for two.
+    one_by_one = bool(manifest.gpus()) or len(waiting) < 2
+    spent = {plan.name: (0, 0.0) for plan in plans}
+    for together in [[item] for item in waiting] if one_by_one else [waiting]:
+        threads = None if manifest.gpus() else max(1, manifest.cores() // len(together))
+        with ExitStack() as stack:
+            servers = [stack.enter_context(serve(recipe, plan.name == "tuned", threads)) for plan, _ in together]
+            endpoints = [server.wait(args.start_timeout) for server in servers]
+            started = time.monotonic()
+            ask([plan for plan, _ in together], endpoints, suite.limits)
+            spent |= {plan.name: (missing, time.monotonic() - started) for plan, missing in together}
+    summaries = [finish(plan, *spent[plan.name], suite.concurrency) for plan in plans]
+    base, tuned = plans
+    print_summary(load_run(tuned.out), load_run(base.out))
+    write_report(base.out)
+    print(f"report: {os.path.relpath(write_report(tuned.out, base.out))}")
+    missed = suite.gates.missed(summaries[1])
+    for gate in missed:
+        print(f"gate missed: {gate}", file=sys.stderr)
+    return 1 if missed or not all(summary["scored"] for summary in summaries) else 0
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m eval.run", description=(__doc__ or "").splitlines()[0])
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
+    what.add_argument("--cases", type=Path, nargs="+", help="cases files to ask an endpoint")
+    parser.add_argument("--suite", default="golden", help="with --recipe: a stem of configs/eval (default: golden)")
+    parser.add_argument(
+        "--start-timeout", type=float, default=300.0, help="with --recipe: seconds for a server to load"
+    )
+    parser.add_argument("--fresh", action="store_true", help="drop the answers of earlier runs")
+    single = parser.add_argument_group("with --cases")
+    single.add_argument("--base-url", help="the endpoint, ending in /v1")
+    single.add_argument("--model", help="the model's name there")
+    single.add_argument("--out", type=Path, help="the run folder")
+    single.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
+    single.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
+    single.add_argument("--concurrency", type=_positive, default=4, help="requests at a time (default: 4)")
+    single.add_argument("--timeout", type=float, default=120.0, help="seconds a try (default: 120)")
+    single.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
+    single.add_argument("--max-tokens", type=_positive, default=96, help="of an answer (default: 96)")
+    single.add_argument("--temperature", type=float, default=0.0, help="default: 0")
+    args = parser.parse_args(argv)
+    args.command = list(sys.argv[1:] if argv is None else argv)
+    if args.recipe:
+        return run_recipe(args)
+    if missing := [flag for flag in ("base_url", "model", "out") if getattr(args, flag) is None]:
+        parser.error(f"--cases needs --{missing[0].replace('_', '-')}")
+    return run_endpoint(args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

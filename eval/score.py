@@ -1,0 +1,87 @@
+"""Score predictions against cases, without any network: results.jsonl (a verdict a case) and summary.json.
+
+python -m eval.score --cases data/image_intent_golden.jsonl --predictions PREDICTIONS --out DIR
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from callwright.errors import UserError, command
+from callwright.files import read_json, sha256, write_json, write_jsonl
+from callwright.records import Case, Prediction
+from eval.cases import read_cases
+from eval.predictions import read_predictions
+from eval.verdict import Result, judge
+
+PREDICTIONS, RESULTS, SUMMARY, MANIFEST = "predictions.jsonl", "results.jsonl", "summary.json", "manifest.json"
+"""the files of a run folder"""
+
+
+def score(cases: Sequence[Case], predictions: Mapping[str, Prediction]) -> list[Result]:
+    """One result a case, in the cases' order."""
+    return [judge(case, predictions.get(case.id)) for case in cases]
+
+
+def write_scores(out: Path, results: Sequence[Result]) -> dict[str, Any]:
+    """Write results.jsonl and summary.json into `out`; return the summary."""
+    from eval.summary import summarise
+
+    summary = summarise(results)
+    write_jsonl(out / RESULTS, (result.model_dump() for result in results))
+    write_json(out / SUMMARY, summary)
+    return summary
+
+
+def rescore(out: Path) -> bool:
+    """Score a run folder's answers again; False where its cases have changed or gone since they were asked.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    if not (out / MANIFEST).exists():
+        raise UserError(out, "is no run folder (no manifest.json)", "run make eval first, or check the path")
+    asked = {Path(path): sha for path, sha in read_json(out / MANIFEST)["cases"].items()}
+    if not all(path.exists() and sha256(path) == sha for path, sha in asked.items()):
+        return False
+    write_scores(out, score(read_cases(list(asked)), read_predictions(out / PREDICTIONS)))
+    return True
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The summary in one line."""
+    trigger = summary["decision"]
+    figures = f"F1 {number(trigger['f1'])} {interval(trigger['ci95'])}, strict {number(summary['strict_accuracy'])}"
+    return f"{summary['scored']} of {summary['n']} cases scored, {summary['infra_errors']} infra errors: {figures}"
+
+
+def number(value: float | None) -> str:
+    """A share as people read it."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """An interval as people read it."""
+    return "" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m eval.score", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", type=Path, nargs="+", required=True, help="one or more cases files")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and summary.json")
+    args = parser.parse_args(argv)
+    cases, predictions = read_cases(args.cases), read_predictions(args.predictions)
+    ids = {case.id for case in cases}
+    if stray := next((key for key in predictions if key not in ids), None):
+        raise UserError(args.predictions, f"answers {stray!r}, which is no case", "give the cases that were asked")
+    summary = write_scores(args.out, score(cases, predictions))
+    print(f"{args.out / SUMMARY}: {headline(summary)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,175 @@
+"""Start `llamafactory-cli api` for a recipe, wait until it answers, and stop it whatever happens."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from callwright.config import choose
+from callwright.errors import UserError
+from callwright.files import ROOT
+from callwright.recipes import Recipe
+from eval.client import Endpoint
+
+HOST = "127.0.0.1"
+LOG_LINES = 12
+"""of the server's log, shown when it dies"""
+GRACE_S = 5.0
+"""between asking a server to stop and killing it"""
+
+WATCHDOG = 'read -r _; kill -KILL "-$1"'
+"""Kills the server's process group once its own standard input ends.
+
+The other end of that pipe is ours alone, and the kernel closes it however we go, kill -9 included, when no `finally`
+runs. PR_SET_PDEATHSIG would do the same on Linux only, for the direct child only, and fires when the thread that
+started it ends.
+"""
+
+
+@dataclass
+class Server:
+    """A server that was started; `wait` before asking it."""
+
+    endpoint: Endpoint
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self, timeout_s: float = 300.0) -> Endpoint:
+        """Wait until the server lists its model.
+
+        Raises:
+            UserError: it died or took too long, with the last lines of its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            if (status := self.process.poll()) is not None:
+                raise UserError(self.log, f"the server ended with status {status}{self._tail()}", "mend the cause")
+            if time.monotonic() > deadline:
+                fault = f"the server did not answer within {timeout_s:g} s{self._tail()}"
+                raise UserError(self.log, fault, "give it longer with --start-timeout, or mend the cause")
+            time.sleep(0.2)
+        return self.endpoint
+
+    def _answers(self) -> bool:
+        request = urllib.request.Request(f"{self.endpoint.base_url}/models")  # noqa: S310  # our own http:// URL
+        request.add_header("Authorization", f"Bearer {self.endpoint.api_key}")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to ourselves
+        with suppress(urllib.error.URLError, ConnectionError, TimeoutError), opener.open(request, timeout=5) as answer:
+            return self.endpoint.model.encode() in answer.read()
+        return False
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        return ". The log ends:\n" + "\n".join(f"    {line}" for line in lines) + "\n" if lines else ""
+
+
+@contextmanager
+def serve(recipe: Recipe, tuned: bool, threads: int | None = None) -> Iterator[Server]:
+    """Serve a recipe's tuned model, or its base, on a free port of 127.0.0.1 behind a random key.
+
+    Args:
+        threads: CPU threads to compute with; all cores without it.
+
+    Raises:
+        UserError: there is no adapter (or trained model) yet, or no base model.
+    """
+    which = "tuned" if tuned else "base"
+    check_models(recipe, tuned)
+    args = recipe.serve(tuned)
+    endpoint = Endpoint(
+        f"http://{HOST}:{_free_port()}/v1", f"{recipe.stem}-{which}", secrets.token_urlsafe(24), llamafactory=True
+    )
+    environment = os.environ | {
+        "API_HOST": HOST,
+        "API_PORT": endpoint.base_url.split(":")[2].removesuffix("/v1"),
+        "API_KEY": endpoint.api_key,
+        "API_MODEL_NAME": endpoint.model,
+        "API_VERBOSE": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if (ROOT / str(args["model_name_or_path"])).is_dir():
+        environment["HF_HUB_OFFLINE"] = "1"
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    log = recipe.run_dir / f"server-{which}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        config = ROOT / choose("configs/serve", recipe.stem, "recipe")
+        if not tuned:  # `key=value` cannot unset the adapter
+            config = Path(folder) / "base.yaml"
+            config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
+        with open(log, "wb") as out:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("llamafactory-cli"), "api", config],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a process group of its own, so that all of it can be stopped
+            )
+        with _stopped_at_the_end(process):
+            yield Server(endpoint, process, log)
+
+
+def check_models(recipe: Recipe, tuned: bool) -> None:
+    """Find out before anything starts whether the weights are there.
+
+    Raises:
+        UserError: they are not.
+    """
+    args = recipe.serve(tuned)
+    adapter = args.get("adapter_name_or_path")
+    if tuned:
+        trained = ROOT / str(adapter or args["model_name_or_path"])
+        if not (trained / ("adapter_config.json" if adapter else "config.json")).is_file():
+            raise UserError(trained, "the recipe is not trained yet", f"run make train RECIPE={recipe.stem}")
+    model = str(args["model_name_or_path"])
+    if model.startswith("models/") and not (ROOT / model / "config.json").is_file():
+        raise UserError(model, "the base model is not there", f"run make model RECIPE={recipe.stem}")
+
+
+@contextmanager
+def _stopped_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    watchdog = subprocess.Popen(
+        ["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C and a closed terminal reach us, not the watchdog
+    )
+    try:
+        yield
+    finally:
+        try:
+            _stop(process)
+            watchdog.kill()  # before its pipe closes: the process group's number may be another's by then
+        finally:
+            watchdog.communicate()  # closes the pipe: after a second Ctrl-C it is the watchdog that stops the server
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+            break
+    with suppress(ProcessLookupError):  # what the server started and left behind
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,240 @@
+"""One verdict a case: the first stage at which an answer fails, as a pure function of the case and its prediction.
+
+Where a call is expected, the stages are, in this order: `infra_error` (the endpoint did not answer: unscored),
+`truncated` (the token limit cut a call off), `no_call` (plain text, cut or not), `text_call_unparsed` (a whole call
+stands in the text, but the server returned none), `bad_json` (a call that cannot be read), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`, `missing_required`, `extra_argument`, `wrong_type`, `schema_violation`,
+`wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
+
+Where none is: `correct` (a clean abstention), `false_call` (the server returned a call), `malformed_attempt` (the text
+tries to call: nothing happens, but it is not credited). A plain reply that is cut at the token limit is still a clean
+abstention: nothing was called, and `detail` says that it was cut.
+"""
+
+import json
+from typing import Any, Literal, get_args
+
+from callwright.files import parse_json
+from callwright.grammars import attempts_call, find_calls
+from callwright.matchers import accepts, is_matcher, is_optional, missing_words
+from callwright.records import Call, Case, Prediction, Record
+from callwright.schema import parameters_of
+from eval.cases import last_text, tools_of, validator
+
+Verdict = Literal[
+    "infra_error",
+    "truncated",
+    "no_call",
+    "text_call_unparsed",
+    "bad_json",
+    "unknown_tool",
+    "wrong_tool",
+    "missing_call",
+    "extra_call",
+    "missing_required",
+    "extra_argument",
+    "wrong_type",
+    "schema_violation",
+    "wrong_value",
+    "state_mismatch",
+    "false_call",
+    "malformed_attempt",
+    "correct",
+]
+STAGES: tuple[Verdict, ...] = get_args(Verdict)
+"""in the order in which an answer can fail"""
+
+Decision = Literal["tp", "fp", "fn", "tn"]
+
+Fault = tuple[Verdict, str]
+"""a stage that failed, and how, in words"""
+
+
+class Result(Record):
+    """How one case went: a line of `results.jsonl`, enough by itself for a report and for comparing two runs."""
+
+    id: str
+    group: str
+    """what the case is clustered by: its lineage, or itself"""
+    tags: dict[str, str]
+    text: str
+    """what the user said last"""
+    verdict: Verdict
+    decision: Decision | None
+    """what a program would act on: a call counts when the server returned one; None where the case is unscored"""
+    detail: str
+    """the verdict in words; empty where there is nothing to say"""
+    expected: list[Call]
+    got: list[dict[str, Any]]
+    """the calls that the server returned; arguments that cannot be read stay a string"""
+    content: str | None
+    """the model's raw words"""
+    finish_reason: str | None
+    latency_s: float | None
+    completion_tokens: int | None
+
+    @property
+    def scored(self) -> bool:
+        """Whether the endpoint answered."""
+        return self.decision is not None
+
+    @property
+    def decided_right(self) -> bool:
+        """Whether the model called exactly when it should."""
+        return self.decision in ("tp", "tn")
+
+    @property
+    def correct(self) -> bool:
+        """Whether everything is right: the strict measure."""
+        return self.verdict == "correct"
+
+
+def judge(case: Case, prediction: Prediction | None) -> Result:
+    """Score one case; without a prediction it is unscored, as it is after an infrastructure error."""
+    if prediction is None:
+        prediction = Prediction(id=case.id, error="not asked")
+    got = [read_call(call) for call in prediction.tool_calls]
+    decision: Decision | None = None
+    if prediction.error is not None:
+        verdict, detail = "infra_error", prediction.error
+    elif case.expected:
+        decision = "tp" if got else "fn"
+        verdict, detail = _judge_call(case, prediction, got)
+    else:
+        decision = "fp" if got else "tn"
+        verdict, detail = _judge_no_call(case, prediction, got)
+    tokens = prediction.usage.get("completion_tokens")
+    return Result(
+        id=case.id,
+        group=case.group or case.id,
+        tags=case.tags,
+        text=last_text(case),
+        verdict=verdict,
+        decision=decision,
+        detail=detail,
+        expected=case.expected,
+        got=[call.model_dump() if isinstance(call, Call) else call for call in got],
+        content=prediction.content,
+        finish_reason=prediction.finish_reason,
+        latency_s=prediction.latency_s,
+        completion_tokens=tokens if isinstance(tokens, int) else None,
+    )
+
+
+def _judge_no_call(case: Case, prediction: Prediction, got: list[Any]) -> Fault:
+    if got:
+        return "false_call", f"called {_names(got)}"
+    text, names = prediction.content or "", [tool["function"]["name"] for tool in tools_of(case)]
+    if reading := find_calls(text):
+        return "malformed_attempt", f"a call in {reading.grammar} form stands in the text; the server returned none"
+    if fault := attempts_call(text, names):
+        return "malformed_attempt", fault + _cut(prediction)
+    if not text.strip():
+        return "correct", "an empty reply"
+    return "correct", _cut(prediction).removeprefix("; ")
+
+
+def _judge_call(case: Case, prediction: Prediction, got: list[Any]) -> Fault:
+    tools = tools_of(case)
+    verdict, detail = _judge_calls(case, got, tools) if got else _judge_text(prediction.content or "", tools)
+    if prediction.finish_reason == "length" and verdict in ("bad_json", "missing_call"):
+        return "truncated", f"cut at the token limit: {detail}"
+    return verdict, detail + (_cut(prediction) if verdict == "no_call" else "")
+
+
+def _judge_text(text: str, tools: list[dict[str, Any]]) -> Fault:
+    if reading := find_calls(text):
+        return "text_call_unparsed", f"a call in {reading.grammar} form stands in the text; the server returned none"
+    if fault := attempts_call(text, [tool["function"]["name"] for tool in tools]):
+        return "bad_json", fault
+    return "no_call", "plain text" if text.strip() else "an empty reply"
+
+
+def _judge_calls(case: Case, got: list[Any], tools: list[dict[str, Any]]) -> Fault:
+    for call in got:
+        if not isinstance(call, Call):
+            return "bad_json", f"arguments of {call['name']}: {call['fault']}"
+    offered = [tool["function"]["name"] for tool in tools]
+    for call in got:
+        if call.name not in offered:
+            return "unknown_tool", f"{call.name!r} is not one of {', '.join(offered) or '(none)'}"
+    faults = [fault for e, g in _assign(case.expected, got, tools) if (fault := _pair_fault(e, g, tools))]
+    if len(got) < len(case.expected):
+        faults.append(("missing_call", f"{len(got)} of {len(case.expected)} calls"))
+    if len(got) > len(case.expected):
+        faults.append(("extra_call", f"{len(got)} calls, expected {len(case.expected)}"))
+    return min(faults, key=lambda fault: STAGES.index(fault[0])) if faults else ("correct", "")
+
+
+def _assign(expected: list[Call], got: list[Call], tools: list[dict[str, Any]]) -> list[tuple[Call, Call]]:
+    """Pair expected with given calls so that the most pairs are right, and the rest fail as late as possible."""
+    if len(expected) == len(got) == 1:
+        return [(expected[0], got[0])]
+    from scipy.optimize import linear_sum_assignment
+
+    def cost(e: Call, g: Call) -> int:
+        fault = _pair_fault(e, g, tools)
+        return 1_000 + len(STAGES) - STAGES.index(fault[0]) if fault else 0
+
+    rows, columns = linear_sum_assignment([[cost(e, g) for g in got] for e in expected])
+    return [(expected[row], got[column]) for row, column in zip(rows, columns, strict=True)]
+
+
+def _pair_fault(expected: Call, got: Call, tools: list[dict[str, Any]]) -> Fault | None:
+    """The first stage at which a call with a known tool fails against the expected one; None where it is right."""
+    if got.name != expected.name:
+        return "wrong_tool", f"{got.name}, expected {expected.name}"
+    for key, matcher in expected.arguments.items():
+        if key not in got.arguments and not is_optional(matcher):
+            return "missing_required", f"no argument {key!r}"
+    if extra := next((key for key in got.arguments if key not in expected.arguments), None):
+        return "extra_argument", f"argument {extra!r} was not asked for"
+    errors = list(validator(parameters_of(got.name, tools) or {}).iter_errors(got.arguments))
+    if error := next((error for error in errors if error.validator == "type"), None):
+        return "wrong_type", f"{_where(error.absolute_path)}: {error.message}"
+    if errors:
+        return "schema_violation", f"{_where(errors[0].absolute_path)}: {errors[0].message}"
+    for key, value in got.arguments.items():
+        if not accepts(expected.arguments[key], value):
+            return "wrong_value", f"{key}: {_why(expected.arguments[key], value)}"
+    return None
+
+
+def _why(matcher: Any, value: Any) -> str:
+    if is_matcher(matcher) and "contains" in matcher and isinstance(value, str):
+        return f"{', '.join(map(repr, missing_words(matcher['contains'], value)))} did not arrive"
+    wanted = f"one of {_short(matcher['any_of'])}" if is_matcher(matcher) and "any_of" in matcher else _short(matcher)
+    return f"{_short(value)}, expected {wanted}"
+
+
+def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
+    """A call with its arguments read strictly, or what there is with a `fault`."""
+    function = tool_call.get("function") or {}
+    name, arguments = str(function.get("name")), function.get("arguments")
+    fault = f"a {type(arguments).__name__}, not a JSON string"
+    if isinstance(arguments, str):
+        try:
+            value = parse_json(arguments)
+        except ValueError as error:
+            fault = f"not JSON ({error})"
+        else:
+            if isinstance(value, dict):
+                return Call(name=name, arguments=value)
+            fault = f"a JSON {type(value).__name__}, not an object"
+    return {"name": name, "arguments": arguments, "fault": fault}
+
+
+def _names(got: list[Any]) -> str:
+    return ", ".join(call.name if isinstance(call, Call) else call["name"] for call in got)
+
+
+def _cut(prediction: Prediction) -> str:
+    return "; the reply was cut at the token limit" if prediction.finish_reason == "length" else ""
+
+
+def _where(path: Any) -> str:
+    return ".".join(str(part) for part in path) or "arguments"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,225 @@
+import asyncio
+import threading
+import time
+
+import pytest
+from endpoint import answer, case, draws, endpoint
+from werkzeug import Response
+
+from callwright.errors import UserError
+from callwright.records import Case
+from eval.client import GONE, Endpoint, Limits, Sampling, ask_all, for_llamafactory, key_from
+from eval.predictions import read_predictions
+
+CASES = [Case(**case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2))) for i in range(6)]
+QUICK = Limits(concurrency=2, timeout_s=5, retries=0)
+
+
+def ask(url, path, cases=CASES, sampling=Sampling(), limits=QUICK, key="none", **more):  # noqa: B008
+    return asyncio.run(ask_all(Endpoint(url, "m", key), cases, path, sampling, limits, **more))
+
+
+def test_asks_natively_and_logs_every_answer(tmp_path):
+    told = []
+    with endpoint(key="secret-key") as server:
+        found = ask(server.url, tmp_path / "p.jsonl", key="secret-key", tell=told.append)
+    assert list(found) == [case.id for case in CASES]
+    request = server.requests[0]
+    assert (request["model"], request["temperature"], request["max_tokens"]) == ("m", 0, 96)
+    assert request["tools"] == CASES[0].tools
+    assert found["c1"].tool_calls[0]["function"] == {"name": "generate_image", "arguments": '{"prompt": "draw 1"}'}
+    assert (found["c0"].content, found["c0"].finish_reason, found["c0"].usage) == (
+        "Hello!",
+        "stop",
+        {"completion_tokens": 7},
+    )
+    assert 0 < found["c0"].latency_s < 5
+    assert read_predictions(tmp_path / "p.jsonl") == found
+    assert told == list(range(7))
+    assert "secret-key" not in (tmp_path / "p.jsonl").read_text("utf-8")
+    assert "secret-key" not in repr(Endpoint(server.url, "m", "secret-key"))
+
+
+def test_no_tools_are_sent_where_a_case_has_none(tmp_path):
+    bare = Case(id="a", messages=[{"role": "user", "content": "hi"}], tools=[], expected=[])
+    with endpoint() as server:
+        ask(server.url, tmp_path / "p.jsonl", [bare])
+    assert "tools" not in server.requests[0]
+
+
+def test_asks_as_many_at_a_time_as_allowed(tmp_path):
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def slow(request):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        with lock:
+            now[0] -= 1
+        return answer("x")
+
+    with endpoint(slow) as server:
+        ask(
+            server.url,
+            tmp_path / "p.jsonl",
+            [Case(**case(f"{i}", "hi", False)) for i in range(13)],
+            limits=Limits(4, 5, 0),
+        )
+    assert most[0] == 4
+
+
+def closes_early(request):
+    return Response(iter([b'{"choices']), headers={"Content-Length": "999"})
+
+
+def stalls(request):
+    time.sleep(0.6)
+    return answer("late")
+
+
+def dribbles(request):
+    return Response((time.sleep(0.1) or b" " for _ in range(8)), mimetype="application/json")
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (lambda r: Response("oops", 500), "HTTP 500: oops"),
+        (lambda r: Response("slow down", 429), "HTTP 429: slow down"),
+        (lambda r: Response('{"detail": "bad"}', 422), 'HTTP 422: {"detail": "bad"}'),
+        (lambda r: Response("<html>gateway</html>", mimetype="text/html"), "not JSON"),
+        (lambda r: Response("{", mimetype="application/json"), "not JSON"),
+        (lambda r: Response("[]", mimetype="application/json"), "not an answer in OpenAI's form"),
+        (lambda r: {"choices": []}, "choices"),
+        (lambda r: {"choices": None}, "choices"),
+        (lambda r: {"choices": [{"message": {"content": 4}}]}, "choices.0.message.content"),
+        (lambda r: answer(arguments={"prompt": "a"}), "choices.0.message.tool_calls.0.function.arguments"),
+        (lambda r: answer("\ud800"), "lone surrogate"),
+        (closes_early, "no connection"),
+        (stalls, "no answer within 0.3 s"),
+        (dribbles, "no answer within 0.3 s"),
+    ],
+    ids=range(14),
+)
+def test_what_is_not_an_answer_is_an_infra_error(tmp_path, reply, error):
+    def second_only(request):
+        return reply(request) if request["messages"][-1]["content"] == "hi 2" else draws(request)
+
+    with endpoint(second_only) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", limits=Limits(2, 0.3, 0))
+    assert error in found["c2"].error
+    assert [p.id for p in found.values() if p.error] == ["c2"]
+
+
+def test_passing_faults_are_retried_once_a_layer(tmp_path):
+    def flaky(request):
+        return Response("busy", 503) if len(server.requests) == 1 else answer("x")
+
+    with endpoint(flaky) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[:1], limits=Limits(1, 5, 2))
+        assert (found["c0"].content, len(server.requests)) == ("x", 2)
+        server.reply = lambda request: Response("busy", 503)
+        found = ask(server.url, tmp_path / "q.jsonl", CASES[:1], limits=Limits(1, 5, 1))
+        assert ("503" in found["c0"].error, len(server.requests)) == (True, 4)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_key_stops_the_run_at_once(tmp_path, status):
+    with endpoint(lambda r: Response("key sk-mine is wrong", status)) as server, pytest.raises(UserError) as raised:
+        ask(server.url, tmp_path / "p.jsonl", key="sk-mine")
+    assert len(server.requests) == 1
+    assert f"refuses the key (HTTP {status})" in str(raised.value)
+    assert "sk-mine" not in str(raised.value)
+
+
+def test_a_key_that_stops_working_stops_the_run(tmp_path):
+    def expires(request):
+        return Response("no", 401) if len(server.requests) > 2 else answer("x")
+
+    with endpoint(expires) as server, pytest.raises(UserError, match="refuses the key"):
+        ask(server.url, tmp_path / "p.jsonl")
+    assert {p.content for p in read_predictions(tmp_path / "p.jsonl").values()} == {"x"}
+
+
+def test_a_server_that_repeats_the_key_is_not_quoted(tmp_path):
+    with endpoint(lambda r: Response("bad key sk-mine", 400)) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[:1], key="sk-mine")
+    assert found["c0"].error == "HTTP 400: bad key ***"
+
+
+def test_nobody_at_the_url_stops_the_run(tmp_path):
+    with endpoint() as server:
+        url = server.url
+    with pytest.raises(UserError, match="no connection") as raised:
+        ask(url, tmp_path / "p.jsonl")
+    assert url in str(raised.value)
+
+
+def test_an_unknown_model_or_path_stops_the_run_only_at_the_start(tmp_path):
+    with endpoint(lambda r: Response("no such model", 404)) as server:
+        with pytest.raises(UserError, match=r"HTTP 404 for model 'm': no such model"):
+            ask(server.url, tmp_path / "p.jsonl")
+        server.reply = lambda r: answer("x") if len(server.requests) == 2 else Response("gone", 404)
+        found = ask(server.url, tmp_path / "q.jsonl")
+    assert [p.error for p in found.values()] == [None] + ["HTTP 404: gone"] * 5
+
+
+def test_an_endpoint_that_dies_is_not_asked_for_ever(tmp_path):
+    cases = [Case(**case(f"{i}", "hi", False)) for i in range(GONE + 10)]
+    with endpoint() as server:
+        stop = lambda done: server.server.stop() if done == 1 else None  # noqa: E731
+        found = ask(server.url, tmp_path / "p.jsonl", cases, limits=Limits(1, 5, 0), tell=stop)
+    errors = [p.error or "" for p in found.values()]
+    assert errors[0] == ""
+    assert all(error.startswith("no connection") for error in errors[1 : GONE + 1])
+    assert errors[GONE + 1 :] == ["not asked: the endpoint had gone"] * 9
+
+
+def test_a_rerun_asks_only_for_what_is_missing_or_failed(tmp_path):
+    log = tmp_path / "p.jsonl"
+    with endpoint(lambda r: Response("no", 500) if "draw 3" in str(r) else draws(r)) as server:
+        ask(server.url, log, CASES[:4])
+        assert read_predictions(log)["c3"].error
+        with log.open("a", encoding="utf-8") as file:
+            file.write('{"id": "c4", "con')  # a kill in the middle of a line
+        server.reply, server.requests[:] = draws, []
+        found = ask(server.url, log)
+        assert sorted(server.asked) == ["draw 3", "draw 5", "hi 4"]
+        assert not [p for p in found.values() if p.error]
+        assert len(log.read_text("utf-8").splitlines()) == 6
+        server.requests.clear()
+        assert ask(server.url, log) == found
+        assert server.requests == []
+
+
+def test_a_probe_asks_in_full_only_where_a_call_may_have_begun(tmp_path):
+    def long(request):
+        text = "<tool_call>" if "draw" in request["messages"][-1]["content"] else "Well, well, "
+        return answer(text * request["max_tokens"], finish="length")
+
+    with endpoint(long) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[:2], Sampling(max_tokens=9, probe_tokens=2))
+    assert [request["max_tokens"] for request in server.requests] == [2, 2, 9]
+    assert (found["c0"].content, found["c1"].content) == ("Well, well, " * 2, "<tool_call>" * 9)
+
+
+def test_messages_for_llamafactory():
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    messages = [{"role": "developer", "content": "s"}, {"role": "user", "content": "u"}, call]
+    messages += [{"role": "tool", "content": "1", "tool_call_id": "1"}, {"role": "tool", "content": "2"}]
+    written = for_llamafactory(messages)
+    assert [message["role"] for message in written] == ["system", "user", "assistant", "tool"]
+    assert (written[2]["content"], written[3]["content"]) == ("", "1\n2")
+    assert messages[3]["content"] == "1"  # the case is left alone
+
+
+def test_keys_come_from_the_environment(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("MINE", raising=False)
+    assert key_from(None) == "none"
+    with pytest.raises(UserError, match="MINE: the variable is not set"):
+        key_from("MINE")
+    monkeypatch.setenv("OPENAI_API_KEY", "a")
+    monkeypatch.setenv("MINE", "b")
+    assert (key_from(None), key_from("MINE")) == ("a", "b")

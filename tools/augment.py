@@ -1,0 +1,232 @@
+"""Grow a task's hand-written seeds into labelled examples: python -m tools.augment image_intent"""
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from callwright.config import DataConfig, load_data_config
+from callwright.errors import UserError, command
+from callwright.files import write_jsonl
+from callwright.records import Example, Seed, as_line
+from callwright.schema import call_fault, load_tools
+from callwright.tasks import read_seeds, seed_fault
+from tools.dedupe import Novelty
+from tools.generate import generate
+from tools.grammar import Grammar, Pattern
+from tools.read_grammar import load_grammar
+from tools.transform import Draft, swap
+from tools.vary import Manner, draw, grounded, say
+
+LABELS = ("call", "no_call")
+TRIES = 40
+"""draws in a row that say nothing new before a cell of the grammar counts as exhausted"""
+
+Tools = list[dict[str, Any]]
+Backend = Callable[[DataConfig, Sequence[Seed], Tools, Random], Iterator[Example]]
+"""Makes a task's examples: the seeds among them, as many of each label as the config asks for."""
+
+
+def make_example(
+    draft: Draft, identity: str, lineage: str, source: str, tags: dict[str, str], done: list[str]
+) -> Example:
+    """A draft as a record."""
+    return Example(
+        id=identity,
+        text=draft.text,
+        calls=list(draft.calls),
+        reply=draft.reply,
+        expected=list(draft.expected) or None,
+        tags=tags,
+        lineage=lineage,
+        source=source,
+        transforms=done,
+    )
+
+
+@dataclass
+class GrammarWriter:
+    """Makes examples offline: seeds, variants of seeds, and the grammar's patterns."""
+
+    config: DataConfig
+    grammar: Grammar
+    tools: Tools
+    rng: Random
+    novelty: Novelty = field(default_factory=Novelty)
+    uses: Counter[str] = field(default_factory=Counter)
+    cells: dict[tuple[str, str, str, str], list[Pattern]] = field(default_factory=lambda: defaultdict(list))
+    """(label, language, kind, register) → patterns"""
+    manners: dict[str, Iterator[Manner]] = field(default_factory=dict)
+    """label/language → manners: every label walks through the same sequence, so that none gets a manner more often"""
+
+    def __post_init__(self) -> None:
+        for pattern in self.grammar.patterns():
+            kind = pattern.kind if pattern.label == "no_call" else ""
+            self.cells[pattern.label, pattern.lang, kind, pattern.register_].append(pattern)
+
+    def manner(self, label: str, lang: str) -> Manner:
+        """The next manner of a label in a language."""
+        if (key := f"{label}/{lang}") not in self.manners:
+            rng = Random(f"{self.config.seed}/manner/{lang}")
+            self.manners[key] = iter(lambda: draw(self.grammar, lang, rng), None)
+        return next(self.manners[key])
+
+    def seeds(self, seeds: Sequence[Seed], quota: int) -> list[Example]:
+        """Seeds of one label: each itself, then variants in rounds, up to `quota`."""
+        chosen = list(seeds) if len(seeds) <= quota else sorted(self.rng.sample(list(seeds), quota), key=seeds.index)
+        examples = []
+        for seed in chosen:
+            if not self.novelty.admits(seed.utterance):
+                raise UserError(f"seed {seed.id!r}", f"says the same as another seed: {seed.utterance!r}", "drop one")
+            examples.append(Example(**seed.model_dump(), lineage=seed.id, source="seed"))
+        for number in range(1, self.config.augment.variants + 1):
+            turn = [seed for seed in chosen if seed.text and seed.tags.get("lang") in self.grammar.languages]
+            self.rng.shuffle(turn)
+            for seed in turn:
+                if len(examples) >= quota:
+                    return examples
+                if (example := self.variant(seed, number)) is not None:
+                    examples.append(example)
+        return examples
+
+    def variant(self, seed: Seed, number: int) -> Example | None:
+        """A seed said in another manner; None where no draw gives something new."""
+        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply)
+        for _ in range(TRIES):
+            manner = self.manner(seed.label, seed.tags["lang"])
+            groups = self.grammar.swaps.get(manner.lang, []) if self.rng.random() < self.grammar.swapped else []
+            swapped = swap(draft, groups, self.rng)
+            varied, done = say(swapped or draft, manner, self.grammar, self.rng, borrowed=False) or (draft, [])
+            done = [*(["swap"] if swapped else []), *done]
+            if done:
+                register = manner.register if not manner.native else seed.tags.get("register", manner.register)
+                tags = {**seed.tags, "register": register}
+                example = make_example(varied, f"{seed.id}/{number}", seed.id, "seed", tags, done)
+                if self.admits(varied, example):
+                    return example
+        return None
+
+    def admits(self, draft: Draft, example: Example) -> bool:
+        """Whether an example is sound and says something new."""
+        return grounded(draft) and seed_fault(example, self.tools) is None and self.novelty.admits(draft.text)
+
+    def pattern(self, label: str, kind: str, manner: Manner) -> Pattern | None:
+        """The least used pattern that fits: of the manner's register if it is native, else of any register.
+
+        A language without such patterns borrows them, and the other way round.
+        """
+        borrow = self.grammar.languages[manner.lang].borrow
+        others = [manner.lang, *([borrow.from_] if borrow else [])]
+        for lang in dict.fromkeys([manner.origin, *others]):
+            native = self.cells.get((label, lang, kind, manner.register), [])
+            every = [
+                p for register in self.grammar.registers for p in self.cells.get((label, lang, kind, register), [])
+            ]
+            if fitting := (native if manner.native and native else every):
+                least = min(self.uses[pattern.id] for pattern in fitting)
+                return self.rng.choice([pattern for pattern in fitting if self.uses[pattern.id] == least])
+        return None
+
+    def from_pattern(self, label: str, lang: str, kind: str) -> Example | None:
+        """A new example of a label, language and kind; None where no draw gives something new."""
+        for _ in range(TRIES):
+            manner = self.manner(label, lang)
+            pattern = self.pattern(label, kind, manner)
+            if pattern is None:
+                return None
+            self.uses[pattern.id] += 1
+            draft = generate(pattern, self.grammar, self.tools, self.rng)
+            if fault := next(filter(None, (call_fault(call, self.tools) for call in draft.calls)), None):
+                place = f"{self.config.seeds / 'grammar.yaml'}: patterns.{pattern.id}"
+                raise UserError(place, fault, "fix its calls, or the values of the slots that they name")
+            said = say(draft, manner, self.grammar, self.rng, borrowed=pattern.lang != lang)
+            if said is None:
+                continue
+            varied, done = said
+            made = not manner.native and done
+            tags = {"lang": lang, "register": manner.register if made else pattern.register_, "kind": pattern.kind}
+            identity = f"{pattern.id}/{self.uses[pattern.id]}"
+            example = make_example(varied, identity, pattern.id, "grammar", tags, done)
+            if self.admits(varied, example):
+                return example
+        return None
+
+    def patterns(self, label: str, have: Sequence[Example], quota: int) -> Iterator[Example]:
+        """Examples of one label that bring `have` up to `quota`, each of the language and kind that lack most."""
+        weights = {
+            (lang, kind): language.share * self.kind_share(kind)
+            for lang, language in self.grammar.languages.items()
+            for kind in self.kinds(label)
+        }
+        counts: Counter[tuple[str, str]] = Counter()
+        for example in have:
+            counts[example.tags.get("lang", ""), example.tags.get("kind", "") if label == "no_call" else ""] += 1
+        missing = quota - len(have)
+        while missing > 0:
+            if not weights:
+                raise UserError(
+                    f"{self.config.seeds / 'grammar.yaml'}",
+                    f"gives only {quota - missing} different {label} examples of {quota}",
+                    f"add patterns or slot values, or lower augment.{label}",
+                )
+            total = sum(weights.values())
+            cell = max(weights, key=lambda cell: weights[cell] / total * quota - counts[cell])
+            if (made := self.from_pattern(label, *cell)) is None:
+                del weights[cell]
+                continue
+            counts[cell] += 1
+            missing -= 1
+            yield made
+
+    def kinds(self, label: str) -> list[str]:
+        """The kinds of a label's patterns; calls are of one kind."""
+        return sorted({kind for own, _, kind, _ in self.cells if own == label})
+
+    def kind_share(self, kind: str) -> float:
+        """The weight of a kind."""
+        if not kind:
+            return 1
+        return self.grammar.kinds.get(kind) or sum(len(v) for key, v in self.cells.items() if key[2] == kind)
+
+
+def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: Random) -> Iterator[Example]:
+    """The offline backend: hand-written seeds, their variants, and what grammar.yaml generates."""
+    writer = GrammarWriter(config, load_grammar(config.seeds / "grammar.yaml", tools), tools, rng)
+    kept: dict[str, list[Example]] = {}
+    quotas = {"call": config.augment.call, "no_call": config.augment.no_call}
+    for label in LABELS:
+        mine = [seed for seed in seeds if seed.label == label]
+        quota = min(quotas[label], max(len(mine), round(quotas[label] * config.augment.from_seeds)))
+        kept[label] = writer.seeds(mine, quota)
+        yield from kept[label]
+    for label in LABELS:
+        yield from writer.patterns(label, kept[label], quotas[label])
+
+
+BACKENDS: dict[str, Backend] = {"grammar": from_grammar}
+
+
+def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> list[Example]:
+    """A task's examples, the same for the same config, seeds, tools and grammar."""
+    return list(BACKENDS[config.augment.backend](config, seeds, tools, Random(f"{config.seed}/augment")))
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read data/seeds/<task>/, write data/work/<task>/examples.jsonl."""
+    parser = argparse.ArgumentParser(prog="python -m tools.augment", description=__doc__)
+    parser.add_argument("task", help="a task of configs/data/")
+    config = load_data_config(parser.parse_args(argv).task)
+    tools = load_tools(config.seeds / "tools.json")
+    examples = augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)
+    write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
+    counts = Counter((example.source, example.label) for example in examples)
+    parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())
+    print(f"augment {config.task}: {len(examples)} examples ({parts}) of {len({e.lineage for e in examples})} lineages")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,162 @@
+"""Fill grammar patterns with slot values, and derive calls and what is expected of them from what was said."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from callwright.records import Call
+from callwright.schema import parameters_of
+from tools.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, SlotValue
+from tools.transform import Draft, apply, strings
+
+MOST_WORDS = 5
+"""expected words of one argument: enough to prove that the content arrived, few enough to be fair"""
+HAN = re.compile(r"[\u3400-\u9fff]")
+MEASURED = re.compile(
+    r"^[一兩两三四五六七八九十幾几半這这那某每0-9]{1,2}"
+    r"[隻只個个位條条張张座匹朵棵顆颗輛辆台臺架艘間间棟栋杯碗盤盘份把頂顶本頭头群對对雙双片塊块幅組组款套枚串株尊名堆排盞盏家支枝艘幢扇面滴場场鍋锅籃篮桌瓶罐種种]"
+)
+BETWEEN = re.compile(r"正?在|和(?![服平室])|[的與与跟著着，、。！？；：「」『』（）,.!?;:()\"“”/\s]+")
+ARTICLE = re.compile(r"\b([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
+"""an English "a" before a vowel sound, by spelling"""
+FUNCTION_WORD = re.compile(
+    "a|an|the|of|in|on|at|to|for|with|and|or|by|from|into|over|under|up|out|off|near|through|while|as|like|just|very|some"
+    "|its|it|his|her|their|my|your|our|this|that|who|which|is|are|was|be|being|one|two|three",
+    re.IGNORECASE,
+)
+
+
+def content_words(text: str) -> list[str]:
+    """The words of a phrase that carry its content, as they stand in it.
+
+    Chinese is cut at particles and marks, and loses its measure words; other scripts are cut at white space and lose
+    English function words. A phrase of function words alone is its own content.
+    """
+    words: list[str] = []
+    for part in BETWEEN.split(text):
+        part = MEASURED.sub("", part) if HAN.search(part) else part.strip("-'’")
+        if part and (HAN.search(part) or not FUNCTION_WORD.fullmatch(part)) and part not in words:
+            words.append(part)
+    return words or [text.strip()]
+
+
+@dataclass
+class Saying:
+    """The slot values that one utterance chose, so that its calls and replies say the same."""
+
+    grammar: Grammar
+    lang: str
+    rng: Random
+    chosen: dict[str, SlotValue] = field(default_factory=dict)
+
+    def value(self, name: str, number: str | None) -> SlotValue:
+        """The value of {name} or {name.number}: the same wherever it stands, another one for another number."""
+        key = f"{name}.{number or 1}"
+        if key not in self.chosen:
+            values, borrow = self.grammar.slot(self.lang, name)
+            taken = [value.text for other, value in self.chosen.items() if other.split(".")[0] == name]
+            free = [value for value in values if value.text not in taken] or values
+            value = self.rng.choice(free)
+            if PLACE.search(value.text):
+                inner = Saying(self.grammar, self.lang, self.rng)
+                value = SlotValue(text=inner.said(value.text), words=value.words)
+            if borrow:
+                value = borrowed(value, self.grammar, borrow.with_, self.rng)
+            self.chosen[key] = value
+        return self.chosen[key]
+
+    def said(self, template: str) -> str:
+        """A template with what is said for each slot."""
+        return PLACE.sub(lambda match: self.value(match[1], match[2]).text, template)
+
+    def passed(self, template: str) -> Any:
+        """An argument's template with what is passed for each slot: typed where the template is one slot alone."""
+        if whole := PLACE.fullmatch(template):
+            return self.value(whole[1], whole[2]).passed
+        return PLACE.sub(lambda match: str(self.value(match[1], match[2]).passed), template)
+
+    def words(self, template: str) -> list[str]:
+        """The content words of a template: each slot's own where it names them."""
+        named = {match[0]: self.value(match[1], match[2]) for match in PLACE.finditer(template)}
+        words: list[str] = []
+        rest = template
+        for place, value in named.items():
+            if value.words is not None:
+                rest = rest.replace(place, " ")
+                words += value.words
+        words += content_words(self.said(rest)) if rest.strip() else []
+        return list(dict.fromkeys(words))[:MOST_WORDS]
+
+
+def borrowed(value: SlotValue, grammar: Grammar, names: list[str], rng: Random) -> SlotValue:
+    """A borrowed slot value in the borrower's language: script is converted, words are not exchanged."""
+    names = [transform.name for transform in grammar.transforms if transform.name in names and transform.do == "opencc"]
+
+    def turn(text: str) -> str:
+        return (convert(Draft(text=text), grammar, names, rng) or Draft(text=text)).text
+
+    passed = turn(value.text) if value.value == value.text else value.value
+    return SlotValue(text=turn(value.text), value=passed, words=[turn(word) for word in value.words or []] or None)
+
+
+def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Draft | None:
+    """A draft turned into a borrower's language by the named transforms.
+
+    None where a transform that exchanges words finds none: what it would leave is still the other language. A change of
+    script may find nothing to change.
+    """
+    for transform in grammar.transforms:
+        if transform.name in names:
+            changed = apply(transform, draft, rng)
+            if changed is None and transform.do == "replace":
+                return None
+            draft = changed or draft
+    return draft
+
+
+def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rng: Random) -> Draft:
+    """One utterance of a pattern, with its calls and what is expected of them, or with its reply."""
+    template = rng.choice(pattern.texts)
+    saying = Saying(grammar, pattern.lang, rng)
+    text = saying.said(template.replace("[", "").replace("]", ""))
+    span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
+    calls, expected = [], []
+    for call in pattern.calls:
+        templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span))
+        schema = (parameters_of(call.name, tools) or {}).get("properties", {})
+        arguments = filled(templates, saying.passed)
+        calls.append(Call(name=call.name, arguments=arguments))
+        expected.append(
+            Call(
+                name=call.name,
+                arguments={
+                    key: matcher(templates[key], value, schema.get(key, {}), saying) for key, value in arguments.items()
+                },
+            )
+        )
+    reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
+    draft = Draft(text=text, calls=tuple(calls), expected=tuple(expected), reply=reply)
+    return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
+
+
+def filled(template: Any, fill: Callable[[str], Any]) -> Any:
+    """A JSON value with its string leaves filled."""
+    if isinstance(template, str):
+        return fill(template)
+    if isinstance(template, dict):
+        return {key: filled(item, fill) for key, item in template.items()}
+    return [filled(item, fill) for item in template] if isinstance(template, list) else template
+
+
+def matcher(template: Any, value: Any, schema: dict[str, Any], saying: Saying) -> Any:
+    """What an argument is expected to be: free text must hold the content words, anything else must be equal.
+
+    Text is free where the schema gives a string without enum, const, format or pattern, and what is passed is what is
+    said.
+    """
+    closed = any(key in schema for key in ("enum", "const", "format", "pattern"))
+    if not isinstance(value, str) or not isinstance(template, str) or closed or saying.said(template) != value:
+        return value
+    return {"contains": saying.words(template)}

@@ -1,0 +1,220 @@
+"""The form of a task's grammar.yaml: slots, patterns, carriers and transforms.
+
+What the file holds:
+
+    languages:  <lang>: {share, joiner, borrow: {from, share, with}}      shares of the examples; what a language borrows
+    registers:  <register>: {share, native}                               how often; share of it that patterns give
+    kinds:      <kind>: share                                             shares among the examples that do not call
+    slots:      <lang>: <slot>: [value, …]                                a value, or {text, value, words}
+    carriers:   <lang>: <register>: ["…{text}…", …]                       what wraps an utterance, whatever its label
+    transforms: [{name, lang, do, share | register, …}]                   what is done to it, whatever its label
+    swaps:      <lang>: [[word, …], …]                                    words that may change places in seeds
+    patterns:   [{id, lang, register, kind, calls | reply, texts}, …]     families of utterances
+
+`{slot}` stands for a value of the slot, `{slot.2}` for another one. In a text, [brackets] mark what the user wants
+passed on; `{span}` in a call's argument is what they hold, joined with the language's joiner. An argument that is
+exactly "{slot}" gets the slot's value with its type. An item of `texts` is a text, `text: reply` (or a list of
+replies), or {text, reply, calls}; each item is one lineage.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from callwright.config import Config
+from callwright.records import Call
+
+PLACE = re.compile(r"\{([a-z_]+)(?:\.(\d+))?\}")
+BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+SPAN = "span"
+
+
+def as_list(value: Any) -> Any:
+    """A lone value as a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+class SlotValue(Config):
+    """A value of a slot: what is said, what is passed, and which words of it must arrive."""
+
+    text: str = Field(min_length=1)
+    value: Any = None
+    """what an argument gets; without it, the text"""
+    words: list[str] | None = None
+    """content words for `expected`; without them, they are taken from the text"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"{value} is not said; quote it, or write {{text, value}}")
+        if isinstance(value, int | float | str):
+            return {"text": str(value), "value": value}
+        if isinstance(value, dict) and isinstance(text := value.get("text"), int | float):
+            return {"value": text, **value, "text": str(text)}
+        return value
+
+    @property
+    def passed(self) -> Any:
+        """The typed value that an argument gets."""
+        return self.text if self.value is None else self.value
+
+
+class Borrow(Config):
+    """A language that takes slots, and a share of its patterns and carriers, from another one."""
+
+    from_: str = Field(alias="from")
+    share: float = Field(0.5, ge=0, le=1)
+    """share of its examples that are made from the other language's patterns"""
+    with_: list[str] = Field([], alias="with")
+    """transforms that turn those, and borrowed slot values, into this language"""
+
+
+class Language(Config):
+    """A language of the utterances."""
+
+    share: float = Field(gt=0)
+    joiner: str = ", "
+    """what joins the bracketed spans of a text"""
+    borrow: Borrow | None = None
+
+
+class Register(Config):
+    """A manner of speaking; both classes draw it from the same distribution."""
+
+    share: float = Field(gt=0)
+    native: float = Field(1, ge=0, le=1)
+    """share of its examples that patterns of this register give; carriers and transforms of it make the others"""
+
+
+class Transform(Config):
+    """A change to the surface of an utterance, and alike to its arguments."""
+
+    name: str
+    lang: list[str]
+    do: Literal["replace", "keyboard", "append", "unpunctuate", "lower", "upper", "halfwidth", "opencc"]
+    share: float = Field(0, ge=0, le=1)
+    """how often it is drawn, whatever the register; 0 for a transform that only `register` or `borrow` applies"""
+    register_: str | None = Field(None, alias="register")
+    """the register that this transform makes: drawn when that register is"""
+    words: dict[str, list[str]] = Field({})
+    """replace: what may stand for a word"""
+    most: int = Field(2, ge=1)
+    """replace: at most so many words"""
+    choices: list[str] = Field([])
+    """append: what to append; unpunctuate: what stands where a mark stood"""
+    at: Literal["end", "start", "either"] = "end"
+    """append: where"""
+    unless: str | None = None
+    """a regular expression: texts that it finds something in stay as they are"""
+    config: str = ""
+    """opencc: the name of its configuration, such as tw2sp"""
+
+    @field_validator("lang", "choices", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return as_list(value)
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        return {key: as_list(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class Item(Config):
+    """Wordings of one thing to say, with what answers it: one lineage."""
+
+    text: list[str] = Field(min_length=1)
+    reply: list[str] = Field([])
+    calls: list[Call] = Field([])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"text": [value]}
+        if isinstance(value, dict) and len(value) == 1 and "text" not in value:
+            ((text, reply),) = value.items()
+            return {"text": [text], "reply": as_list(reply)}
+        return value
+
+    @field_validator("text", "reply", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return as_list(value)
+
+
+class Family(Config):
+    """Items that share language, register and kind, and calls or replies where they give none themselves."""
+
+    id: str
+    lang: str
+    register_: str = Field(alias="register")
+    kind: str
+    calls: list[Call] = Field([])
+    reply: list[str] = Field([])
+    texts: list[Item] = Field(min_length=1)
+
+    @field_validator("reply", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return as_list(value)
+
+
+class Pattern(Config):
+    """One item with what its family says: `id` is the lineage of what is made from it."""
+
+    id: str
+    lang: str
+    register_: str
+    kind: str
+    texts: list[str]
+    calls: list[Call]
+    replies: list[str]
+
+    @property
+    def label(self) -> str:
+        """`call` or `no_call`."""
+        return "call" if self.calls else "no_call"
+
+
+class Grammar(Config):
+    """A task's grammar."""
+
+    languages: dict[str, Language] = Field(min_length=1)
+    registers: dict[str, Register] = Field(min_length=1)
+    kinds: dict[str, float] = Field({})
+    """shares of the kinds among the examples that do not call; without them, kinds weigh what their patterns number"""
+    slots: dict[str, dict[str, list[SlotValue]]] = Field({})
+    carriers: dict[str, dict[str, list[str]]] = Field({})
+    carried: float = Field(0.35, ge=0, le=1)
+    """share of the examples of a register that has patterns of its own which a carrier wraps all the same"""
+    transforms: list[Transform] = Field([])
+    swaps: dict[str, list[list[str]]] = Field({})
+    """groups of words of a language that may stand for each other in variants of hand-written seeds"""
+    swapped: float = Field(0.5, ge=0, le=1)
+    """share of the variants of seeds that get a word swapped, where they hold one"""
+    families: list[Family] = Field(min_length=1, alias="patterns")
+
+    def slot(self, lang: str, name: str) -> tuple[list[SlotValue], Borrow | None]:
+        """The values of a slot in a language, and the loan where another language lends them; [] where none has it."""
+        if (values := self.slots.get(lang, {}).get(name)) is not None:
+            return values, None
+        borrow = self.languages[lang].borrow
+        return (self.slots.get(borrow.from_, {}).get(name, []), borrow) if borrow else ([], None)
+
+    def patterns(self) -> Iterator[Pattern]:
+        """The patterns, in the order of the file; the id is the family's and the item's number in it, from 1."""
+        for family in self.families:
+            for number, item in enumerate(family.texts, 1):
+                yield Pattern(
+                    id=f"{family.id}-{number}",
+                    lang=family.lang,
+                    register_=family.register_,
+                    kind=family.kind,
+                    texts=item.text,
+                    calls=item.calls or ([] if item.reply else family.calls),
+                    replies=item.reply or family.reply,
+                )

@@ -1,0 +1,129 @@
+"""Read a task's grammar.yaml, and say in one line what is wrong with it."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pydantic import ValidationError
+
+from callwright.config import read_yaml
+from callwright.errors import UserError
+from callwright.records import explain
+from callwright.schema import call_fault
+from tools.generate import generate
+from tools.grammar import BRACKETS, PLACE, SPAN, Grammar
+
+
+def placeholders(value: Any) -> list[str]:
+    """The slot names in a string, or in all strings of a JSON value."""
+    if isinstance(value, str):
+        return [match[1] for match in PLACE.finditer(value)]
+    if isinstance(value, dict):
+        return [name for item in value.values() for name in placeholders(item)]
+    return [name for item in value for name in placeholders(item)] if isinstance(value, list) else []
+
+
+def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
+    """The grammar of a task.
+
+    Raises:
+        UserError: naming the file and the key, for a wrong or missing key, a language, register, kind, transform or slot
+            that is not defined, an empty slot, a pattern without calls and replies or with both, or with a call that
+            does not fit the tools.
+    """
+    try:
+        grammar = Grammar.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError(path, explain(error), "fix the key; the shipped grammar shows the form") from None
+    for key, fault in chain(faults(grammar), call_faults(grammar, tools)):
+        raise UserError(f"{path}: {key}", fault, "fix it there")
+    return grammar
+
+
+def faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
+    """What is wrong with a grammar beyond its form: (key, fault) pairs."""
+    names = {transform.name for transform in grammar.transforms}
+    for lang, language in grammar.languages.items():
+        if language.borrow and language.borrow.from_ not in grammar.languages:
+            yield f"languages.{lang}.borrow.from", f"no language {language.borrow.from_!r}"
+        for name in language.borrow.with_ if language.borrow else []:
+            if name not in names:
+                yield f"languages.{lang}.borrow.with", f"no transform {name!r}"
+    for lang, slots in grammar.slots.items():
+        yield from unknown(f"slots.{lang}", "language", [lang], grammar.languages)
+        for name, values in slots.items():
+            if not values:
+                yield f"slots.{lang}.{name}", "is empty"
+            if name == SPAN:
+                yield f"slots.{lang}.{name}", "is the name of what a text's brackets hold"
+            for value in values:
+                yield from unknown_slots(grammar, lang, f"slots.{lang}.{name}", value.text)
+    for lang, registers in grammar.carriers.items():
+        yield from unknown(f"carriers.{lang}", "language", [lang], grammar.languages)
+        yield from unknown(f"carriers.{lang}", "register", registers, grammar.registers)
+        for register, carriers in registers.items():
+            for carrier in carriers:
+                if carrier.count("{text}") != 1:
+                    yield f"carriers.{lang}.{register}", f"{carrier!r} has not exactly one {{text}}"
+                yield from unknown_slots(grammar, lang, f"carriers.{lang}.{register}", carrier.replace("{text}", ""))
+    yield from unknown("swaps", "language", grammar.swaps, grammar.languages)
+    for transform in grammar.transforms:
+        key = f"transforms.{transform.name}"
+        yield from unknown(f"{key}.lang", "language", transform.lang, grammar.languages)
+        yield from unknown(f"{key}.register", "register", filter(None, [transform.register_]), grammar.registers)
+        key_of = {"replace": "words", "append": "choices", "opencc": "config"}.get(transform.do)
+        if key_of and not getattr(transform, key_of):
+            yield key, f"{transform.do} needs {key_of}"
+    yield from pattern_faults(grammar)
+
+
+def pattern_faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
+    """What is wrong with the patterns: (key, fault) pairs."""
+    seen: set[str] = set()
+    for family in grammar.families:
+        if family.id in seen:
+            yield f"patterns.{family.id}", "is the id of two families"
+        seen.add(family.id)
+    for pattern in grammar.patterns():
+        key = f"patterns.{pattern.id}"
+        yield from unknown(f"{key}.lang", "language", [pattern.lang], grammar.languages)
+        yield from unknown(f"{key}.register", "register", [pattern.register_], grammar.registers)
+        if not pattern.calls and not pattern.replies:
+            yield key, "has neither calls nor reply"
+        if pattern.calls and pattern.replies:
+            yield key, "has both calls and reply"
+        if pattern.label == "no_call" and grammar.kinds:
+            yield from unknown(f"{key}.kind", "kind", [pattern.kind], grammar.kinds)
+        for text in pattern.texts + pattern.replies:
+            yield from unknown_slots(grammar, pattern.lang, key, text)
+        for text in pattern.texts:
+            said = {*placeholders(text), SPAN} if BRACKETS.search(text) else set(placeholders(text))
+            needed = [*placeholders([call.arguments for call in pattern.calls]), *placeholders(pattern.replies)]
+            for name in needed:
+                if name not in said:
+                    what = "no [brackets]" if name == SPAN else f"no {{{name}}}"
+                    yield key, f"the text {text!r} has {what}, which its calls or replies need"
+
+
+def call_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Calls of patterns, filled once, that break their tool's schema: (key, fault) pairs."""
+    for pattern in grammar.patterns():
+        for call in generate(pattern, grammar, tools, Random(0)).calls if pattern.calls else ():
+            if fault := call_fault(call, tools):
+                yield f"patterns.{pattern.id}", fault
+
+
+def unknown(key: str, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """A fault for each name that is not known."""
+    for name in names:
+        if name not in known:
+            yield key, f"no {what} {name!r} (there are {', '.join(known)})"
+
+
+def unknown_slots(grammar: Grammar, lang: str, key: str, text: str) -> Iterator[tuple[str, str]]:
+    """A fault for each slot of a text that its language does not have."""
+    for name in placeholders(text) if lang in grammar.languages else []:
+        if not grammar.slot(lang, name)[0]:
+            yield key, f"unknown slot {{{name}}} in {text!r}"

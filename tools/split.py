@@ -1,0 +1,156 @@
+"""Split a task's examples into train, val and test by lineage and near-duplicates: python -m tools.split image_intent"""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from callwright.config import Split, load_data_config
+from callwright.errors import UserError, command
+from callwright.files import write_jsonl
+from callwright.records import Example, as_line, read_records
+from tools.dedupe import near_pairs, normal_form
+
+SIDES = ("train", "val", "test")
+Stratum = tuple[str, str]
+NOISE = 16
+"""places by which an example may move when the labels are woven together"""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The three sides of a split, and what it took."""
+
+    parts: dict[str, list[Example]]
+    components: list[list[int]]
+    """indices of the examples that must stay together"""
+    lineages: int
+    near: int
+    """pairs of near-duplicates"""
+
+
+def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order."""
+    parent = list(range(len(examples)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    for index, example in enumerate(examples):
+        for key in (("lineage", example.lineage), ("text", normal_form(example.utterance))):
+            parent[root(index)] = root(first.setdefault(key, index))
+    for a, b in near:
+        parent[root(b)] = root(a)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(examples)):
+        groups.setdefault(root(index), []).append(index)
+    return list(groups.values())
+
+
+def stratum(example: Example) -> Stratum:
+    """What every side should have its share of: the label within the language."""
+    return example.tags.get("lang", ""), example.label
+
+
+def assign(
+    groups: Sequence[Sequence[int]], examples: Sequence[Example], sizes: Sequence[float], rng: Random
+) -> list[int]:
+    """The side (its index in `sizes`) of each group, so that sides reach their sizes with their share of each stratum.
+
+    Greedy, largest groups first: each group goes where its strata lack most, as a share of what the side wants, among
+    the sides that have room for it (or, where none has, the one with the most room).
+    """
+    total = Counter(stratum(example) for example in examples)
+    whole = sum(sizes)
+    lack = [{key: count * size / whole for key, count in total.items()} for size in sizes]
+    room = [float(size) for size in sizes]
+    order = list(range(len(groups)))
+    rng.shuffle(order)
+    order.sort(key=lambda index: -len(groups[index]))
+    side_of = [0] * len(groups)
+    for index in order:
+        counts = Counter(stratum(examples[member]) for member in groups[index])
+        size = len(groups[index])
+
+        def need(side: int, counts: Counter[Stratum] = counts) -> float:
+            wanted = ((lack[side][key] / max(total[key] * sizes[side] / whole, 1e-9), n) for key, n in counts.items())
+            return sum(share * n for share, n in wanted)
+
+        fitting = [side for side in range(len(sizes)) if room[side] >= size]
+        side = max(fitting, key=need) if fitting else max(range(len(sizes)), key=lambda s: room[s])
+        side_of[index] = side
+        room[side] -= size
+        for key, n in counts.items():
+            lack[side][key] -= n
+    return side_of
+
+
+def interleave(examples: Sequence[Example], rng: Random) -> list[Example]:
+    """The examples in an order whose every first part is wide and balanced, for runs that read only a part.
+
+    Each label in rounds, one example of every lineage a round, hand-written lines before their variants; then the labels
+    woven together in proportion, with enough noise that no place in the order tells the label.
+    """
+    woven: list[tuple[float, Example]] = []
+    for label in ("call", "no_call"):
+        lineages: dict[str, list[Example]] = {}
+        for example in examples:
+            if example.label == label:
+                lineages.setdefault(example.lineage, []).append(example)
+        order: list[Example] = []
+        for number in range(max(map(len, lineages.values()), default=0)):
+            row = [members[number] for members in lineages.values() if number < len(members)]
+            rng.shuffle(row)
+            order += row
+        woven += [((place + NOISE * rng.random()) / len(order), example) for place, example in enumerate(order)]
+    return [example for _, example in sorted(woven, key=lambda pair: pair[0])]
+
+
+def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
+    """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut."""
+    rng = Random(f"{seed}/split")
+    near = list(near_pairs([example.utterance for example in examples], config.near))
+    groups = components(examples, near)
+    wanted = (config.train, config.val, config.test)
+    sizes = [size * len(examples) / sum(wanted) for size in wanted]
+    side_of = assign(groups, examples, sizes, rng)
+    parts: dict[str, list[Example]] = {}
+    for number, side in enumerate(SIDES):
+        mine = sorted(
+            member for group, where in zip(groups, side_of, strict=True) if where == number for member in group
+        )
+        parts[side] = interleave([examples[index] for index in mine], rng)
+    return Sides(parts, groups, len({example.lineage for example in examples}), len(near))
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl and test.jsonl beside it."""
+    parser = argparse.ArgumentParser(prog="python -m tools.split", description=__doc__)
+    parser.add_argument("task", help="a task of configs/data/")
+    config = load_data_config(parser.parse_args(argv).task)
+    path = config.work / "examples.jsonl"
+    if not path.is_file():
+        raise UserError(path, "no such file", f"run python -m tools.augment {config.task} first")
+    examples = read_records(path, Example)
+    sides = split(examples, config.split, config.seed)
+    for side, part in sides.parts.items():
+        write_jsonl(config.work / f"{side}.jsonl", map(as_line, part))
+    sizes = ", ".join(
+        f"{side} {len(part)} ({sum(example.label == 'call' for example in part)} call)"
+        for side, part in sides.parts.items()
+    )
+    print(
+        f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
+        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {config.split.near:g}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

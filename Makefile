@@ -18,7 +18,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock doctor model data train serve eval ask report webui test check clean
+.PHONY: help setup lock doctor data mix model train serve eval ask report webui test check bench-convert clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ doctor: .venv/stamp  ## test what really breaks, and say what to do about it
 data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-Factory
 	$(PY) -m tools.augment $(TASK)
 	$(PY) -m tools.split $(TASK)
+	$(PY) -m tools.convert $(TASK)
+	$(PY) -m tools.register $(TASK)
+
+mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix)
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
 
@@ -80,13 +84,16 @@ webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets 
 # ---- test ------------------------------------------------------------------------------------------------------------
 
 test: .venv/stamp  ## the tests, offline
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile
 
 check: .venv/stamp  ## ruff, mypy, tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(MAKE) test
+
+bench-convert: .venv/stamp  ## rows/s and memory of each converter against datasets.map
+	$(PY) -m tools.bench_convert
 
 clean:  ## drop built data and runs; models and the environment stay
 	rm -rf data/*.jsonl data/work runs

@@ -93,6 +93,10 @@ class Rows(Config):
 
     turns_per_row: int = Field(4, ge=1)
     """independent utterances behind one tool prompt in a training row"""
+    reply_prefix: str = "\n"
+    """what every plain reply of a row begins with. A call always begins with the same token, replies with hundreds of
+    different ones: greedy decoding would pick the call even where a reply is twice as likely. A common first token makes
+    the decision one token against one."""
 
 
 class Source(Config):

@@ -55,9 +55,12 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def to_json(value: Any) -> str:
     """JSON on one line, as every file of ours holds it: no ASCII escapes, no NaN."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -98,7 +101,7 @@ def parse_json(text: str) -> Any:
         ValueError: with the reason in its message.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if "\\u" in text:  # only an escape can bring a lone surrogate into text that was read as UTF-8

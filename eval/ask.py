@@ -57,9 +57,9 @@ def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, A
     faults = [call["fault"] for call in read if not isinstance(call, Call)]
     faults += [fault for call in calls if (fault := call_fault(call, tools))]
     if faults:
-        return {"intent": None, "reply": prediction.content, "fault": faults[0]}
+        return {"intent": None, "reply": (prediction.content or "").strip(), "fault": faults[0]}
     if not calls:
-        return {"intent": None, "reply": prediction.content}
+        return {"intent": None, "reply": (prediction.content or "").strip()}
     found = {"intent": f"{calls[0].name}_intent", "call": calls[0].model_dump()}
     return found | ({"calls": [call.model_dump() for call in calls]} if len(calls) > 1 else {})
 

@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from callwright.files import ROOT, write_jsonl
+from callwright.files import ROOT, read_jsonl, write_jsonl
 from callwright.records import Call, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from tools.bench_convert import made
 from tools.convert import to_case, to_rows, to_turns
+from tools.formats import sharegpt
+from tools.formats.readers import READERS
+from tools.ingest import record_of
 from tools.register import SHAREGPT, register
 
 FOLDER = ROOT / "data/seeds/image_intent"
@@ -69,6 +74,17 @@ def test_llamafactory_keeps_every_row(tiny_model: Path, tmp_path: Path):
     assert answers.count("<tool_call>") == sum(len(seed.calls) for seed in seeds) + 1
     assert '{"name": "generate_image", "arguments": {"prompt": "狗"}}' in answers
     assert "# Tools" not in answers, "the prompt is not trained on"
+
+
+def test_llamafactory_keeps_the_rows_of_every_format(tiny_model: Path, tmp_path: Path):
+    rows = []
+    for form, read in READERS.items():
+        rows += [sharegpt.write(read(made(form, number, Random(number)))) for number in range(3)]
+        for _, line in read_jsonl(ROOT / f"tests/cases/nasty/{form}.jsonl"):
+            if "turns" in line and isinstance(line["raw"], str):
+                rows.append(sharegpt.write(read(record_of(line["raw"].encode()))))
+    texts, _ = load_rows(rows, tiny_model, tmp_path)
+    assert len(texts) == len(rows)
 
 
 def test_a_row_shares_one_tool_prompt_among_its_turns():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from callwright.errors import UserError
-from tools.register import SHAREGPT, register
+from callwright.files import write_jsonl
+from tools.register import SHAREGPT, main, register
 
 
 def add(args: tuple[Path, int]) -> None:
@@ -39,3 +40,45 @@ def test_a_broken_registry_is_left_alone(tmp_path: Path):
     with pytest.raises(UserError, match="not JSON"):
         add((registry, 1))
     assert registry.read_text() == "{broken"
+
+
+def test_stale_entries_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    good = {
+        "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ok"}],
+        "system": "",
+        "tools": "",
+    }
+    odd = {**good, "conversations": good["conversations"][:1]}
+    write_jsonl(tmp_path / "good.jsonl", [good] * 3)
+    write_jsonl(tmp_path / "odd.jsonl", [good, odd, odd])
+    (tmp_path / "cut.jsonl").write_text('{"conversations": [')
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "list.json").write_text(json.dumps([{"instruction": "a", "output": "b"}]))
+    tags = {key: value for key, value in SHAREGPT["tags"].items() if key != "function_tag"}
+    register(
+        {
+            "good": {"file_name": "good.jsonl", **SHAREGPT},
+            "hub": {"hf_hub_url": "a/b"},
+            "hand": {"file_name": "list.json"},
+            "gone": {"file_name": "gone.jsonl", **SHAREGPT},
+            "odd": {"file_name": "odd.jsonl", **SHAREGPT},
+            "cut": {"file_name": "cut.jsonl"},
+            "empty": {"file_name": "empty.jsonl", **SHAREGPT},
+            "tags": {"file_name": "good.jsonl", **SHAREGPT, "tags": tags},
+            "text": "good.jsonl",
+        },
+        tmp_path / "dataset_info.json",
+    )
+    assert main(["--check", "--registry", str(tmp_path / "dataset_info.json")]) == 1
+    said = capsys.readouterr().out
+    for line in (
+        "gone: no file gone.jsonl",
+        f"odd: 2 rows: the last message is the user's: nothing to train on (first at {tmp_path}/odd.jsonl:2)",
+        "cut: 1 rows: not JSON",
+        "empty: holds no rows",
+        "tags: tags without function_tag",
+        "text: not an object",
+        "9 entries, 6 stale",
+    ):
+        assert line in said
+    assert not [line for line in said.splitlines() if line.startswith(("good:", "hub:", "hand:"))]

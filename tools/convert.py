@@ -1,18 +1,26 @@
-"""Turn split examples into ShareGPT rows and evaluation cases: `python -m tools.convert image_intent`."""
+"""Turn split examples into rows and cases, or any format into another: `python -m tools.convert image_intent`, or
+`python -m tools.convert --from xlam FILE --out data/xlam.jsonl`."""
 
 import argparse
-import random
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from callwright.config import load_data_config
+from callwright.config import DataConfig, load_data_config
 from callwright.errors import UserError, command
-from callwright.files import ROOT, parse_json, to_json, write_jsonl
-from callwright.records import Call, Case, Example, Seed, read_records
+from callwright.files import ROOT, atomic, to_json, write_jsonl
+from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from tools.formats import bfcl, case, openai, sharegpt
+from tools.formats.readers import EVALUATION_ONLY, READERS
+from tools.formats.sharegpt import Turn
+from tools.ingest import Tally, ingest, records
+from tools.mix import mix
+from tools.register import check_name, entry_of, register
 
-Turn = dict[str, str]
+Make = Callable[[dict[str, Any], str], str]
 
 
 def to_turns(seed: Seed) -> list[Turn]:
@@ -21,56 +29,30 @@ def to_turns(seed: Seed) -> list[Turn]:
     Raises:
         ValueError: messages that cannot alternate so.
     """
-    turns: list[Turn] = []
-    for message in seed.messages or [{"role": "user", "content": seed.text}]:
-        turn = message_to_turn(message)
-        if turn["from"] == "observation" and turns and turns[-1]["from"] == "observation":
-            # LLaMA-Factory takes one observation a turn: several results travel as a JSON list
-            raise ValueError("two tool results in a row: merge them into one message")
-        turns.append(turn)
-    turns.append(answer_turn(seed.calls, seed.reply))
-    for index, turn in enumerate(turns):
-        if turn["from"] not in (("human", "observation"), ("gpt", "function_call"))[index % 2]:
-            raise ValueError(f"message {index + 1} may not be {turn['from']!r}: roles must alternate")
-    return turns
+    calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
+    answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
+    given = seed.messages or [{"role": "user", "content": seed.text}]
+    return sharegpt.turns(openai.read({"messages": [*given, answer]}).messages)
 
 
-def message_to_turn(message: dict[str, Any]) -> Turn:
-    """One OpenAI message as a ShareGPT turn."""
-    role, content = message.get("role"), message.get("content") or ""
-    if role == "assistant" and message.get("tool_calls"):
-        return answer_turn([openai_call(call["function"]) for call in message["tool_calls"]], None)
-    sender = {"user": "human", "assistant": "gpt", "tool": "observation"}.get(str(role))
-    if sender is None or not isinstance(content, str):
-        raise ValueError(f"a message of role {role!r} with {type(content).__name__} content cannot become a row")
-    return {"from": sender, "value": content}
-
-
-def openai_call(function: dict[str, Any]) -> Call:
-    """The call in an OpenAI message, whose arguments are a JSON string (or, from some servers, an object)."""
-    arguments = function["arguments"]
-    return Call(name=function["name"], arguments=parse_json(arguments) if isinstance(arguments, str) else arguments)
-
-
-def answer_turn(calls: list[Call], reply: str | None) -> Turn:
-    """The assistant's turn: one call as an object, several as a list, none as the reply."""
-    if not calls:
-        return {"from": "gpt", "value": reply or ""}
-    values = [call.model_dump() for call in calls]
-    return {"from": "function_call", "value": to_json(values[0] if len(values) == 1 else values)}
-
-
-def to_rows(examples: Sequence[Seed], tools: list[dict[str, Any]], system: str | None, turns: int) -> Iterable[dict]:
+def to_rows(
+    examples: Sequence[Seed], tools: list[dict[str, Any]], system: str | None, turns: int, reply_prefix: str = ""
+) -> Iterable[dict]:
     """ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
 
-    The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own.
+    The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own. Plain
+    replies begin with `reply_prefix` (see callwright.config.Rows).
     """
     single = [example for example in examples if example.messages is None]
     groups = [single[i : i + turns] for i in range(0, len(single), turns)]
     groups += [[example] for example in examples if example.messages is not None]
-    functions = to_json([tool["function"] for tool in tools])
+    functions = sharegpt.tools_text(tools)
     for group in groups:
-        conversations = [turn for example in group for turn in to_turns(example)]
+        conversations = [
+            {**turn, "value": reply_prefix + turn["value"]} if turn["from"] == "gpt" else turn
+            for example in group
+            for turn in to_turns(example)
+        ]
         yield {"conversations": conversations, "system": system or "", "tools": functions}
 
 
@@ -89,31 +71,123 @@ def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case
     )
 
 
-@command
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write data/<task>_{train,val}.jsonl (rows) and data/<task>_{test,golden}.jsonl (cases)."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", help="a name under configs/data/")
-    args = parser.parse_args(argv)
-    config = load_data_config(args.task)
+def convert_task(config: DataConfig) -> dict[str, int]:
+    """Write the rows and cases of a task's split examples; return how many there are of each part."""
     tools = load_tools(config.seeds / "tools.json")
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", "test")}
     golden = read_seeds(config.seeds / "golden.jsonl", tools)
-    random.Random(config.seed).shuffle(parts["train"])  # so that max_samples takes a fair share
 
     rows: dict[str, list[dict]] = {}
     for part, turns in (("train", config.rows.turns_per_row), ("val", 1)):
         try:
-            rows[part] = list(to_rows(parts[part], tools, config.system, turns))
+            rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix))
         except ValueError as error:
             raise UserError(config.work / f"{part}.jsonl", str(error), "fix the seed that it descends from") from None
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
     for part, seeds in (("test", parts["test"]), ("golden", golden)):
         cases = (to_case(seed, tools, config.system).model_dump() for seed in seeds)
         counts[part] = write_jsonl(config.built(part), cases)
-    where = config.built("*").relative_to(ROOT)
-    kinds = ("train", "rows"), ("val", "rows"), ("test", "cases"), ("golden", "cases")
-    print(f"convert: {where}: " + ", ".join(f"{part} {counts[part]} {kind}" for part, kind in kinds))
+    return counts
+
+
+def maker(form: str, to: str, source: str, tally: Tally, lose: Callable[[str, str, str], None]) -> Make:
+    """What makes the output line of a record and its place; `lose` is told place, kind and text of what gets lost."""
+    if form == "bfcl":
+        answers = bfcl.read_answers(Path(source))
+        return lambda record, place: to_json(bfcl.read_case(record, answers).model_dump())
+    read = READERS[form]
+
+    def make(record: dict[str, Any], place: str) -> str:
+        conversation, gone = read(record), list[tuple[str, str]]()
+        value: Any
+        if to == "openai":
+            value = openai.write(conversation)
+        elif to == "cases":
+            value = case.write(conversation, f"{Path(source).name}-{tally.read}").model_dump()
+        else:
+            value = sharegpt.write(conversation, lambda what, text: gone.append((what, text)))
+        line = to_json(value)
+        line.encode()  # a lone surrogate fails here, while it has a place
+        for what, text in gone:
+            tally.lost[what] += 1
+            lose(place, what, text)
+        return line
+
+    return make
+
+
+def convert_file(args: argparse.Namespace) -> Tally:
+    """Convert one source. What does not reach the output stands in `<out>.lost.jsonl`: skipped records, lost text."""
+    out, tally = Path(args.out), Tally()
+    try:
+        same = out.samefile(args.source)
+    except (OSError, ValueError):  # one of them is not there
+        same = False
+    if same:
+        raise UserError(out, "is the source as well", "write to another file")
+    aside = out.with_name(f"{out.name}.lost.jsonl")
+    with atomic(out) as rows, atomic(aside) as lost:
+
+        def tell(place: str, what: str, text: str | None = None) -> None:
+            value = {"place": place, "reason": what} if text is None else {"place": place, "lost": what, "text": text}
+            lost.write(json.dumps(value) + "\n")
+
+        make = maker(args.format, args.to, args.source, tally, tell)
+        for _, line in ingest(records(args.source, args.subset, args.split), make, tally, args.on_error, tell):
+            rows.write(line + "\n")
+        if not tally.taken:
+            fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
+            raise UserError(args.source, f"nothing to convert ({fault})", "check the file and --from")
+    if not tally.skipped and not tally.lost:
+        aside.unlink()
+    return tally
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, checked against each other."""
+    parser = argparse.ArgumentParser(prog="python -m tools.convert", description=__doc__)
+    parser.add_argument("source", help="a task of configs/data/; with --from, a file or hub:<owner>/<name>")
+    parser.add_argument("--from", dest="format", choices=[*READERS, *EVALUATION_ONLY], help="the format of the source")
+    parser.add_argument("--to", choices=("sharegpt", "openai", "cases"), default="sharegpt", help="(default: sharegpt)")
+    parser.add_argument("--out", help="the file to write")
+    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a bad record (default: stop)")
+    parser.add_argument("--name", help="register the rows in dataset_info.json under this name")
+    parser.add_argument("--subset", help="of a hub's data set")
+    parser.add_argument("--split", default="train", help="of a hub's data set (default: train)")
+    args = parser.parse_args(argv)
+    if args.format is None:
+        if args.out or args.name:
+            raise UserError("--out, --name", "belong to --from", "say the format of the source")
+        return args
+    if args.out is None:
+        raise UserError("--from", "needs --out", "say which file to write")
+    if args.format in EVALUATION_ONLY and args.to != "cases":
+        raise UserError(f"--from {args.format}", "an evaluation set is never trained on", "pass --to cases")
+    if args.name is not None:
+        if args.to != "sharegpt":
+            raise UserError(f"--name {args.name}", "only ShareGPT rows are registered", "drop it, or --to")
+        check_name(args.name)
+        entry_of(args.out)
+    return args
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write data/<task>_{train,val}.jsonl (rows) and data/<task>_{test,golden}.jsonl (cases), or one file from one."""
+    args = parse(argv)
+    if args.format is not None:
+        tally = convert_file(args)
+        if args.name:
+            register({args.name: entry_of(args.out)})
+        where = f", registered as {args.name}" if args.name else ""
+        print(f"convert: {args.out}: {tally.taken} of {tally.read} records to {args.to}{where}")
+        print("".join(f"{line}\n" for line in tally.lines()), end="")
+        return 0
+    config = load_data_config(args.source)
+    counts = mix(config) if config.sources else convert_task(config)
+    built = config.built("*").relative_to(ROOT)
+    kinds = {"train": "rows", "val": "rows", "test": "cases", "golden": "cases"}
+    print(f"convert: {built}: " + ", ".join(f"{part} {count} {kinds[part]}" for part, count in counts.items()))
     return 0
 
 

@@ -1,0 +1,246 @@
+"""The neutral conversation that every format is read into and written from: OpenAI messages and canonical tools."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from callwright.files import parse_json, parse_json_at, to_json
+from callwright.schema import canonical_tool
+
+Message = dict[str, Any]
+Tool = dict[str, Any]
+
+EMPTY: tuple[Any, ...] = (None, "", [], {})
+"""what a key holds that says nothing: APIs dump every key that they know"""
+
+_BETWEEN = re.compile(r"[\s,]*")
+
+RESULT_SEPARATOR = "\n"
+"""between the results of parallel calls in one observation: what eval.client sends to LLaMA-Factory's server"""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is said and called, and the tools on offer.
+
+    Messages are OpenAI's: at most one system message, first; arguments are JSON text of an object; every call has an
+    id; a call's results follow at once, one for each call of the message, or there is none at all.
+
+    Raises:
+        ValueError: messages or tools that break these rules.
+    """
+
+    messages: list[Message]
+    tools: list[Tool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        names = [tool["function"]["name"] for tool in self.tools]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"tool {twice!r} is defined twice")
+        waiting: list[str] = []
+        answered = False
+        for number, message in enumerate(self.messages, 1):
+            role = message["role"]
+            if role == "tool":
+                if message["tool_call_id"] not in waiting:
+                    raise ValueError(f"message {number}: a result that belongs to no call")
+                waiting.remove(message["tool_call_id"])
+                answered = True
+                continue
+            if waiting and answered:
+                raise ValueError(f"message {number}: call {waiting[0]!r} before it has no result")
+            if role == "system" and number > 1:
+                raise ValueError(f"message {number}: a system message may only come first")
+            waiting, answered = [call["id"] for call in message.get("tool_calls", [])], False
+            if len(set(waiting)) < len(waiting):
+                raise ValueError(f"message {number}: two calls of one id")
+            if not message["content"] and not waiting and role != "system":
+                raise ValueError(f"message {number}: the {role} says nothing")
+        if waiting and answered:
+            raise ValueError(f"call {waiting[0]!r} has no result")
+        if not any(message["role"] != "system" for message in self.messages):
+            raise ValueError("no messages")
+
+
+@dataclass
+class Talk:
+    """Builds messages turn by turn, where a format has no ids of its own."""
+
+    messages: list[Message] = field(default_factory=list)
+    calls: int = 0
+
+    def say(self, role: str, content: Any) -> None:
+        """Add a message of the system, the user or the assistant."""
+        self.messages.append({"role": role, "content": text_of(content, f"message {len(self.messages) + 1}")})
+
+    def call(self, calls: Iterable[tuple[Any, Any]], content: str | None = None) -> None:
+        """Add an assistant message with calls, each a name and its arguments (an object, or its JSON text)."""
+        made = []
+        for name, arguments in calls:
+            self.calls += 1
+            made.append(call_of(f"call_{self.calls}", name, arguments))
+        self.messages.append({"role": "assistant", "content": content or None, "tool_calls": made})
+
+    def result(self, *contents: Any) -> None:
+        """Add what the last calls returned: a text for each, or one text that holds all of theirs."""
+        calls = self.messages[-1].get("tool_calls", []) if self.messages else []
+        where = f"message {len(self.messages) + 1}"
+        if not calls:
+            raise ValueError(f"{where}: a result that belongs to no call")
+        results = [text_of(content, where) for content in contents]
+        if len(results) == 1:
+            results = parts(results[0], len(calls), where)
+        if len(results) != len(calls):
+            raise ValueError(f"{where}: {len(calls)} calls and {len(results)} results")
+        for call, part in zip(calls, results, strict=True):
+            self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": part})
+
+
+def text_of(value: Any, what: str) -> str:
+    """A value that must be text.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is {kind(value)}, not text")
+    return value
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in JSON's words."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "a boolean"
+    names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def list_of_objects(value: Any, what: str) -> list[dict[str, Any]]:
+    """A list of objects, or the JSON text of one.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, str):
+        value = from_json(value, what)
+    if not isinstance(value, list):
+        raise ValueError(f"{what} is {kind(value)}, not a list")
+    for item in value:
+        if not isinstance(item, dict):
+            raise ValueError(f"{what} holds {kind(item)}, not only objects")
+    return value
+
+
+def from_json(text: str, what: str) -> Any:
+    """Strictly parsed JSON text; `what` names it in the fault."""
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: not JSON ({error})") from None
+
+
+def call_of(identity: str, name: Any, arguments: Any) -> dict[str, Any]:
+    """An OpenAI tool call. Arguments that are text are kept to the byte; an object becomes JSON text.
+
+    Raises:
+        ValueError: no name, or arguments that are not an object.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError("a call without a name")
+    value = from_json(arguments, f"arguments of {name!r}") if isinstance(arguments, str) else arguments
+    if not isinstance(value, dict):
+        raise ValueError(f"arguments of {name!r} are {kind(value)}, not an object")
+    text = arguments if isinstance(arguments, str) else to_json(value)
+    return {"id": identity, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+def parts(text: str, count: int, where: str) -> list[str]:
+    """The results of `count` calls that stand in one text: a JSON list, LLaMA-Factory's join, or one a line.
+
+    Raises:
+        ValueError: they cannot be told apart.
+    """
+    if count == 1:
+        return [text]
+    for found in (items(text), text.split("\n</tool_response>\n<tool_response>\n"), text.split(RESULT_SEPARATOR)):
+        if len(found) == count:
+            return found
+    raise ValueError(f"{where}: {count} calls, and a result that cannot be parted into {count}")
+
+
+def items(text: str) -> list[str]:
+    """The JSON text of each item of a JSON list, to the byte (of a string, the string); [] for anything else."""
+    found: list[str] = []
+    text = text.strip()
+    try:
+        if not isinstance(parse_json(text), list):
+            return []
+        position = _BETWEEN.match(text, 1).end()  # type: ignore[union-attr]  # it matches anywhere
+        while position < len(text) - 1:
+            value, end = parse_json_at(text, position)
+            found.append(value if isinstance(value, str) else text[position:end])
+            position = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+    except ValueError:
+        return []
+    return found
+
+
+def sequence(text: str, start: int, what: str) -> list[Any]:
+    """JSON values that stand one after the other from `start` to the end of a text.
+
+    Raises:
+        ValueError: one is not JSON.
+    """
+    found, position = [], start
+    while position < len(text):
+        try:
+            value, end = parse_json_at(text, position)
+        except ValueError as error:
+            raise ValueError(f"{what}: not JSON ({error})") from None
+        found.append(value)
+        position = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+    return found
+
+
+def only(value: dict[str, Any], keys: Iterable[str], what: str) -> None:
+    """Refuse an object with a key that would be lost.
+
+    Raises:
+        ValueError: it has one.
+    """
+    if extra := sorted(key for key in value if key not in keys and value[key] not in EMPTY):
+        raise ValueError(f"{what}: the key {extra[0]!r} has no place in it")
+
+
+def tools_of(tools: Iterable[Any]) -> list[Tool]:
+    """Tools in canonical form; further keys of a function, such as `strict`, stay behind the canonical ones.
+
+    Raises:
+        ValueError: a tool that is none.
+    """
+    return [_tool(to_json(tool)) for tool in tools]
+
+
+@lru_cache(maxsize=4096)
+def _tool(text: str) -> Tool:
+    # Data sets repeat their tools from row to row; checking a schema costs more than all the rest of a record.
+    tool = json.loads(text)
+    if not isinstance(tool, dict):
+        raise ValueError(f"a tool is {kind(tool)}, not an object")
+    if tool.get("type", "function") != "function":
+        raise ValueError(f"a tool of type {tool['type']!r}, not a function")
+    if "function" in tool:
+        only(tool, ("type", "function"), "a tool")
+    canonical = canonical_tool(tool)
+    function = tool.get("function", {key: value for key, value in tool.items() if key != "type"})
+    more = {key: value for key, value in function.items() if key not in canonical["function"]}
+    return {"type": "function", "function": {**canonical["function"], **more}}
+
+
+def calls_of(message: Message) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name and the arguments of each call of a message."""
+    for call in message.get("tool_calls", []):
+        yield call["function"]["name"], json.loads(call["function"]["arguments"])

@@ -1,0 +1,63 @@
+"""glaive-function-calling-v2: the tools in `system`, the dialogue as text in `chat`."""
+
+import re
+from typing import Any
+
+from callwright.files import parse_json
+from tools.formats.conversation import Conversation, Talk, from_json, kind, sequence, text_of, tools_of
+
+INTRODUCTIONS = (
+    "You are a helpful assistant with access to the following functions. Use them if required -",
+    "You are a helpful assistant, with no access to external functions.",
+)
+"""how the format says that there are tools or none: the template of the model says it in its own way"""
+CALL, END = "<functioncall>", "<|endoftext|>"
+_SPEAKER = re.compile(r"\n\n(USER|ASSISTANT|FUNCTION RESPONSE):")
+
+
+def read(record: dict[str, Any]) -> Conversation:
+    """Turns by their speaker; another system text than the format's own introductions stays."""
+    talk = Talk()
+    system = text_of(record.get("system"), "system").strip().removeprefix("SYSTEM:").strip()
+    start = system.find("{") if "{" in system else len(system)
+    tools = tools_of(sequence(system, start, "tools in the system text"))
+    said = system[:start].strip()
+    if said and said not in INTRODUCTIONS:
+        talk.say("system", said)
+    chat = "\n\n" + text_of(record.get("chat"), "chat").strip()
+    before, *pieces = _SPEAKER.split(chat)
+    if before.strip():
+        raise ValueError("chat begins with no speaker")
+    for speaker, text in zip(pieces[::2], pieces[1::2], strict=True):
+        text = text.strip().removesuffix(END).strip()
+        if speaker == "USER":
+            talk.say("user", text)
+        elif speaker == "FUNCTION RESPONSE":
+            talk.result(text)
+        elif CALL in text:
+            beside, *calls = text.split(CALL)
+            talk.call([_call(call.replace(END, "").strip()) for call in calls], beside.strip())
+        else:
+            talk.say("assistant", text)
+    return Conversation(talk.messages, tools)
+
+
+def _call(text: str) -> tuple[Any, Any]:
+    """`{"name": "f", "arguments": '{"a": 1}'}`: the arguments are JSON in single quotes, with or without escapes."""
+    head, found, tail = text.partition('"arguments":')
+    arguments = tail.strip().removesuffix("}").strip()
+    if not (found and text.endswith("}") and len(arguments) > 1 and arguments[0] == arguments[-1] == "'"):
+        call = from_json(text, "a call")
+        if not isinstance(call, dict):
+            raise ValueError(f"a call is {kind(call)}, not an object")
+        return call.get("name"), call.get("arguments")
+    named = from_json(head.strip().removesuffix(",") + "}", "a call")
+    return named.get("name"), _unescaped(arguments[1:-1])
+
+
+def _unescaped(text: str) -> str:
+    try:
+        parse_json(text)
+    except ValueError:
+        return text.replace("\\'", "'")
+    return text

@@ -1,0 +1,164 @@
+"""Python in data: literals where JSON is meant, and type names where JSON Schema is meant. Nothing is evaluated."""
+
+import ast
+import math
+import re
+import warnings
+from typing import Any
+
+from tools.formats.conversation import kind
+
+TYPES = {
+    "str": "string", "string": "string", "text": "string", "date": "string", "datetime": "string", "callable": "string",
+    "int": "integer", "integer": "integer", "float": "number", "double": "number", "number": "number",
+    "bool": "boolean", "boolean": "boolean", "list": "array", "array": "array", "sequence": "array",
+    "iterable": "array", "set": "array", "tuple": "array", "dict": "object", "object": "object", "mapping": "object",
+    "none": "null", "nonetype": "null", "null": "null",
+}  # fmt: skip
+_PLAIN = re.compile(r"""'[^'\\\n\r\0]*'|"[^"\\\n\r\0]*\"""")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+CONSTANTS = {"true": True, "false": False, "null": None}
+Schema = dict[str, Any]
+
+
+def parse(text: str) -> ast.expr:
+    """The syntax tree of an expression.
+
+    Raises:
+        ValueError: it is not Python, or nested too deeply.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes such as "\\d", which stay as they are
+            return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"neither JSON nor a Python literal ({getattr(error, 'msg', error)})") from None
+    except (RecursionError, MemoryError):  # the parser's word for too deep
+        raise ValueError("nested too deeply") from None
+
+
+def literal(text: str) -> Any:
+    """The JSON value of a Python literal (tuples are lists; JSON's own true, false and null are taken, too).
+
+    Raises:
+        ValueError: it is something else.
+    """
+    text = text.strip()
+    if _PLAIN.fullmatch(text):  # most arguments are: no need of a syntax tree
+        return text[1:-1]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return _value(parse(text))
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=None | bool() | int() | str() as value):
+            return value
+        case ast.Constant(value=float() as value) if math.isfinite(value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            return [_value(element) for element in elements]
+        case ast.Dict(keys=keys, values=values):
+            result: dict[str, Any] = {}
+            for key, item in zip(keys, values, strict=True):
+                name = _value(key) if key else None
+                if not isinstance(name, str):
+                    raise ValueError(f"a key that is {kind(name)}, not text")
+                if name in result:
+                    raise ValueError(f"key {name!r} stands twice")
+                result[name] = _value(item)
+            return result
+        case ast.Name(id=name) if name in CONSTANTS:
+            return CONSTANTS[name]
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is no JSON value")
+
+
+def type_schema(text: str) -> tuple[Schema, bool]:
+    """The schema of a Python type such as `List[int], optional`, and whether it says that the argument may be absent.
+
+    Raises:
+        ValueError: a type that is not known.
+    """
+    if (plain := TYPES.get(text.strip().lower())) is not None:
+        return {"type": plain}, False
+    try:
+        node, optional = parse(text), False
+    except ValueError:
+        raise ValueError(f"type {text[:60]!r} is not known") from None
+    if isinstance(node, ast.Tuple) and len(node.elts) == 2 and _name(node.elts[1]) == "optional":
+        node, optional = node.elts[0], True
+    schema = _schema(node)
+    if "anyOf" in schema and {"type": "null"} in schema["anyOf"]:
+        members = [member for member in schema["anyOf"] if member != {"type": "null"}]
+        schema, optional = members[0] if len(members) == 1 else {"anyOf": members}, True
+    return schema, optional
+
+
+def _name(node: ast.expr) -> str:
+    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")).lower()
+
+
+def _schema(node: ast.expr) -> Schema:
+    name = _name(node)
+    if name == "any":
+        return {}
+    if name in TYPES:
+        return {"type": TYPES[name], **({"uniqueItems": True} if name == "set" else {})}
+    match node:
+        case ast.Constant(value=None):
+            return {"type": "null"}
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return {"anyOf": [*_members(left), *_members(right)]}
+        case ast.Subscript(value=base, slice=inner):
+            given = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return _generic(_name(base), given)
+    raise ValueError(f"type {ast.unparse(node)[:60]!r} is not known")
+
+
+def _members(node: ast.expr) -> list[Schema]:
+    schema = _schema(node)
+    return schema.get("anyOf", [schema])
+
+
+def _generic(name: str, given: list[ast.expr]) -> Schema:
+    base = TYPES.get(name)
+    if name in ("union", "optional"):
+        union = [member for node in given for member in _members(node)]
+        return {"anyOf": [*union, *([{"type": "null"}] if name == "optional" else [])]}
+    if name == "literal":
+        return {"enum": [_value(node) for node in given]}
+    if name == "tuple" and not (isinstance(given[-1], ast.Constant) and given[-1].value is ...):
+        count = len(given)
+        return {"type": "array", "prefixItems": list(map(_schema, given)), "minItems": count, "maxItems": count}
+    if base == "array":
+        return {"type": "array", "items": _schema(given[0]), **({"uniqueItems": True} if name == "set" else {})}
+    if base == "object" and len(given) == 2:
+        return {"type": "object", "additionalProperties": _schema(given[1])}
+    if name == "callable":
+        return {"type": "string"}
+    raise ValueError(f"type {name!r} takes no {len(given)} parameters")
+
+
+def json_schema(schema: Any) -> Any:
+    """A JSON Schema whose `type`s are Python's names (dict, float, tuple, any), as BFCL and ToolACE write it."""
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: value for key, value in schema.items() if value is not None}
+    if isinstance(result.get("type"), str):
+        typed, _ = type_schema(result.pop("type"))
+        result = {**typed, **result}
+    if isinstance(result.get("properties"), dict):
+        result["properties"] = {key: json_schema(value) for key, value in result["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if key in result:
+            result[key] = json_schema(result[key])
+    return result
+
+
+def json_schema_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool of such a schema; keys that are null say nothing."""
+    named = {key: value for key, value in tool.items() if value is not None}
+    return {**named, **({"parameters": json_schema(named["parameters"])} if "parameters" in named else {})}

@@ -1,0 +1,252 @@
+"""Read records from JSONL, JSON, Parquet, any of them gzipped, or a hub, with flat memory, and count what is wrong."""
+
+import gzip
+import io
+import json
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, TypeVar
+
+from callwright.errors import UserError
+from callwright.files import parse_json
+from tools.formats.conversation import kind
+
+LIMIT = 64 * 2**20
+"""bytes of one record that are read before it counts as broken"""
+CHUNK = 2**18
+BATCH = 256
+"""Parquet rows held at once"""
+HUB = "hub:"
+
+Raw = bytes | str | dict[str, Any] | ValueError
+OnError = Literal["stop", "skip"]
+T = TypeVar("T")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+
+
+@dataclass
+class Tally:
+    """What became of the records: how many were read, and why how many were left out."""
+
+    read: int = 0
+    taken: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    """what a row has no place for"""
+    first: dict[str, str] = field(default_factory=dict)
+    """the place of the first of each reason"""
+
+    def skip(self, reason: str, place: str) -> None:
+        """Count a record that is left out; reasons that differ in values only are one."""
+        general = _VALUE.sub("…", reason)[:160]
+        self.skipped[general] += 1
+        self.first.setdefault(general, place)
+
+    def lines(self) -> Iterator[str]:
+        """A line a reason, the most frequent first, and one for each kind of thing that was lost."""
+        for reason, count in self.skipped.most_common(20):
+            yield f"  {count} skipped: {reason} (first at {self.first[reason]})"
+        if len(self.skipped) > 20:
+            yield f"  {sum(self.skipped.values()) - sum(n for _, n in self.skipped.most_common(20))} more skipped"
+        for what, count in self.lost.items():
+            yield f"  {count} × {what}: a row has no place for it"
+
+
+def ingest(
+    source: Iterator[tuple[str, Raw]],
+    make: Callable[[dict[str, Any], str], T],
+    tally: Tally,
+    on_error: OnError = "stop",
+    tell: Callable[[str, str], None] = lambda place, reason: None,
+) -> Iterator[tuple[str, T]]:
+    """What `make` makes of each record and its place; it raises ValueError for one that it cannot take.
+
+    Args:
+        tell: called with the place and the reason of each record that is skipped.
+
+    Raises:
+        UserError: at the first such record, unless they are to be skipped.
+    """
+    for place, raw in source:
+        tally.read += 1
+        try:
+            made = make(record_of(raw), place)
+        except (ValueError, RecursionError) as error:
+            reason = reason_of(error)
+            if on_error == "stop":
+                raise UserError(place, reason, "fix the record, or pass --on-error skip") from None
+            tally.skip(reason, place)
+            tell(place, reason)
+            continue
+        tally.taken += 1
+        yield place, made
+
+
+def reason_of(error: ValueError | RecursionError) -> str:
+    """A fault in one printable line."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeEncodeError):
+        return "holds a lone surrogate"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 (byte {error.start})"
+    text = " ".join(str(error).split())
+    return "".join(char if char.isprintable() else "?" for char in text)[:300]
+
+
+def record_of(raw: Raw) -> dict[str, Any]:
+    """The object that a raw record holds.
+
+    Raises:
+        ValueError: it is broken, or no object.
+    """
+    if isinstance(raw, ValueError):
+        raise raw
+    if isinstance(raw, dict):
+        return _plain(raw, ())
+    text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{kind(value)}, not an object")
+    return value
+
+
+def _plain(value: Any, path: tuple[str, ...]) -> Any:
+    """A value out of Arrow, if JSON can hold it and Arrow did not corrupt it.
+
+    Arrow gives the structs of a column the keys of all rows: an argument that this row does not have looks like null.
+    """
+    if isinstance(value, dict):
+        if ("arguments" in path or "parameters" in path) and None in value.values():
+            raise ValueError(f"{path[0]}: a struct that holds the keys of other rows; store it as JSON text")
+        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, path) for item in value]
+    if isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"{'.'.join(path)}: {value!r:.40} has no form in JSON")
+
+
+def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
+    """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
+
+    A place is file:line of JSONL and file[index] of the rest. Whether a `.json` file is a list or JSONL, its first
+    character tells.
+
+    Raises:
+        UserError: the source cannot be read.
+    """
+    if source.startswith(HUB):
+        yield from _hub(source.removeprefix(HUB), subset, split)
+        return
+    name, shown = source.removesuffix(".gz"), source if source.isprintable() else repr(source)
+    try:
+        with open(source, "rb") as plain:
+            file: IO[bytes] = plain
+            if name != source:
+                file = io.BufferedReader(gzip.GzipFile(fileobj=plain))
+            if name.endswith(".parquet"):
+                yield from _parquet(file if name == source else io.BytesIO(file.read()), shown)
+            elif not name.endswith(("jsonl", "ndjson")) and _starts_list(file):
+                yield from _array(file, shown)
+            else:
+                yield from _lines(file, shown)
+    except FileNotFoundError:
+        raise UserError(shown, "no such file", f"check the path; a hub's data set is {HUB}<owner>/<name>") from None
+    except (OSError, EOFError, zlib.error, ValueError) as error:  # what is wrong with a record is yielded, not raised
+        fault = reason_of(error) if isinstance(error, ValueError) else getattr(error, "strerror", None) or error
+        raise UserError(shown, f"cannot be read ({fault})", "check the path and the file") from None
+
+
+def _starts_list(file: Any) -> bool:
+    return file.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def _lines(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
+    number = 0
+    while raw := file.readline(LIMIT + 1):
+        number += 1
+        if len(raw) > LIMIT:
+            while raw and not raw.endswith(b"\n"):
+                raw = file.readline(LIMIT)
+            yield f"{path}:{number}", ValueError(f"a line of more than {LIMIT >> 20} MiB")
+        elif raw.strip():
+            yield f"{path}:{number}", raw
+
+
+def _array(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
+    """The items of one JSON list, as text: only as much of the file is held as the item at hand needs.
+
+    Streaming parsers of the package index keep the last of two equal keys and cannot go on after a faulty item; here
+    the lenient scan only finds where an item ends, and the item's text is parsed as strictly as a line.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    scan = json.JSONDecoder().raw_decode
+    buffer, at, index = text.read(CHUNK), 0, 0
+    at = buffer.index("[") + 1
+    while True:
+        at = _SPACE.match(buffer, at).end()  # type: ignore[union-attr]
+        separated = not index or buffer[at : at + 1] == ","
+        start = _SPACE.match(buffer, at + (index > 0 and separated)).end()  # type: ignore[union-attr]
+        fault, cut, end = "", "the list does not end", -1
+        if buffer[at : at + 1] == "]":
+            if buffer[at + 1 :].strip() or text.read(CHUNK).strip():
+                raise UserError(path, "something after the list", "give one list, or one object a line")
+            return
+        if start < len(buffer):
+            try:
+                if not separated:
+                    raise json.JSONDecodeError("no comma", buffer, at)
+                _, end = scan(buffer, start)
+            except RecursionError:
+                fault = "nested too deeply"
+            except json.JSONDecodeError as error:
+                if error.msg.startswith("Unterminated") or error.pos > len(buffer) - 16:
+                    cut = error.msg  # perhaps only because the buffer ends here
+                else:
+                    fault = error.msg
+        if not fault and not 0 <= end < len(buffer):  # the rest of the item is still in the file
+            more = text.read(max(CHUNK, len(buffer) - at))
+            if more and len(buffer) - at <= LIMIT:
+                buffer, at = buffer[at:] + more, 0
+                continue
+            fault = cut if not more else f"an item of more than {LIMIT >> 20} MiB"
+        if fault:
+            raise UserError(f"{path}[{index}]", f"not JSON ({fault})", "fix the file: what follows cannot be read")
+        yield f"{path}[{index}]", buffer[start:end]
+        at, index = end, index + 1
+
+
+def _parquet(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        index = 0
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(BATCH):
+            for row in batch.to_pylist():
+                yield f"{path}[{index}]", row
+                index += 1
+    except pyarrow.ArrowException as error:
+        raise UserError(path, f"not Parquet ({error})", "check the file") from None
+
+
+def _hub(name: str, subset: str | None, split: str) -> Iterator[tuple[str, Raw]]:
+    import datasets
+
+    place = f"{HUB}{name}"
+    try:
+        for index, row in enumerate(datasets.load_dataset(name, subset, split=split, streaming=True)):
+            yield f"{place}[{index}]", row
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        fault = " ".join(str(error).split())[:200]
+        remedy = "check the name and the network (HF_TOKEN for a gated one), or fetch the file and give its path"
+        raise UserError(place, f"cannot be read ({fault})", remedy) from None

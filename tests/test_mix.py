@@ -90,9 +90,11 @@ def test_shares_seeds_and_registration(house: Path):
     assert sha256(house / "data/glaive_mix_train.jsonl") != first[0]
 
     assert run(house, "register", "glaive_mix").returncode == 0
-    assert list(json.loads((house / "dataset_info.json").read_text())) == ["glaive_mix_train", "glaive_mix_val"]
+    assert list(json.loads((house / "dataset_info.json").read_text())) == [
+        *("glaive_mix_train", "glaive_mix_val", "glaive_mix_val_sample")
+    ]
     done = run(house, "register", "--check")
-    assert (done.returncode, done.stdout) == (0, "register: 2 entries, 0 stale\n")
+    assert (done.returncode, done.stdout) == (0, "register: 3 entries, 0 stale\n")
 
 
 def test_convert_registers_by_name(house: Path):

@@ -18,7 +18,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock doctor data mix model train serve eval ask report webui test check bench-convert clean
+.PHONY: help setup lock doctor data mix lint parity model train serve eval ask report webui test check bench-convert clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,12 @@ data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-F
 mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix)
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
+
+lint: .venv/stamp  ## what LLaMA-Factory would drop, die of or corrupt in the data of RECIPE
+	$(PY) -m tools.lint --recipe $(RECIPE)
+
+parity: model  ## a chat template with tools for RECIPE that sends the trained bytes, and the proof
+	$(PY) -m tools.parity $(RECIPE)
 
 # ---- train -----------------------------------------------------------------------------------------------------------
 

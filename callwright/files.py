@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -91,11 +92,17 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError(f"{text} is too large a number")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON strictly: no NaN or Infinity, no key twice, no lone surrogate.
+    """Parse JSON strictly: no NaN or Infinity, also by overflow, no key twice, no lone surrogate.
 
     Raises:
         ValueError: with the reason in its message.

@@ -45,6 +45,7 @@ def test_a_broken_line_is_named(tmp_path: Path):
         (b"{", "not JSON"),
         (b"[1]", "a list, not an object"),
         (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": 1e999}', "too large a number"),
         (b'{"a": 1, "a": 2}', "stands twice"),
         (b'{"a": "\\ud800"}', "lone surrogate"),
         (b'{"a": "\xff"}', "not UTF-8"),

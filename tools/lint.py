@@ -1,0 +1,280 @@
+"""Find what LLaMA-Factory would drop, die of, corrupt or learn wrongly: `python -m tools.lint --recipe smollm2-135m_lora`.
+
+`python -m tools.lint FILE [--template qwen] [--model DIR] [--cutoff-len 1024] [--cases FILE]` lints one file of rows.
+Exit status 1 when there are errors.
+"""
+
+import argparse
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from callwright.errors import UserError, command
+from callwright.files import ROOT, read_json, scan_jsonl, to_json
+from callwright.matchers import fold
+from callwright.recipes import load_recipe
+from callwright.records import Case, read_records
+from tools.formats.conversation import kind
+from tools.lint_row import CODES, Fault, Row, check_row
+from tools.register import SHAREGPT
+
+SHOWN = 10
+"""findings of one code that the text format prints"""
+CHUNK = 10 << 20
+"""bytes that LLaMA-Factory's JSON reader types at a time (`datasets.packaged_modules.json`)"""
+DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+"""what Arrow takes for a timestamp"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault at one place."""
+
+    place: str
+    """`file:line`, or what else it is about"""
+    code: str
+    """a key of CODES"""
+    message: str
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warning`."""
+        return CODES[self.code][0]
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.severity}[{self.code}] {self.message}; {CODES[self.code][1]}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For --format json; `row` is the line number."""
+        row, (severity, remedy) = self.place.rpartition(":")[2], CODES[self.code]
+        return {"place": self.place, "row": int(row) if row.isdigit() else None, "code": self.code,
+                "severity": severity, "message": self.message, "remedy": remedy}  # fmt: skip
+
+
+def entry_faults(entry: dict[str, Any]) -> list[Fault]:
+    """What a dataset_info.json entry leaves out. LLaMA-Factory takes a key that is left out for absent, not for default."""
+    if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
+        what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
+        return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
+    faults: list[Fault] = []
+    for part, known in SHAREGPT.items():
+        for key in known if isinstance(known, dict) else ():
+            if not entry.get(part, {}).get(key):
+                effect = "every row with a call is dropped" if key == "function_tag" else "rows are dropped or cut"
+                faults.append(("registry", f"`{part}` lacks {key!r}: {effect}"))
+    return faults
+
+
+class Types:
+    """Keys and kinds of values over a file, as its JSON reader needs them: one type for each path."""
+
+    def __init__(self, big: bool) -> None:
+        self.big, self.keys = big, cast("set[str]", set())
+        self.kinds: dict[str, str] = {}
+        self.dates: dict[str, bool] = {}
+
+    def faults(self, row: dict[str, Any]) -> Iterator[Fault]:
+        """What in `row` has another type than in the rows before."""
+        if self.big and self.keys and self.keys != row.keys():
+            keys = sorted(self.keys ^ row.keys())
+            yield "columns", f"key {keys[0]!r} is not in every row: the reader dies of it in a file above 10 MB"
+        self.keys |= row.keys()
+        for path, value in _paths(row, ""):
+            what = kind(value)
+            if isinstance(value, str) and self.dates.get(path, True):
+                self.dates[path] = DATE.fullmatch(value) is not None
+            if what != "null" and self.kinds.setdefault(path, what) != what:
+                yield "columns", f"`{path}` is {what} here and {self.kinds[path]} above: the reader dies of it"
+
+    def whole_file(self, columns: Iterable[str]) -> Iterator[Fault]:
+        """Columns that no row has, and texts that would be read as dates."""
+        for column in columns:
+            if self.keys and column not in self.keys:
+                yield "columns", f"no row has `{column}`: the converter dies of it"
+        for path in (path for path, dates in self.dates.items() if dates):
+            yield "columns", f"every `{path}` looks like a date, and would be read as one"
+
+
+def _paths(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if path:
+        yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item, f"{path}[]")
+
+
+class Across:
+    """What only shows across rows: duplicates, conflicts, overlap with evaluation cases. One for all files of a recipe."""
+
+    def __init__(self, cases: dict[str, str]) -> None:
+        self.cases = cases
+        self.rows: dict[bytes, str] = {}
+        self.labels: dict[tuple[str, str], tuple[frozenset[str], str]] = {}
+
+    def faults(self, row: Row, place: str) -> Iterator[Fault]:
+        """The faults of a row against those before it."""
+        turns = [(turn.role, turn.value) for turn in row.turns]
+        digest = hashlib.blake2b(to_json([row.system, row.tools, turns]).encode(), digest_size=16).digest()
+        if (first := self.rows.setdefault(digest, place)) != place:
+            yield "duplicate", f"the same row as {first}"
+        conversation = any(turn.role == "observation" for turn in row.turns)
+        for number, turn in enumerate(row.turns):
+            if turn.role != "human":
+                continue
+            words = fold(turn.value)
+            if words in self.cases:
+                yield "overlap", f"turn {number + 1} is what {self.cases[words]} asks"
+            if number and conversation:
+                continue  # what a later turn means depends on those before it
+            label = frozenset(call.name for call in row.turns[number + 1].calls)
+            other, where = self.labels.setdefault((words, row.tools), (label, place))
+            if other != label:
+                yield "conflict", f"turn {number + 1} {_decision(label)}; the same words at {where}: {_decision(other)}"
+
+
+def _decision(names: Iterable[str]) -> str:
+    return " and ".join(f"calls {name}" for name in sorted(names)) or "does not call"
+
+
+def asked(paths: Iterable[Path]) -> dict[str, str]:
+    """What the cases of evaluation files ask last, folded, with the case's id."""
+    result = {}
+    for path in paths:
+        for case in read_records(path, Case):
+            text = next((m["content"] for m in reversed(case.messages) if m.get("role") == "user"), None)
+            if isinstance(text, str):
+                result[fold(text)] = f"{path.name} {case.id}"
+    return result
+
+
+def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = None) -> tuple[int, list[Finding]]:
+    """The number of rows of a file, and its findings.
+
+    Args:
+        entry: its entry in dataset_info.json.
+        check: a lint_template.TemplateCheck, or None for what holds under every template.
+
+    Raises:
+        UserError: the file is missing or unreadable.
+    """
+    count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in entry_faults(entry)], False
+    if any(finding.code == "unchecked" for finding in findings):
+        return 0, findings
+    parts = {part: {**known, **entry.get(part, {})} for part, known in SHAREGPT.items() if isinstance(known, dict)}
+    types = None
+    for place, value in scan_jsonl(path):
+        types = types or Types(path.stat().st_size > CHUNK)
+        count += 1
+        if isinstance(value, UserError):
+            findings.append(Finding(place, "json", value.fault))
+            continue
+        faults, row = check_row(value, parts)
+        if not any(code in ("columns", "tools") for code, _ in faults):
+            faults += types.faults(value)
+        if row is not None:
+            any_tools = any_tools or bool(row.tools)
+            faults += check.check(row) if check else ()
+            faults += across.faults(row, place)
+        findings += [Finding(place, *fault) for fault in faults]
+    whole = (
+        list(types.whole_file(parts["columns"].values())) if types else [cast("Fault", ("json", "the file is empty"))]
+    )
+    whole += check.whole_file(any_tools) if check else ()
+    return count, findings + [Finding(str(path), *fault) for fault in whole]
+
+
+def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
+    """The TemplateCheck for a recipe's settings, and what it cannot check."""
+    from tools.encode import fetch_hint, is_at_hand, load_tokenizer, load_view
+    from tools.lint_template import TemplateCheck
+
+    model = settings.get("model_name_or_path")
+    if model and is_at_hand(model):
+        return TemplateCheck(load_view(settings, *load_tokenizer(settings)), True), []
+    missing = (
+        f"no tokenizer of {model} here, so nothing says what cutoff_len cuts; {fetch_hint(model)}" if model else ""
+    )
+    return TemplateCheck(load_view(settings), False), [Finding(str(model), "unchecked", missing)] if missing else []
+
+
+def recipe_files(stem: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]], list[Path]]:
+    """A recipe's settings, its local dataset files with their entries, and the evaluation files beside them."""
+    recipe = load_recipe(stem, overrides)
+    registry = read_json(ROOT / "dataset_info.json")
+    entries = {}
+    for name in recipe.datasets:
+        if name not in registry:
+            raise UserError(f"dataset {name!r}", "not in dataset_info.json", "run: make data TASK=<task>")
+        if "file_name" in registry[name]:
+            entries[_shown(ROOT / registry[name]["file_name"])] = registry[name]
+    tasks = sorted({name.rsplit("_", 1)[0] for name in recipe.datasets})
+    cases = [ROOT / "data" / f"{task}_{part}.jsonl" for task in tasks for part in ("test", "golden")]
+    return recipe.train, entries, [_shown(path) for path in cases if path.is_file()]
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def report(findings: list[Finding]) -> Iterator[str]:
+    """The findings as lines, at most SHOWN of a code."""
+    shown: Counter[str] = Counter()
+    for finding in findings:
+        shown[finding.code] += 1
+        if shown[finding.code] <= SHOWN:
+            yield str(finding)
+    for code, count in shown.items():
+        if count > SHOWN:
+            yield f"… and {count - SHOWN} more of {code} (--format json has them all)"
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Lint the datasets of a recipe, or one file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="*", help="a file of ShareGPT rows; with --recipe, training's key=value")
+    parser.add_argument("--recipe", help="a stem under configs/train/: its datasets, template, model and cutoff_len")
+    parser.add_argument("--template", help="check what this template of LLaMA-Factory makes of the rows")
+    parser.add_argument("--tool-format", help="instead of the template's own")
+    parser.add_argument("--model", help="whose tokenizer counts, against --cutoff-len; needs --template")
+    parser.add_argument("--cutoff-len", type=int, default=2048, help="LLaMA-Factory's own default: %(default)s")
+    parser.add_argument(
+        "--cases", action="append", default=[], type=Path, help="evaluation cases that rows must not hold"
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    args = parser.parse_args(argv)
+    if args.recipe:
+        settings, entries, cases = recipe_files(args.recipe, args.inputs)
+    elif len(args.inputs) != 1:
+        raise UserError("tools.lint", f"{len(args.inputs)} files", "give one, or --recipe")
+    else:
+        named = {"template": args.template, "tool_format": args.tool_format, "model_name_or_path": args.model}
+        settings = {"cutoff_len": args.cutoff_len, **{key: value for key, value in named.items() if value}}
+        entries, cases = {Path(args.inputs[0]): dict(SHAREGPT)}, []
+    if args.model and not settings.get("template"):
+        raise UserError("--model", "tokens cannot be counted without a template", "give --template as well")
+    check, findings = template_check(settings) if settings.get("template") else (None, [])
+    across, count = Across(asked([*cases, *args.cases])), 0
+    for path, entry in entries.items():
+        rows, found = lint_file(path, entry, across, check)
+        count += rows
+        findings += found
+    counts = Counter(finding.severity for finding in findings)
+    if args.format == "json":
+        print(to_json({"rows": count, "errors": counts["error"], "warnings": counts["warning"],
+                       "findings": [finding.as_json() for finding in findings]}))  # fmt: skip
+    else:
+        print("\n".join([*report(findings), f"lint: {', '.join(map(str, entries))}: {count} rows, "
+                         f"{counts['error']} errors, {counts['warning']} warnings"]))  # fmt: skip
+    return 1 if counts["error"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

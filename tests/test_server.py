@@ -12,7 +12,8 @@ from callwright.files import read_json, read_jsonl, write_text
 pytestmark = pytest.mark.slow
 
 HOLD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits an ignored Ctrl-C
 from callwright.recipes import load_recipe
 from eval.server import serve
 with serve(load_recipe("tiny_lora"), tuned=False, threads=1) as server:

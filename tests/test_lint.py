@@ -93,6 +93,7 @@ def planted() -> dict[str, list[Any]]:
         "cut-answer": [row(("human", "tell me a long story"), ("gpt", "so it went on " * 200))],
         "overlap": [row(("human", "  Draw the GOLDEN gate "), called)],
         "empty": [row(("human", "say nothing"), ("gpt", " ")), row(("human", ""), ("gpt", "yes?"))],
+        "space": [answered("\n5000"), answered("so it is. ")],
         "empty-tools": [row(("human", "no tools at all"), ("gpt", "none"), tools="[]")],
         "orphan-result": [row(("observation", "a result of nothing"), ("gpt", "so what"))],
         "unknown-tool": [
@@ -160,6 +161,7 @@ def test_a_missing_column_is_named():
     entry = {**SHAREGPT, "columns": {"messages": "conversations"}}
     assert [words.split(":")[0] for _, words in entry_faults(entry)] == ["`columns` lacks 'system'", "`columns` lacks 'tools'"]  # fmt: skip
     assert [code for code, _ in entry_faults({"formatting": "openai"})] == ["unchecked"]
+    assert [f.code for f in lint_file(Path("rows.parquet"), SHAREGPT, Across({}))[1]] == ["unchecked"]
 
 
 PARALLEL = row(("human", "two, please"), ("function_call", [call(), call()]))
@@ -226,7 +228,7 @@ def test_a_file_above_ten_megabytes_needs_the_same_keys(tmp_path: Path, monkeypa
 
 
 def test_columns_that_the_reader_would_change_or_miss(tmp_path: Path):
-    write_jsonl(tmp_path / "rows.jsonl", [{**sound(2), "system": "2024-01-01"}])
+    write_jsonl(tmp_path / "rows.jsonl", [{**sound(2), "system": "2024-01-01", "made": "2024-01-01"}])
     [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}))[1]
     assert "looks like a date" in finding.message
     write_jsonl(tmp_path / "rows.jsonl", [{key: value for key, value in sound(2).items() if key != "tools"}])

@@ -211,7 +211,13 @@ def templates() -> list[str]:
     return [name for name, template in TEMPLATES.items() if type(template.mm_plugin) is BasePlugin]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=EXAMPLES <= 100,
+    suppress_health_check=list(HealthCheck),
+)
 @given(lines=LINES, data=st.data())
 def test_lint_says_what_llamafactory_does(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], data: st.DataObject

@@ -64,8 +64,11 @@ def entry_faults(entry: dict[str, Any]) -> list[Fault]:
     for part, known in SHAREGPT.items():
         for key in known if isinstance(known, dict) else ():
             if not entry.get(part, {}).get(key):
-                effect = "every row with a call is dropped" if key == "function_tag" else "rows are dropped or cut"
-                faults.append(("registry", f"`{part}` lacks {key!r}: {effect}"))
+                effects = {"function_tag": "every row with a call is dropped", "tools": "tools are not read"}
+                effects |= {"system": "system messages are not read"}
+                faults.append(
+                    ("registry", f"`{part}` lacks {key!r}: {effects.get(key, 'no row is read as it stands')}")
+                )
     return faults
 
 
@@ -90,13 +93,14 @@ class Types:
             if what != "null" and self.kinds.setdefault(path, what) != what:
                 yield "columns", f"`{path}` is {what} here and {self.kinds[path]} above: the reader dies of it"
 
-    def whole_file(self, columns: Iterable[str]) -> Iterator[Fault]:
+    def whole_file(self, columns: dict[str, str], tags: dict[str, str]) -> Iterator[Fault]:
         """Columns that no row has, and texts that would be read as dates."""
-        for column in columns:
+        for column in columns.values():
             if self.keys and column not in self.keys:
                 yield "columns", f"no row has `{column}`: the converter dies of it"
-        for path in (path for path, dates in self.dates.items() if dates):
-            yield "columns", f"every `{path}` looks like a date, and would be read as one"
+        for path in (columns["system"], f"{columns['messages']}[].{tags['content_tag']}"):
+            if self.dates.get(path):
+                yield "columns", f"every `{path}` looks like a date, and would be read as one"
 
 
 def _paths(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -164,7 +168,8 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
     Raises:
         UserError: the file is missing or unreadable.
     """
-    count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in entry_faults(entry)], False
+    known = entry_faults(entry) if path.suffix == ".jsonl" else [("unchecked", "only JSONL is; tools.convert makes it")]
+    count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
     if any(finding.code == "unchecked" for finding in findings):
         return 0, findings
     parts = {part: {**known, **entry.get(part, {})} for part, known in SHAREGPT.items() if isinstance(known, dict)}
@@ -183,9 +188,7 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
             faults += check.check(row) if check else ()
             faults += across.faults(row, place)
         findings += [Finding(place, *fault) for fault in faults]
-    whole = (
-        list(types.whole_file(parts["columns"].values())) if types else [cast("Fault", ("json", "the file is empty"))]
-    )
+    whole = list(types.whole_file(**parts)) if types else [cast("Fault", ("json", "the file is empty"))]
     whole += check.whole_file(any_tools) if check else ()
     return count, findings + [Finding(str(path), *fault) for fault in whole]
 

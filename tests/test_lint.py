@@ -93,7 +93,6 @@ def planted() -> dict[str, list[Any]]:
         "cut-answer": [row(("human", "tell me a long story"), ("gpt", "so it went on " * 200))],
         "overlap": [row(("human", "  Draw the GOLDEN gate "), called)],
         "empty": [row(("human", "say nothing"), ("gpt", " ")), row(("human", ""), ("gpt", "yes?"))],
-        "space": [answered("\n5000"), answered("so it is. ")],
         "empty-tools": [row(("human", "no tools at all"), ("gpt", "none"), tools="[]")],
         "orphan-result": [row(("observation", "a result of nothing"), ("gpt", "so what"))],
         "unknown-tool": [

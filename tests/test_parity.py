@@ -128,7 +128,14 @@ def test_tokens_that_merge_over_the_end_of_a_prompt_are_found(merging: Path):
     view = load_view({"template": "qwen"}, load_tokenizer({"model_name_or_path": str(merging)})[0])
     talk = Talk("t", [{"role": "user", "content": "a"}, {"role": "assistant", "content": "\n\nb"}])
     [difference] = differences(talk, write_template(view), view)
-    assert difference.kind == "tokens"
+    assert difference.kind == "history", "the prompt itself is served as it was trained"
+    loaded, _ = load_tokenizer({"model_name_or_path": str(merging)})
+    loaded.chat_template = None
+    apart = load_view({"template": "vicuna", "default_system": "S"}, loaded)
+    apart.template.format_prefix.slots.append("p\n")
+    apart.template.format_system.slots.insert(0, "\n")
+    kinds = {difference.kind for difference in differences(talk, write_template(apart), apart)}
+    assert kinds == {"tokens", "history"}, "a prompt whose pieces merge is a fault"
 
 
 @pytest.mark.parametrize("template", ["qwen", "llama3", "gemma", "mistral"])

@@ -27,7 +27,6 @@ CODES: dict[str, tuple[Severity, str]] = {
     "cut-answer": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "overlap": ("error", "drop it: what is trained on cannot be measured on"),
     "empty": ("warning", "write the text, or drop the turn"),
-    "space": ("warning", "strip it: its first token would merge with the prompt's where it is served as history"),
     "empty-tools": ("warning", 'write "": a list without tools adds an empty system block in most templates'),
     "orphan-result": ("warning", "put the call before its result"),
     "unknown-tool": ("warning", "offer the tool, or drop the call"),
@@ -127,8 +126,6 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
 def _soft_faults(role: str, value: str, calls: tuple[Call, ...], tools: list[dict[str, Any]]) -> Iterator[Fault]:
     if role in ("human", "gpt") and not value.strip():
         yield "empty", f"the {role} turn has no words"
-    elif role == "gpt" and value != value.strip():
-        yield "space", "the answer begins or ends with white space"
     for call in calls:
         if fault := call_fault(call, tools):
             yield ("schema" if call.name in {t["function"]["name"] for t in tools} else "unknown-tool"), fault

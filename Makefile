@@ -54,11 +54,11 @@ mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam,
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
 
-lint: .venv/stamp  ## what LLaMA-Factory would drop, die of or corrupt in the data of RECIPE
-	$(PY) -m tools.lint --recipe $(RECIPE)
+lint: model  ## what LLaMA-Factory would drop, die of or corrupt in the data of RECIPE
+	$(PY) -m tools.lint --recipe $(RECIPE) $(ARGS)
 
 parity: model  ## a chat template with tools for RECIPE that sends the trained bytes, and the proof
-	$(PY) -m tools.parity $(RECIPE)
+	$(PY) -m tools.parity $(RECIPE) $(ARGS)
 
 # ---- train -----------------------------------------------------------------------------------------------------------
 
@@ -67,6 +67,7 @@ model: .venv/stamp  ## fetch the base model of RECIPE, where it is a local one
 
 train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides
 	$(PY) -m tools.preflight $(RECIPE) $(ARGS)
+	$(PY) -m tools.lint --recipe $(RECIPE) $(ARGS)
 	$(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(ARGS)
 	$(PY) -m tools.curve $(RECIPE) $(ARGS)
 

@@ -41,7 +41,7 @@ def decide(endpoint: Endpoint, case: Case) -> Prediction:
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "predictions.jsonl"
-        answers = asyncio.run(ask_all(endpoint, [case], log, Sampling(MAX_TOKENS), Limits(1)))
+        answers = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
     if (error := answers[case.id].error) is not None:
         raise UserError(endpoint.base_url, error, "look at the server's log")
     return answers[case.id]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def ask_all(
-    endpoint: Endpoint,
+    endpoints: Sequence[Endpoint],
     cases: Sequence[Case],
     path: Path,
     sampling: Sampling,
@@ -104,6 +105,7 @@ async def ask_all(
     The first case is asked alone, so that a wrong URL or key stops the run before anything else is sent.
 
     Args:
+        endpoints: copies of one model; each is asked `limits.concurrency` cases at a time.
         tell: called with the number of cases that are done.
 
     Raises:
@@ -115,30 +117,31 @@ async def ask_all(
     lost = 0
     if missing:
         with log(path, list(found.values())) as file:
-            async with _client(endpoint, limits) as client:
+            async with AsyncExitStack() as stack:
+                clients = [await stack.enter_async_context(_client(endpoint, limits)) for endpoint in endpoints]
 
-                async def one(case: Case, first: bool = False) -> None:
+                async def one(copy: int, case: Case, first: bool = False) -> None:
                     nonlocal lost
                     if lost >= GONE:
                         prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
                     else:
-                        prediction = await _ask(client, endpoint, case, sampling, limits, first)
+                        prediction = await _ask(clients[copy], endpoints[copy], case, sampling, limits, first)
                         lost = lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
                     append(file, prediction)
                     found[case.id] = prediction
                     tell(len(found))
 
-                await one(missing[0], first=True)
+                await one(0, missing[0], first=True)
                 waiting = iter(missing[1:])
 
-                async def worker() -> None:
+                async def worker(copy: int) -> None:
                     for case in waiting:
-                        await one(case)
+                        await one(copy, case)
 
                 try:
                     async with asyncio.TaskGroup() as group:
-                        for _ in range(limits.concurrency):
-                            group.create_task(worker())
+                        for number in range(limits.concurrency * len(endpoints)):
+                            group.create_task(worker(number % len(endpoints)))
                 except* UserError as errors:
                     raise errors.exceptions[0] from None
     return {case.id: found[case.id] for case in cases}

@@ -31,6 +31,13 @@ from eval.server import check_models, serve
 from eval.stats import SEED
 from eval.suites import Suite, load_suite, task_of
 
+MOST_COPIES = 4
+"""of a server at a time"""
+CASES_A_COPY = 25
+"""what a copy must get to be worth starting"""
+SERVER_BYTES = 1 << 30
+"""of a server's memory, beside its weights"""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,8 +98,8 @@ def _write_manifest(plan: Plan, **more: Any) -> None:
     write_json(plan.out / MANIFEST, {**common, **about})
 
 
-def ask(plans: Sequence[Plan], endpoints: Sequence[Endpoint], limits: Limits) -> None:
-    """Ask several models at once, each its own endpoint, with a progress bar a model.
+def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
+    """Ask a model, of which there may be several copies, with a progress bar.
 
     Raises:
         UserError: see ask_all.
@@ -109,22 +116,9 @@ def ask(plans: Sequence[Plan], endpoints: Sequence[Endpoint], limits: Limits) ->
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-
-        async def one(plan: Plan, endpoint: Endpoint) -> None:
-            bar = progress.add_task(plan.name, total=len(plan.cases))
-            await ask_all(
-                endpoint,
-                plan.cases,
-                plan.predictions,
-                plan.sampling,
-                limits,
-                lambda done: progress.update(bar, completed=done),
-            )
-
-        async def every() -> None:
-            await asyncio.gather(*map(one, plans, endpoints))
-
-        asyncio.run(every())
+        bar = progress.add_task(plan.name, total=len(plan.cases))
+        told = lambda done: progress.update(bar, completed=done)  # noqa: E731
+        asyncio.run(ask_all(endpoints, plan.cases, plan.predictions, plan.sampling, limits, told))
 
 
 def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
@@ -155,7 +149,7 @@ def run_endpoint(args: argparse.Namespace) -> int:
     plan = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
     begin(plan, args.fresh, refuse=True)
     started, asked = time.monotonic(), plan.missing
-    ask([plan], [endpoint], limits)
+    ask(plan, [endpoint], limits)
     summary = finish(plan, asked, time.monotonic() - started, limits.concurrency)
     print_summary(load_run(plan.out))
     print(f"report: {write_report(plan.out)}")
@@ -194,31 +188,51 @@ def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: S
     return Plan(which, out, paths, cases, sampling, fingerprint, command, about)
 
 
+def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
+    """How many copies of a server to start, and the CPU threads of each (None: it computes on a GPU).
+
+    A server computes one answer at a time and gains little from a second core, so that one-threaded copies side by side
+    are the fastest; each takes memory and the time to load, which few cases do not pay back.
+
+    Args:
+        cases: to ask.
+        weights: bytes on disk; None where they are not here yet.
+    """
+    if manifest.gpus():
+        return 1, None
+    import psutil
+
+    room = psutil.virtual_memory().available // (2 * weights + SERVER_BYTES) if weights else 1
+    copies = max(1, min(MOST_COPIES, manifest.cores(), cases // CASES_A_COPY, room))
+    return copies, max(1, manifest.cores() // copies)
+
+
 def run_recipe(args: argparse.Namespace) -> int:
-    """Evaluate a recipe's base and tuned model, each behind its own LLaMA-Factory server; return the exit status."""
+    """Evaluate a recipe's base and tuned model, one after the other behind LLaMA-Factory's server; return the exit status."""
     recipe, suite = load_recipe(args.recipe), load_suite(args.suite)
     check_models(recipe, tuned=True)
     plans = [plan_recipe(recipe, args.suite, suite, tuned, args.command) for tuned in (False, True)]
     for plan in plans:
         begin(plan, args.fresh, refuse=False)
-    waiting = [(plan, plan.missing) for plan in plans if plan.missing]
-    # A server computes one answer at a time and gains little from a second core: on a CPU the servers work side by
-    # side and share the cores. A GPU is fast enough for one after the other, and may not have the memory for two.
-    one_by_one = bool(manifest.gpus()) or len(waiting) < 2
-    spent = {plan.name: (0, 0.0) for plan in plans}
-    for together in [[item] for item in waiting] if one_by_one else [waiting]:
-        threads = None if manifest.gpus() else max(1, manifest.cores() // len(together))
-        with ExitStack() as stack:
-            servers = [stack.enter_context(serve(recipe, plan.name == "tuned", threads)) for plan, _ in together]
-            endpoints = [server.wait(args.start_timeout) for server in servers]
-            started = time.monotonic()
-            ask([plan for plan, _ in together], endpoints, suite.limits)
-            spent |= {plan.name: (missing, time.monotonic() - started) for plan, missing in together}
-    summaries = [finish(plan, *spent[plan.name], suite.concurrency) for plan in plans]
-    base, tuned = plans
-    print_summary(load_run(tuned.out), load_run(base.out))
+    summaries = []
+    for plan in plans:
+        missing, seconds, copies = plan.missing, 0.0, 1
+        if missing:
+            weights = ROOT / str(recipe.serve(plan.name == "tuned")["model_name_or_path"])
+            size = sum(path.stat().st_size for path in weights.glob("*.safetensors"))
+            copies, threads = share_out(missing, size or None)
+            with ExitStack() as stack:
+                tuned = plan.name == "tuned"
+                servers = [stack.enter_context(serve(recipe, tuned, threads, number)) for number in range(copies)]
+                endpoints = [server.wait(args.start_timeout) for server in servers]
+                started = time.monotonic()
+                ask(plan, endpoints, suite.limits)
+                seconds = time.monotonic() - started
+        summaries.append(finish(plan, missing, seconds, suite.concurrency * copies))
+    base, best = plans
+    print_summary(load_run(best.out), load_run(base.out))
     write_report(base.out)
-    print(f"report: {os.path.relpath(write_report(tuned.out, base.out))}")
+    print(f"report: {os.path.relpath(write_report(best.out, base.out))}")
     missed = suite.gates.missed(summaries[1])
     for gate in missed:
         print(f"gate missed: {gate}", file=sys.stderr)

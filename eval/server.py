@@ -76,11 +76,12 @@ class Server:
 
 
 @contextmanager
-def serve(recipe: Recipe, tuned: bool, threads: int | None = None) -> Iterator[Server]:
+def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0) -> Iterator[Server]:
     """Serve a recipe's tuned model, or its base, on a free port of 127.0.0.1 behind a random key.
 
     Args:
         threads: CPU threads to compute with; all cores without it.
+        copy: of several servers of one model; names the log.
 
     Raises:
         UserError: there is no adapter (or trained model) yet, or no base model.
@@ -103,7 +104,7 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None) -> Iterator[S
         environment["HF_HUB_OFFLINE"] = "1"
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-    log = recipe.run_dir / f"server-{which}.log"
+    log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         config = ROOT / choose("configs/serve", recipe.stem, "recipe")

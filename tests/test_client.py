@@ -16,7 +16,7 @@ QUICK = Limits(concurrency=2, timeout_s=5, retries=0)
 
 
 def ask(url, path, cases=CASES, sampling=Sampling(), limits=QUICK, key="none", **more):  # noqa: B008
-    return asyncio.run(ask_all(Endpoint(url, "m", key), cases, path, sampling, limits, **more))
+    return asyncio.run(ask_all([Endpoint(u, "m", key) for u in url.split()], cases, path, sampling, limits, **more))
 
 
 def test_asks_natively_and_logs_every_answer(tmp_path):
@@ -38,6 +38,15 @@ def test_asks_natively_and_logs_every_answer(tmp_path):
     assert told == list(range(7))
     assert "secret-key" not in (tmp_path / "p.jsonl").read_text("utf-8")
     assert "secret-key" not in repr(Endpoint(server.url, "m", "secret-key"))
+
+
+def test_copies_of_a_model_share_the_cases(tmp_path):
+    with endpoint() as one, endpoint() as other:
+        found = ask(f"{one.url} {other.url}", tmp_path / "p.jsonl")
+    assert list(found) == [case.id for case in CASES]
+    assert sorted(one.asked + other.asked) == sorted(case.messages[-1]["content"] for case in CASES)
+    assert one.asked[0] == "hi 0"
+    assert other.asked
 
 
 def test_no_tools_are_sent_where_a_case_has_none(tmp_path):

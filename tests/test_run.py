@@ -12,7 +12,8 @@ from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.recipes import load_recipe
-from eval.run import main
+from eval import manifest
+from eval.run import main, share_out
 from eval.suites import Gates, Suite, load_suite, task_of
 
 CASES = [case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2)) for i in range(6)]
@@ -168,3 +169,15 @@ def test_gates():
         "f1 0.8 < 0.81",
         "precision None < 0.1",
     ]
+
+
+def test_copies_of_a_server_fit_the_cores_the_cases_and_the_memory(monkeypatch):
+    monkeypatch.setattr(manifest, "gpus", lambda: [])
+    monkeypatch.setattr(manifest, "cores", lambda: 3)
+    assert share_out(200, 1) == (3, 1)
+    assert share_out(60, 1) == (2, 1)
+    assert share_out(4, 1) == (1, 3)
+    assert share_out(200, 1 << 50) == (1, 3)
+    assert share_out(200, None) == (1, 3), "nobody knows how large it is"
+    monkeypatch.setattr(manifest, "gpus", lambda: ["H100"])
+    assert share_out(200, 1) == (1, None)

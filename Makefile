@@ -6,6 +6,12 @@ TASK ?= image_intent
 SUITE ?= golden
 ARGS ?=
 
+# A recipe names its own task. TASK=… on the command line trains, serves and evaluates it on another one.
+OWN = $(shell sed -n 's/^dataset: *\(.*\)_train\b.*/\1/p' configs/train/$(RECIPE).yaml)
+OTHER = $(if $(filter command environment,$(origin TASK)),$(filter-out $(OWN),$(TASK)))
+RUN = runs/$(RECIPE)$(OTHER:%=/%)
+SETTINGS = $(if $(OTHER),dataset=$(OTHER)_train eval_dataset=$(OTHER)_val_sample output_dir=$(RUN)/train) $(ARGS)
+
 PYTHON ?= python3
 PY := .venv/bin/python
 LLAMAFACTORY := .venv/bin/llamafactory-cli
@@ -18,7 +24,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock doctor data mix lint parity model train serve eval ask report webui test check bench-convert clean
+.PHONY: help setup lock doctor data mix new audit review lint parity model train serve eval ask report webui test check bench-convert bench-data clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,11 +60,20 @@ mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam,
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
 
+new: .venv/stamp  ## lay out a new task: make new TASK=my_task TOOLS=tools.json
+	$(PY) -m tools.new $(TASK) --tools $(TOOLS)
+
+audit: .venv/stamp  ## what the data of TASK gives away, lacks and leaks, as a dataset card; ARGS=--gate fails on a bound
+	$(PY) -m tools.audit $(TASK) $(ARGS)
+
+review: .venv/stamp  ## look at the generated lines of TASK in a browser: accept, reject, edit, relabel
+	$(PY) -m tools.review $(TASK) $(ARGS)
+
 lint: model  ## what LLaMA-Factory would drop, die of or corrupt in the data of RECIPE
-	$(PY) -m tools.lint --recipe $(RECIPE) $(ARGS)
+	$(PY) -m tools.lint --recipe $(RECIPE) $(SETTINGS)
 
 parity: model  ## a chat template with tools for RECIPE that sends the trained bytes, and the proof
-	$(PY) -m tools.parity $(RECIPE) $(ARGS)
+	$(PY) -m tools.parity $(RECIPE) $(SETTINGS)
 
 # ---- train -----------------------------------------------------------------------------------------------------------
 
@@ -66,24 +81,24 @@ model: .venv/stamp  ## fetch the base model of RECIPE, where it is a local one
 	$(PY) -m tools.fetch_model --recipe $(RECIPE)
 
 train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides
-	$(PY) -m tools.preflight $(RECIPE) $(ARGS)
-	$(PY) -m tools.lint --recipe $(RECIPE) $(ARGS)
-	$(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(ARGS)
-	$(PY) -m tools.curve $(RECIPE) $(ARGS)
+	$(PY) -m tools.preflight $(RECIPE) $(SETTINGS)
+	$(PY) -m tools.lint --recipe $(RECIPE) $(SETTINGS)
+	$(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(SETTINGS)
+	$(PY) -m tools.curve $(RECIPE) $(SETTINGS)
 
 # ---- serve, evaluate, look -------------------------------------------------------------------------------------------
 
 serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible (API_KEY and API_PORT from the environment)
-	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml
+	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml $(if $(OTHER),adapter_name_or_path=$(RUN)/train)
 
 eval: model  ## base against tuned on golden (SUITE=full: on test as well), with a report
-	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE)
+	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE) $(SETTINGS)
 
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
-	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE)
+	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE) $(SETTINGS)
 
 report: .venv/stamp  ## score the answers of the last make eval again and draw the report, without asking anybody
-	$(PY) -m eval.report runs/$(RECIPE)/eval/$(SUITE)/tuned --base runs/$(RECIPE)/eval/$(SUITE)/base
+	$(PY) -m eval.report $(RUN)/eval/$(SUITE)/tuned --base $(RUN)/eval/$(SUITE)/base
 
 webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets in its list
 	$(PY) -m tools.webui
@@ -101,6 +116,9 @@ check: .venv/stamp  ## ruff, mypy, tests
 
 bench-convert: .venv/stamp  ## rows/s and memory of each converter against datasets.map
 	$(PY) -m tools.bench_convert
+
+bench-data: .venv/stamp  ## seconds and memory of cleaning, and of generation against a rate limit
+	$(PY) -m tools.bench_data
 
 clean:  ## drop built data and runs; models and the environment stay
 	rm -rf data/*.jsonl data/work runs

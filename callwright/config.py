@@ -61,10 +61,56 @@ def choose(folder: str, name: str, what: str) -> Path:
     return path.relative_to(ROOT) if Path.cwd() == ROOT else path
 
 
+class Price(Config):
+    """What a model costs, in dollars per million tokens; 0 and 0 for a server of one's own."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    batch_discount: float = Field(0.5, ge=0, le=1)
+    """what the Batch API takes off"""
+
+
+Mode = Literal["paraphrase", "new", "minimal_pair"]
+
+
+class Api(Config):
+    """How the backend `openai` asks a large model; the server and the key are in OPENAI_BASE_URL and OPENAI_API_KEY."""
+
+    model: str
+    """writes utterances"""
+    relabel_model: str | None = None
+    """labels each of them apart, with the call or the reply that is kept; by default the same model"""
+    prices: dict[str, Price] = {}
+    budget_usd: float = Field(ge=0)
+    """never passed by what the ledger holds, over all runs"""
+    modes: dict[Mode, float] = {"paraphrase": 0.4, "new": 0.4, "minimal_pair": 0.2}
+    """shares: seeds said otherwise; new utterances for the language, register and kind that lack most; and, for no_call,
+    utterances that differ from a call by a little"""
+    lines: int = Field(4, ge=1, le=20)
+    """utterances a request"""
+    round: int = Field(256, ge=1)
+    """requests for utterances that are planned at once, from all answers before; --batch needs a batch or more a round"""
+    temperature: float | None = 1.0
+    """of the writer; the labeller's is 0. null sends none, for models that refuse it"""
+    max_tokens: int = Field(1024, ge=1)
+    """of an answer"""
+    requests_per_minute: float = Field(500, gt=0)
+    concurrency: int = Field(16, ge=1)
+    timeout_s: float = Field(60, gt=0)
+    """of a try"""
+
+    @model_validator(mode="after")
+    def _some_mode(self) -> "Api":
+        if min(self.modes.values(), default=0) < 0 or not sum(self.modes.values()):
+            raise ValueError("modes are shares: none below 0, one above")
+        return self
+
+
 class Augment(Config):
     """How many examples `tools.augment` makes, and with what."""
 
-    backend: Literal["grammar"] = "grammar"
+    backend: Literal["grammar", "openai"] = "grammar"
+    api: Api | None = None
     call: int = Field(1500, ge=0)
     """how many utterances that call"""
     no_call: int = Field(1500, ge=0)
@@ -73,6 +119,26 @@ class Augment(Config):
     """share of the examples that descends from hand-written seeds, as far as `variants` reaches"""
     variants: int = Field(4, ge=0)
     """at most so many variants of one seed"""
+
+    @model_validator(mode="after")
+    def _has_api(self) -> "Augment":
+        if self.backend == "openai" and self.api is None:
+            raise ValueError("backend openai needs api: model, prices and budget_usd")
+        return self
+
+
+class Clean(Config):
+    """What `tools.clean` drops between augment and split."""
+
+    shortest: int = Field(2, ge=1)
+    """characters of an utterance"""
+    longest: int = Field(1000, ge=1)
+    near: float = Field(90, ge=50, le=100)
+    """of two lines that decide the same, at least so similar (as in `split.near`), one goes"""
+    golden: float = Field(75, ge=50, le=100)
+    """a line at least so similar to a golden one goes"""
+    semantic: float | None = Field(None, gt=0, le=1)
+    """of two lines that decide the same, whose TF-IDF vectors have at least this cosine, one goes; null: not looked for"""
 
 
 class Split(Config):
@@ -86,6 +152,28 @@ class Split(Config):
     by: Literal["text", "function"] = "text"
     """of `sources`: what stays on one side, the same opening text or the functions that are called; train, val and test
     are then proportions"""
+    order: Literal["mixed", "easy_first"] = "mixed"
+    """of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`"""
+
+
+class Audit(Config):
+    """The gates of `tools.audit --gate`: the most (or, where it says so, the least) that a figure may be; null: none."""
+
+    baseline_f1: float | None = Field(None, ge=0, le=1)
+    """F1 on golden of the character-n-gram baseline: what the surface alone gives away"""
+    premium: float | None = Field(None, ge=0, le=1)
+    """F1 that a random split adds to the baseline's over the grouped split"""
+    skew: float | None = Field(None, ge=0, le=1)
+    """distance of a carrier's, transform's, language's or register's share of calls from that of all lines"""
+    coverage: float | None = Field(None, ge=0, le=1)
+    """least share of language × register × kind cells that train fills"""
+    distinct_2: float | None = Field(None, ge=0)
+    """least distinct-2 of generated lines, as a part of the seeds'"""
+    self_similarity: float | None = Field(None, ge=0, le=100)
+    """mean similarity of a generated line to the nearest other in a sample as large as the seeds"""
+    nearest_test: float | None = Field(None, ge=0, le=100)
+    """similarity of a test line to its nearest train line"""
+    nearest_golden: float | None = Field(None, ge=0, le=100)
 
 
 class Rows(Config):
@@ -97,6 +185,14 @@ class Rows(Config):
     """what every plain reply of a row begins with. A call always begins with the same token, replies with hundreds of
     different ones: greedy decoding would pick the call even where a reply is twice as likely. A common first token makes
     the decision one token against one."""
+    chat: "Source | None" = None
+    """general chat, of which `share` of all training rows is made, so that the model does not forget how to talk"""
+
+    @model_validator(mode="after")
+    def _part(self) -> "Rows":
+        if self.chat and not (self.chat.share and self.chat.share < 1):
+            raise ValueError("chat.share is a part of the training rows: above 0, below 1")
+        return self
 
 
 class Source(Config):
@@ -134,7 +230,9 @@ class DataConfig(Config):
     augment: Augment = Augment()
     sources: list[Source] = []
     """instead of seeds and augment: data sets to convert, mix and split"""
+    clean: Clean = Clean()
     split: Split = Split()
+    audit: Audit = Audit()
     rows: Rows = Rows()
 
     @model_validator(mode="after")

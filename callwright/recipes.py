@@ -32,8 +32,8 @@ class Recipe:
 
     @property
     def run_dir(self) -> Path:
-        """runs/<stem>/"""
-        return ROOT / "runs" / self.stem
+        """where everything else about it goes: runs/<stem>/, the folder around output_dir's train/"""
+        return self.output_dir.parent if self.output_dir.name == "train" else self.output_dir
 
     @property
     def datasets(self) -> list[str]:
@@ -55,6 +55,8 @@ class Recipe:
     def serve(self, tuned: bool) -> dict[str, Any]:
         """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
         args = read_yaml(choose("configs/serve", self.stem, "recipe"))
+        trained = "adapter_name_or_path" if self.is_lora else "model_name_or_path"
+        args[trained] = self.train["output_dir"]
         if not tuned:
             args.pop("adapter_name_or_path", None)
             args["model_name_or_path"] = self.model

@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Ask from the command line."""
     parser = argparse.ArgumentParser(prog="python -m eval.ask", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("text", help="what the user says")
+    parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--recipe", help="serve the tuned model of this recipe for the one question")
     where.add_argument("--base-url", help="ask a running server, URL ending in /v1")
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--task", default="image_intent", help="with --base-url: whose tools (default: image_intent)")
     parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
     parser.add_argument("--act", action="store_true", help="run the handlers of the calls (eval/handlers.py)")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.base_url and not args.model:
         parser.error("--base-url needs --model")
     if not args.text.strip():
@@ -96,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         case = case_of(args.text, load_data_config(args.task))
         prediction = decide(Endpoint(args.base_url, args.model, key_from(args.api_key_env)), case)
     else:
-        recipe = load_recipe(args.recipe)
+        recipe = load_recipe(args.recipe, args.overrides)
         case = case_of(args.text, load_data_config(task_of(recipe)))
         with serve(recipe, tuned=True) as server:
             prediction = decide(server.wait(), case)

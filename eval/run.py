@@ -209,7 +209,7 @@ def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
 
 def run_recipe(args: argparse.Namespace) -> int:
     """Evaluate a recipe's base and tuned model, one after the other behind LLaMA-Factory's server; return the exit status."""
-    recipe, suite = load_recipe(args.recipe), load_suite(args.suite)
+    recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
     check_models(recipe, tuned=True)
     plans = [plan_recipe(recipe, args.suite, suite, tuned, args.command) for tuned in (False, True)]
     for plan in plans:
@@ -256,6 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--start-timeout", type=float, default=300.0, help="with --recipe: seconds for a server to load"
     )
+    parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     parser.add_argument("--fresh", action="store_true", help="drop the answers of earlier runs")
     single = parser.add_argument_group("with --cases")
     single.add_argument("--base-url", help="the endpoint, ending in /v1")
@@ -268,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     single.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
     single.add_argument("--max-tokens", type=_positive, default=96, help="of an answer (default: 96)")
     single.add_argument("--temperature", type=float, default=0.0, help="default: 0")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     args.command = list(sys.argv[1:] if argv is None else argv)
     if args.recipe:
         return run_recipe(args)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import yaml
 
-from callwright.config import choose
 from callwright.errors import UserError
 from callwright.files import ROOT
 from callwright.recipes import Recipe
@@ -107,10 +106,8 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        config = ROOT / choose("configs/serve", recipe.stem, "recipe")
-        if not tuned:  # `key=value` cannot unset the adapter
-            config = Path(folder) / "base.yaml"
-            config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
+        config = Path(folder) / f"{recipe.stem}.yaml"
+        config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
         with open(log, "wb") as out:
             process = subprocess.Popen(
                 [Path(sys.executable).with_name("llamafactory-cli"), "api", config],

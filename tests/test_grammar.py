@@ -9,11 +9,12 @@ import yaml
 
 from callwright.config import DataConfig
 from callwright.errors import UserError
+from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.augment import GrammarWriter
-from tools.generate import content_words, generate
-from tools.grammar import Grammar, Pattern
+from tools.generate import content_words, generate, told
+from tools.grammar import Grammar, Pattern, SlotValue, said_in
 from tools.read_grammar import load_grammar
 from tools.transform import Draft, apply, swap
 from tools.vary import draw, say
@@ -136,6 +137,37 @@ def test_every_generated_call_fits_its_tool_and_its_own_expectation(grammar: Gra
             assert (draft.reply is None) == bool(each.calls)
 
 
+def test_what_is_optional_and_not_said_is_not_passed(grammar: Grammar) -> None:
+    call = Call(name="play", arguments={"songs": ["{city}", "{city.2}"], "volume": "{level}"})
+    for text, arguments in {
+        "play {city} and {city.2} at {level}": call.arguments,
+        "play {city}": {"songs": ["{city}"]},
+        "play {city.2} at {level}": {"songs": ["{city.2}"], "volume": "{level}"},
+        "play": {"songs": ["{city}", "{city.2}"]},  # required, so that the grammar's check names the text
+    }.items():
+        assert told(call, said_in(text), TOOLS).arguments == arguments
+    required = Call(name="remind", arguments={"what": "{span}", "date": "{day}"})
+    assert told(required, said_in("remind me"), TOOLS) == required
+
+
+def test_a_transform_leaves_an_enum_alone_where_it_changes_how_it_is_said(grammar: Grammar) -> None:
+    grammar.slots["en"]["unit"][0] = grammar.slots["en"]["unit"][0].model_copy(update={"text": "celsius"})
+    shout = transform({"do": "upper"})
+    said = [apply(shout, draft, Random(1)) for draft in many(grammar, "weather-2")]
+    assert all("CELSIUS" in d.text or "FAHRENHEIT" in d.text for d in said if d)
+    assert {d.calls[0].arguments["unit"] for d in said if d} == {"celsius", "fahrenheit"}
+    assert all(d.calls[0].arguments["city"].isupper() for d in said if d)
+    assert all(d and expected_fault(d.calls[0], d.expected[0]) is None for d in said)
+
+
+def test_an_a_within_a_word_gets_no_n(grammar: Grammar) -> None:
+    grammar.slots["en"]["city"] = [SlotValue(text="Rosalía"), SlotValue(text="a oak")]
+    assert {draft.text for draft in many(grammar, "weather-3")} == {
+        "weather in Rosalía and in an oak",
+        "weather in an oak and in Rosalía",
+    }
+
+
 def test_a_reply_repeats_the_slot_of_its_text(grammar: Grammar) -> None:
     for draft in many(grammar, "chat-1"):
         city = draft.text.removeprefix("do you like ").rstrip("?")
@@ -237,6 +269,16 @@ BROKEN = {
     "span without brackets": (
         lambda g: g["patterns"][1].update(texts=["remind me {day}"]),
         "patterns.remind-1: the text 'remind me {day}' has no [brackets]",
+    ),
+    "another slot than the text says": (
+        lambda g: g["patterns"][0]["texts"].append(
+            {"text": "weather in {city}", "calls": [{"name": "weather", "arguments": {"city": "{city.2}"}}]}
+        ),
+        "patterns.weather-4: the text 'weather in {city}' has no {city.2}",
+    ),
+    "optional argument of an unknown slot": (
+        lambda g: g["patterns"][0]["calls"][0]["arguments"].update(unit="{units}"),
+        "patterns.weather-1: unknown slot {units}",
     ),
     "unknown key": (lambda g: g.update(colour="red"), "colour: Extra inputs are not permitted"),
     "unknown language": (lambda g: g["patterns"][0].update(lang="xx"), "patterns.weather-1.lang: no language 'xx'"),

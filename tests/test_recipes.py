@@ -73,3 +73,23 @@ def test_base_is_served_without_the_adapter():
     recipe = load_recipe("smollm2-135m_lora")
     assert "adapter_name_or_path" in recipe.serve(tuned=True)
     assert "adapter_name_or_path" not in recipe.serve(tuned=False)
+
+
+def test_a_task_moves_a_recipe_s_data_and_folder():
+    settings = ["dataset=other_train", "output_dir=runs/smollm2-135m_lora/other/train"]
+    recipe = load_recipe("smollm2-135m_lora", settings)
+    assert recipe.run_dir == ROOT / "runs/smollm2-135m_lora/other"
+    assert recipe.serve(tuned=True)["adapter_name_or_path"] == "runs/smollm2-135m_lora/other/train"
+    assert "adapter_name_or_path" not in recipe.serve(tuned=False)
+    assert load_recipe("smollm2-135m_lora", ["output_dir=elsewhere"]).run_dir == ROOT / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("variables", "moved"),
+    [("TASK=assistant_tools", True), ("TASK=image_intent", False), ("", False), ("RECIPE=qwen1.5-4b_lora", False)],
+)
+def test_make_trains_and_evaluates_on_the_task_that_is_named(variables: str, moved: bool):
+    done = subprocess.run(["make", "-n", "train", "eval", *variables.split()], cwd=ROOT, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if "configs/train" in line or "eval.run" in line]
+    assert len(lines) == 2
+    assert all(("dataset=assistant_tools_train" in line) == moved for line in lines)

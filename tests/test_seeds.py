@@ -1,34 +1,54 @@
-"""The hand-written data of each task: form, balance, and golden apart from what is trained on."""
+"""The hand-written data of each task, and what grows from it: form, balance, and golden apart from what is trained on."""
 
-import json
 from collections import Counter
 
 import pytest
-from rapidfuzz import fuzz, process
 
-from callwright.files import ROOT
+from callwright.config import DataConfig, load_data_config
 from callwright.matchers import fold
-from callwright.records import Seed
+from callwright.records import Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from tools.augment import augment
+from tools.dedupe import nearest
+from tools.vary import expected_words
 
-FOLDER = ROOT / "data/seeds/image_intent"
-KINDS = {
-    *("pictures", "how_to", "negation", "past", "other_modality", "figurative"),
-    *("quoted", "ability", "code", "existing", "chat"),
+SIZES = {"image_intent": (300, 200), "assistant_tools": (150, 100)}
+"""task → least numbers of seeds and golden lines"""
+CALL_KINDS = {"image_intent": {"create"}, "assistant_tools": {"weather", "reminder", "music", "parallel"}}
+OTHER_KINDS = {
+    "image_intent": {
+        *("pictures", "how_to", "negation", "past", "other_modality", "figurative"),
+        *("quoted", "ability", "code", "existing", "chat"),
+    },
+    "assistant_tools": {
+        *("missing", "about", "past", "negation", "other_tool", "ability", "figurative", "quoted", "chat"),
+    },
 }
 REGISTERS = {"plain", "colloquial", "terse", "polite", "emoji", "typo", "indirect", "long"}
 
 
+def read(config: DataConfig, name: str) -> list[Seed]:
+    return read_seeds(config.seeds / f"{name}.jsonl", load_tools(config.seeds / "tools.json"))
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def config(request: pytest.FixtureRequest) -> DataConfig:
+    return load_data_config(request.param)
+
+
 @pytest.fixture(scope="module", params=["seeds", "golden"])
-def seeds(request: pytest.FixtureRequest) -> list[Seed]:
-    return read_seeds(FOLDER / f"{request.param}.jsonl", load_tools(FOLDER / "tools.json"))
+def seeds(config: DataConfig, request: pytest.FixtureRequest) -> list[Seed]:
+    return read(config, request.param)
 
 
-def test_sizes():
-    tools = load_tools(FOLDER / "tools.json")
-    assert len(read_seeds(FOLDER / "seeds.jsonl", tools)) >= 300
-    assert len(read_seeds(FOLDER / "golden.jsonl", tools)) >= 200
+@pytest.fixture(scope="module")
+def examples(config: DataConfig) -> list[Example]:
+    return augment(config, read(config, "seeds"), load_tools(config.seeds / "tools.json"))
+
+
+def test_sizes(config: DataConfig):
+    assert all(len(read(config, name)) >= least for name, least in zip(("seeds", "golden"), SIZES[config.task]))  # noqa: B905
 
 
 def test_half_call(seeds: list[Seed]):
@@ -49,16 +69,15 @@ def test_languages_and_registers_are_spread_alike_over_both_classes(seeds: list[
     assert {seed.tags["register"] for seed in seeds} == REGISTERS
 
 
-def test_kinds(seeds: list[Seed]):
-    assert {seed.tags["kind"] for seed in seeds if seed.calls} == {"create"}
-    assert {seed.tags["kind"] for seed in seeds if not seed.calls} == KINDS
+def test_kinds(config: DataConfig, seeds: list[Seed]):
+    assert {seed.tags["kind"] for seed in seeds if seed.calls} == CALL_KINDS[config.task]
+    assert {seed.tags["kind"] for seed in seeds if not seed.calls} == OTHER_KINDS[config.task]
 
 
-def test_prompt_words_come_from_the_utterance(seeds: list[Seed]):
+def test_expected_words_come_from_the_utterance(seeds: list[Seed]):
     for seed in seeds:
-        for call in seed.expected or []:
-            for word in call.arguments["prompt"]["contains"]:
-                assert fold(word) in fold(seed.utterance), seed.id
+        for word in expected_words(seed.expected or []):
+            assert fold(word) in fold(seed.utterance), seed.id
 
 
 def test_nothing_is_said_twice(seeds: list[Seed]):
@@ -66,12 +85,52 @@ def test_nothing_is_said_twice(seeds: list[Seed]):
     assert len(set(texts)) == len(texts)
 
 
-def test_golden_is_no_near_copy_of_the_seeds():
-    """Indel similarity of every golden utterance to its nearest seed; 100 is equality."""
-    texts = {
-        name: {json.loads(line)["id"]: fold(json.loads(line)["text"]) for line in (FOLDER / f"{name}.jsonl").open()}
-        for name in ("seeds", "golden")
-    }
-    for identity, text in texts["golden"].items():
-        nearest, score, seed = process.extractOne(text, texts["seeds"], scorer=fuzz.ratio)
-        assert score < 75, f"{identity} is {score:.0f} like {seed}: {text} | {nearest}"
+def near_golden(config: DataConfig, lines: list[Seed], bound: float) -> list[tuple[str, str, int]]:
+    """(id of a golden line, id of the nearest of `lines`, similarity) where the similarity reaches the bound."""
+    golden = read(config, "golden")
+    found = nearest([seed.utterance for seed in golden], [line.utterance for line in lines])
+    return [(seed.id, lines[at].id, round(score)) for seed, (score, at) in zip(golden, found) if score >= bound]  # noqa: B905
+
+
+def test_golden_is_no_near_copy_of_the_seeds(config: DataConfig):
+    assert near_golden(config, read(config, "seeds"), config.split.near) == []
+
+
+def test_golden_is_no_near_copy_of_what_is_generated(config: DataConfig, examples: list[Example]):
+    """`clean.golden` is the similarity from which on cleaning would drop a line."""
+    assert (
+        near_golden(config, [example for example in examples if example.id != example.lineage], config.clean.golden)
+        == []
+    )
+
+
+def test_every_kind_of_call_is_generated(config: DataConfig, examples: list[Example]):
+    made = Counter(example.tags["kind"] for example in examples if example.source == "grammar")
+    assert set(made) == CALL_KINDS[config.task] | OTHER_KINDS[config.task]
+    calls = [made[kind] for kind in CALL_KINDS[config.task]]
+    assert min(calls) > 0.1 * sum(calls)
+
+
+def test_what_is_passed_is_said(examples: list[Example]):
+    """Free text by its content words, the items of an array as they are and in their order."""
+    for example in examples:
+        said = fold(example.utterance)
+        for word in expected_words(example.expected or []):
+            assert fold(word) in said, example.id
+        for items in (value for call in example.calls for value in call.arguments.values() if isinstance(value, list)):
+            places = [said.find(fold(item)) for item in items]
+            assert places[0] >= 0 and places == sorted(set(places)), example.id
+
+
+def test_no_carrier_and_no_transform_tells_the_label(config: DataConfig, examples: list[Example]):
+    """Shares of both classes differ by no more than chance does: three standard errors, and a line or two."""
+    for lang in {example.tags["lang"] for example in examples}:
+        counts = {label: Counter[str]() for label in ("call", "no_call")}
+        sizes = Counter(example.label for example in examples if example.tags["lang"] == lang)
+        for example in (example for example in examples if example.tags["lang"] == lang):
+            counts[example.label].update({name for name in example.transforms if name != "swap"})
+        for name in counts["call"] | counts["no_call"]:
+            shares = [counts[label][name] / sizes[label] for label in sizes]
+            mean, least = sum(shares) / 2, min(sizes.values())
+            error = (2 * mean * (1 - mean) / least) ** 0.5
+            assert abs(shares[0] - shares[1]) <= 3 * error + 2 / least, (lang, name)

@@ -4,6 +4,7 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,6 +14,8 @@ from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import read_seeds, seed_fault
+from tools.api.backend import dry_run, from_openai
+from tools.decisions import apply, fold, read_decisions, summary
 from tools.dedupe import Novelty
 from tools.generate import generate
 from tools.grammar import Grammar, Pattern
@@ -205,12 +208,17 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: R
         yield from writer.patterns(label, kept[label], quotas[label])
 
 
-BACKENDS: dict[str, Backend] = {"grammar": from_grammar}
+BACKENDS: dict[str, Backend] = {
+    "grammar": from_grammar,
+    "openai": from_openai,
+    "openai --batch": partial(from_openai, batch=True),
+}
 
 
-def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> list[Example]:
-    """A task's examples, the same for the same config, seeds, tools and grammar."""
-    return list(BACKENDS[config.augment.backend](config, seeds, tools, Random(f"{config.seed}/augment")))
+def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> list[Example]:
+    """A task's examples, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
+    backend = BACKENDS[f"{config.augment.backend} --batch" if batch else config.augment.backend]
+    return list(backend(config, seeds, tools, Random(f"{config.seed}/augment")))
 
 
 @command
@@ -218,13 +226,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read data/seeds/<task>/, write data/work/<task>/examples.jsonl."""
     parser = argparse.ArgumentParser(prog="python -m tools.augment", description=__doc__)
     parser.add_argument("task", help="a task of configs/data/")
-    config = load_data_config(parser.parse_args(argv).task)
+    parser.add_argument("--dry-run", action="store_true", help="show three prompts and the estimate, and ask nobody")
+    parser.add_argument("--batch", action="store_true", help="use the Batch API: cheaper, up to a day a round")
+    args = parser.parse_args(argv)
+    config = load_data_config(args.task)
+    if (args.dry_run or args.batch) and config.augment.backend != "openai":
+        raise UserError(
+            "--dry-run, --batch", f"mean nothing to {config.augment.backend}", "set augment.backend: openai"
+        )
     tools = load_tools(config.seeds / "tools.json")
-    examples = augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)
+    seeds = read_seeds(config.seeds / "seeds.jsonl", tools)
+    decisions = fold(read_decisions(config.seeds / "review.jsonl"))
+    if args.dry_run:
+        dry_run(config, seeds, tools, args.batch)
+        return 0
+    examples, decided, undecided = apply(augment(config, seeds, tools, args.batch), decisions, tools)
     write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
     counts = Counter((example.source, example.label) for example in examples)
     parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())
     print(f"augment {config.task}: {len(examples)} examples ({parts}) of {len({e.lineage for e in examples})} lineages")
+    if decisions:
+        print(summary(decided, undecided))
     return 0
 
 

@@ -5,9 +5,10 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from callwright.config import DataConfig, load_data_config
+from callwright.config import DataConfig, Source, load_data_config
 from callwright.errors import UserError, command
 from callwright.files import ROOT, atomic, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
@@ -17,7 +18,7 @@ from tools.formats import bfcl, case, openai, sharegpt
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.sharegpt import Turn
 from tools.ingest import Tally, ingest, records
-from tools.mix import mix
+from tools.mix import mix, place_of
 from tools.register import check_name, entry_of, register
 
 Make = Callable[[dict[str, Any], str], str]
@@ -71,6 +72,28 @@ def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case
     )
 
 
+def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
+    """Training rows with general chat among them, as much as its share asks for and its source has.
+
+    Raises:
+        UserError: a format that nobody reads, or a source without a good conversation.
+    """
+    if chat.from_ not in READERS:
+        raise UserError(f"rows.chat.from: {chat.from_}", "no such format", f"choose one of: {', '.join(READERS)}")
+    stream, share = records(place_of(chat), chat.subset, chat.split), chat.share or 0
+    make = lambda record, place: sharegpt.write(READERS[chat.from_](record))  # noqa: E731
+    found = [row for _, row in ingest(stream, make, Tally(), chat.on_error)]
+    if not found:
+        raise UserError(place_of(chat), "no conversation that can be trained on", "check the file and its format")
+    rng, mixed = Random(f"{seed}/chat"), list(rows)
+    wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))
+    for row in rng.sample(found, wanted):
+        for turn in row["conversations"]:
+            turn["value"] = (reply_prefix if turn["from"] == "gpt" else "") + turn["value"]
+        mixed.insert(rng.randrange(len(mixed) + 1), row)
+    return mixed
+
+
 def convert_task(config: DataConfig) -> dict[str, int]:
     """Write the rows and cases of a task's split examples; return how many there are of each part."""
     tools = load_tools(config.seeds / "tools.json")
@@ -83,6 +106,8 @@ def convert_task(config: DataConfig) -> dict[str, int]:
             rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix))
         except ValueError as error:
             raise UserError(config.work / f"{part}.jsonl", str(error), "fix the seed that it descends from") from None
+    if config.rows.chat:
+        rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
     for part, seeds in (("test", parts["test"]), ("golden", golden)):
         cases = (to_case(seed, tools, config.system).model_dump() for seed in seeds)

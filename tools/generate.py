@@ -8,7 +8,7 @@ from typing import Any
 
 from callwright.records import Call
 from callwright.schema import parameters_of
-from tools.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, SlotValue
+from tools.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, said_in
 from tools.transform import Draft, apply, strings
 
 MOST_WORDS = 5
@@ -19,7 +19,7 @@ MEASURED = re.compile(
     r"[隻只個个位條条張张座匹朵棵顆颗輛辆台臺架艘間间棟栋杯碗盤盘份把頂顶本頭头群對对雙双片塊块幅組组款套枚串株尊名堆排盞盏家支枝艘幢扇面滴場场鍋锅籃篮桌瓶罐種种]"
 )
 BETWEEN = re.compile(r"正?在|和(?![服平室])|[的與与跟著着，、。！？；：「」『』（）,.!?;:()\"“”/\s]+")
-ARTICLE = re.compile(r"\b([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
+ARTICLE = re.compile(r"(?<![\wÀ-ɏ])([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
 """an English "a" before a vowel sound, by spelling"""
 FUNCTION_WORD = re.compile(
     "a|an|the|of|in|on|at|to|for|with|and|or|by|from|into|over|under|up|out|off|near|through|while|as|like|just|very|some"
@@ -116,18 +116,35 @@ def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Dr
     return draft
 
 
+def told(call: Call, said: set[Place], tools: list[dict[str, Any]]) -> Call:
+    """A call of a pattern without the optional arguments, and the items of arrays, none of whose slots are said."""
+
+    def unsaid(value: Any) -> bool:
+        needed = set(places(value))
+        return bool(needed) and needed.isdisjoint(said)
+
+    required = (parameters_of(call.name, tools) or {}).get("required", [])
+    arguments = {
+        key: [item for item in value if not unsaid(item)] if isinstance(value, list) and not unsaid(value) else value
+        for key, value in call.arguments.items()
+        if key in required or not unsaid(value)
+    }
+    return Call(name=call.name, arguments=arguments)
+
+
 def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rng: Random) -> Draft:
     """One utterance of a pattern, with its calls and what is expected of them, or with its reply."""
     template = rng.choice(pattern.texts)
     saying = Saying(grammar, pattern.lang, rng)
     text = saying.said(template.replace("[", "").replace("]", ""))
     span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
-    calls, expected = [], []
-    for call in pattern.calls:
+    calls, expected, fixed = [], [], set()
+    for call in (told(call, said_in(template), tools) for call in pattern.calls):
         templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span))
         schema = (parameters_of(call.name, tools) or {}).get("properties", {})
         arguments = filled(templates, saying.passed)
         calls.append(Call(name=call.name, arguments=arguments))
+        fixed |= {value for key, value in arguments.items() if isinstance(value, str) and closed(schema.get(key, {}))}
         expected.append(
             Call(
                 name=call.name,
@@ -137,7 +154,7 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
             )
         )
     reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
-    draft = Draft(text=text, calls=tuple(calls), expected=tuple(expected), reply=reply)
+    draft = Draft(text=text, calls=tuple(calls), expected=tuple(expected), reply=reply, fixed=frozenset(fixed))
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 
@@ -150,13 +167,17 @@ def filled(template: Any, fill: Callable[[str], Any]) -> Any:
     return [filled(item, fill) for item in template] if isinstance(template, list) else template
 
 
+def closed(schema: dict[str, Any]) -> bool:
+    """Whether a schema does not leave a string's text free."""
+    return any(key in schema for key in ("enum", "const", "format", "pattern"))
+
+
 def matcher(template: Any, value: Any, schema: dict[str, Any], saying: Saying) -> Any:
     """What an argument is expected to be: free text must hold the content words, anything else must be equal.
 
     Text is free where the schema gives a string without enum, const, format or pattern, and what is passed is what is
     said.
     """
-    closed = any(key in schema for key in ("enum", "const", "format", "pattern"))
-    if not isinstance(value, str) or not isinstance(template, str) or closed or saying.said(template) != value:
+    if not isinstance(value, str) or not isinstance(template, str) or closed(schema) or saying.said(template) != value:
         return value
     return {"contains": saying.words(template)}

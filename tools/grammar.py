@@ -13,8 +13,9 @@ What the file holds:
 
 `{slot}` stands for a value of the slot, `{slot.2}` for another one. In a text, [brackets] mark what the user wants
 passed on; `{span}` in a call's argument is what they hold, joined with the language's joiner. An argument that is
-exactly "{slot}" gets the slot's value with its type. An item of `texts` is a text, `text: reply` (or a list of
-replies), or {text, reply, calls}; each item is one lineage.
+exactly "{slot}" gets the slot's value with its type. An optional argument, or an item of an array, is left out where the
+text says none of its slots, so that one call serves texts that say more or less. An item of `texts` is a text, `text:
+reply` (or a list of replies), or {text, reply, calls}; each item is one lineage.
 """
 
 import re
@@ -29,6 +30,24 @@ from callwright.records import Call
 PLACE = re.compile(r"\{([a-z_]+)(?:\.(\d+))?\}")
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 SPAN = "span"
+
+
+Place = tuple[str, str]
+"""a slot's name and number"""
+
+
+def places(value: Any) -> Iterator[Place]:
+    """The slots in a string, or in all strings of a JSON value; a slot without a number has the number 1."""
+    if isinstance(value, str):
+        yield from ((match[1], match[2] or "1") for match in PLACE.finditer(value))
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from places(item)
+
+
+def said_in(text: str) -> set[Place]:
+    """The slots that a text says, and the span where it has [brackets]."""
+    return {*places(text), *([(SPAN, "1")] if BRACKETS.search(text) else [])}
 
 
 def as_list(value: Any) -> Any:

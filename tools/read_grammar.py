@@ -12,17 +12,8 @@ from callwright.config import read_yaml
 from callwright.errors import UserError
 from callwright.records import explain
 from callwright.schema import call_fault
-from tools.generate import generate
-from tools.grammar import BRACKETS, PLACE, SPAN, Grammar
-
-
-def placeholders(value: Any) -> list[str]:
-    """The slot names in a string, or in all strings of a JSON value."""
-    if isinstance(value, str):
-        return [match[1] for match in PLACE.finditer(value)]
-    if isinstance(value, dict):
-        return [name for item in value.values() for name in placeholders(item)]
-    return [name for item in value for name in placeholders(item)] if isinstance(value, list) else []
+from tools.generate import generate, told
+from tools.grammar import SPAN, Grammar, places, said_in
 
 
 def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
@@ -37,12 +28,12 @@ def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
         grammar = Grammar.model_validate(read_yaml(path))
     except ValidationError as error:
         raise UserError(path, explain(error), "fix the key; the shipped grammar shows the form") from None
-    for key, fault in chain(faults(grammar), call_faults(grammar, tools)):
+    for key, fault in chain(faults(grammar, tools), call_faults(grammar, tools)):
         raise UserError(f"{path}: {key}", fault, "fix it there")
     return grammar
 
 
-def faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
+def faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """What is wrong with a grammar beyond its form: (key, fault) pairs."""
     names = {transform.name for transform in grammar.transforms}
     for lang, language in grammar.languages.items():
@@ -76,10 +67,10 @@ def faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
         key_of = {"replace": "words", "append": "choices", "opencc": "config"}.get(transform.do)
         if key_of and not getattr(transform, key_of):
             yield key, f"{transform.do} needs {key_of}"
-    yield from pattern_faults(grammar)
+    yield from pattern_faults(grammar, tools)
 
 
-def pattern_faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
+def pattern_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """What is wrong with the patterns: (key, fault) pairs."""
     seen: set[str] = set()
     for family in grammar.families:
@@ -96,15 +87,14 @@ def pattern_faults(grammar: Grammar) -> Iterator[tuple[str, str]]:
             yield key, "has both calls and reply"
         if pattern.label == "no_call" and grammar.kinds:
             yield from unknown(f"{key}.kind", "kind", [pattern.kind], grammar.kinds)
-        for text in pattern.texts + pattern.replies:
-            yield from unknown_slots(grammar, pattern.lang, key, text)
+        for part in [*pattern.texts, *pattern.replies, *(call.arguments for call in pattern.calls)]:
+            yield from unknown_slots(grammar, pattern.lang, key, part)
         for text in pattern.texts:
-            said = {*placeholders(text), SPAN} if BRACKETS.search(text) else set(placeholders(text))
-            needed = [*placeholders([call.arguments for call in pattern.calls]), *placeholders(pattern.replies)]
-            for name in needed:
-                if name not in said:
-                    what = "no [brackets]" if name == SPAN else f"no {{{name}}}"
-                    yield key, f"the text {text!r} has {what}, which its calls or replies need"
+            said = said_in(text)
+            calls = [told(call, said, tools).arguments for call in pattern.calls]
+            for name, number in sorted(set(places([calls, pattern.replies])) - said):
+                what = "[brackets]" if name == SPAN else f"{{{name}{'' if number == '1' else '.' + number}}}"
+                yield key, f"the text {text!r} has no {what}, which its calls or replies need"
 
 
 def call_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -122,8 +112,8 @@ def unknown(key: str, what: str, names: Iterable[str], known: Iterable[str]) -> 
             yield key, f"no {what} {name!r} (there are {', '.join(known)})"
 
 
-def unknown_slots(grammar: Grammar, lang: str, key: str, text: str) -> Iterator[tuple[str, str]]:
-    """A fault for each slot of a text that its language does not have."""
-    for name in placeholders(text) if lang in grammar.languages else []:
-        if not grammar.slot(lang, name)[0]:
-            yield key, f"unknown slot {{{name}}} in {text!r}"
+def unknown_slots(grammar: Grammar, lang: str, key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A fault for each slot of a text, or of a call's arguments, that its language does not have."""
+    for name, _ in places(value) if lang in grammar.languages else []:
+        if not grammar.slot(lang, name)[0] and not (name == SPAN and isinstance(value, dict)):
+            yield key, f"unknown slot {{{name}}} in {value!r}"

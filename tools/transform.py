@@ -28,14 +28,22 @@ class Draft:
     calls: tuple[Call, ...] = ()
     expected: tuple[Call, ...] = ()
     reply: str | None = None
+    fixed: frozenset[str] = frozenset()
+    """argument values, such as those of an enum, that stay however they are said"""
 
     def mapped(self, change: Callable[[str], str], reply: bool = False) -> "Draft":
-        """The draft with `change` applied to its text and every string of its arguments, and to the reply if asked."""
+        """The draft with `change` applied to its text and the strings of its arguments, and to the reply if asked."""
+
+        def mapped(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+            unless_fixed = lambda text: text if text in self.fixed else change(text)  # noqa: E731
+            return tuple(Call(name=call.name, arguments=strings(call.arguments, unless_fixed)) for call in calls)
+
         return Draft(
             text=" ".join(change(self.text).split(" ")).strip(),
-            calls=tuple(Call(name=c.name, arguments=strings(c.arguments, change)) for c in self.calls),
-            expected=tuple(Call(name=c.name, arguments=strings(c.arguments, change)) for c in self.expected),
+            calls=mapped(self.calls),
+            expected=mapped(self.expected),
             reply=change(self.reply) if reply and self.reply else self.reply,
+            fixed=self.fixed,
         )
 
 

@@ -1,0 +1,218 @@
+"""A new task of any tools: laid out whole or not at all, and `make data` passes at once."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import callwright.config
+import tools.new
+from callwright.config import load_data_config
+from callwright.files import ROOT, read_jsonl, write_json, write_jsonl
+from callwright.matchers import fold
+from callwright.records import Example, as_line, read_records
+from callwright.schema import load_tools
+from callwright.tasks import read_seeds, seed_fault
+from tools.augment import augment
+from tools.convert import convert_task
+from tools.lint import Across, asked, lint_file
+from tools.new import main, words
+from tools.register import SHAREGPT
+from tools.split import main as split
+
+CASES = Path(__file__).parent / "cases/tools"
+LABELS = ("call", "no_call")
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty house, of which tools.new and the steps of `make data` think that it is theirs."""
+    monkeypatch.setattr(callwright.config, "ROOT", tmp_path)
+    monkeypatch.setattr(tools.new, "ROOT", tmp_path)
+    return tmp_path
+
+
+def check(house: Path, task: str) -> None:
+    """Make the data of a task and look at it: both labels in seeds, golden and rows; arguments said; nothing to lint."""
+    config = load_data_config(task)
+    known = load_tools(config.seeds / "tools.json")
+    seeds = read_seeds(config.seeds / "seeds.jsonl", known)
+    golden = read_seeds(config.seeds / "golden.jsonl", known)
+    assert Counter(seed.label for seed in seeds) == dict.fromkeys(LABELS, max(10, len(known)))
+    assert {call.name for seed in seeds for call in seed.calls} == {tool["function"]["name"] for tool in known}
+    assert all(seed.id.startswith("starter-") for seed in seeds + golden)
+    assert {seed.tags["lang"] for seed in seeds} == {"en", "zh-TW"}
+    examples = augment(config, seeds, known)
+    assert Counter(e.label for e in examples) == {"call": config.augment.call, "no_call": config.augment.no_call}
+    for example in examples:
+        assert seed_fault(example, known) is None
+        for value in (value for call in example.calls for value in call.arguments.values()):
+            if isinstance(value, str | int) and not isinstance(value, bool) and not set("{}[]<>") & set(str(value)):
+                assert fold(str(value)) in fold(example.utterance), example.id
+    write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
+    assert split([task]) == 0
+    parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", "test")}
+    assert all(parts.values())
+    assert {example.label for example in parts["train"]} == set(LABELS)
+    convert_task(config)
+    across = Across(asked([config.built("test"), config.built("golden")]))
+    for part in ("train", "val"):
+        rows, findings = lint_file(config.built(part), dict(SHAREGPT), across)
+        assert rows
+        assert [str(finding) for finding in findings if finding.severity == "error"] == []
+
+
+def test_a_tool_of_every_kind(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nasty", "--tools", str(CASES / "nasty.json")]) == 0
+    said = capsys.readouterr().out
+    assert "make data train eval TASK=nasty" in said
+    assert sorted(path.name for path in house.rglob("*") if path.is_file()) == [
+        *("README.md", "golden.jsonl", "grammar.yaml", "nasty.yaml", "seeds.jsonl", "tools.json"),
+    ]
+    check(house, "nasty")
+    config = load_data_config("nasty")
+    calls = [call for example in read_records(config.work / "train.jsonl", Example) for call in example.calls]
+    searched = {frozenset(call.arguments) for call in calls if call.name == "search"}
+    assert searched and all(("id" in keys) != ("text" in keys) for keys in searched)
+    units = {call.arguments["from-unit"] for call in calls if call.name == "convertUnits-v2.1"}
+    assert units <= {"{kg}", "[lb]", "<image>", "stone"}  # generation would change the others
+
+
+def test_one_tool_without_arguments(house: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    write_json(path, [{"type": "function", "function": {"name": "now"}}])
+    assert main(["clock", "--tools", str(path)]) == 0
+    check(house, "clock")
+
+
+NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+LEAVES = st.one_of(
+    st.fixed_dictionaries(
+        {"type": st.just("string")}, optional={"maxLength": st.integers(3, 40), "description": TEXTS}
+    ),
+    st.fixed_dictionaries({"type": st.just("string"), "minLength": st.integers(0, 80)}),
+    st.fixed_dictionaries({"enum": st.lists(TEXTS, min_size=1, max_size=4, unique=True)}),
+    st.fixed_dictionaries(
+        {"type": st.just("string"), "format": st.sampled_from(["date", "email", "uri", "time", "x"])}
+    ),
+    st.fixed_dictionaries({"type": st.just("integer"), "minimum": st.integers(-1000, 1000)}),
+    st.fixed_dictionaries({"type": st.just("number"), "maximum": st.floats(-10, 1e6)}),
+    st.fixed_dictionaries({"type": st.just("boolean")}, optional={"default": st.booleans()}),
+    st.just({}),
+)
+
+
+def objects(fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Object schemas of these fields, some of them required."""
+    some = st.dictionaries(TEXTS, fields, max_size=4)
+    return some.flatmap(
+        lambda properties: st.fixed_dictionaries(
+            {"type": st.just("object"), "properties": st.just(properties)},
+            optional={
+                "required": st.lists(st.sampled_from(sorted(properties)), unique=True) if properties else st.just([])
+            },
+        )
+    )
+
+
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"type": st.just("array"), "items": inner}, optional={"minItems": st.integers(0, 3)}),
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
+        objects(inner),
+    ),
+    max_leaves=4,
+)
+TOOLS = st.lists(
+    st.fixed_dictionaries({"name": NAMES, "description": st.text(max_size=60), "parameters": objects(SCHEMAS)}),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda tool: words(tool["name"]),
+)
+
+
+@settings(
+    max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+@given(TOOLS)
+def test_tools_that_nobody_thought_of(house: Path, functions: list[dict[str, Any]]) -> None:
+    for path in house.iterdir():
+        shutil.rmtree(path)
+    source = house / "in" / "tools.json"
+    write_json(source, [{"type": "function", "function": function} for function in functions])
+    assert main(["any", "--tools", str(source)]) == 0, json.dumps(functions, ensure_ascii=False)
+    check(house, "any")
+
+
+def test_the_steps_of_make_data(tmp_path: Path) -> None:
+    """The verbs themselves, in a copy of the house."""
+    for name in ("callwright", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(module: str, *arguments: str) -> str:
+        command = [sys.executable, "-m", f"tools.{module}", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("new", "helper", "--tools", str(ROOT / "data/seeds/assistant_tools/tools.json"))
+    for step in ("augment", "split", "convert", "register"):
+        run(step, "helper")
+    assert "0 errors" in run("lint", "data/helper_train.jsonl", "--cases", "data/helper_golden.jsonl")
+    assert sum(1 for _ in read_jsonl(tmp_path / "data/helper_val.jsonl")) > 10
+    assert "helper_val_sample" in json.loads((tmp_path / "dataset_info.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "holds no tools"),
+        ("{}", "a dict, not a list of tools"),
+        ('[{"name": ""}]', "a tool needs a name"),
+        ('[{"name": "a"}, {"name": "a"}]', "defined twice"),
+        ("[", "not JSON"),
+        (
+            '[{"name": "a", "parameters": {"type": "object", "required": ["b"], "properties":'
+            ' {"b": {"type": "string", "pattern": "^Q{9}$"}}}}]',
+            "tool 'a': no value is known that fits b; add `examples` to its schema",
+        ),
+        (
+            '[{"name": "a", "parameters": {"type": "object", "required": ["b"], "properties": {"b": false}}}]',
+            "no value is known that fits b",
+        ),
+    ],
+)
+def test_bad_tools(house: Path, capsys: pytest.CaptureFixture[str], content: str, said: str) -> None:
+    path = house / "tools.json"
+    path.write_text(content)
+    assert main(["x", "--tools", str(path)]) == 2
+    assert said in capsys.readouterr().err
+    assert [file for file in house.rglob("*") if file.is_file()] == [path]
+    assert not list((house / "data/seeds").glob("*"))
+
+
+@pytest.mark.parametrize("taken", ["data/seeds/x/notes.txt", "configs/data/x.yaml"])
+def test_what_is_there_stays(house: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
+    path = house / taken
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert main(["x", "--tools", str(CASES / "nasty.json")]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert [file for file in house.rglob("*") if file.is_file()] == [path]
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("task", ["", "a b", "../x", "天氣"])
+def test_names_of_tasks(house: Path, capsys: pytest.CaptureFixture[str], task: str) -> None:
+    assert main([task, "--tools", str(CASES / "nasty.json")]) == 2
+    assert "choose another name" in capsys.readouterr().err
+    assert not list(house.iterdir())

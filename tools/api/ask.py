@@ -1,0 +1,306 @@
+"""Answer requests from the ledger, else from the server, within the rate, the budget and one layer of retries."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from random import random
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from callwright.config import Api
+from callwright.errors import UserError
+from callwright.files import to_json
+from tools.api.ledger import Answer, Ledger, Request, read_answer
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+OPENAI_URL = "https://api.openai.com/v1"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+TRIES = 6
+"""of a request, before the run stops; what was answered is kept"""
+BACKOFF_S = 0.5
+"""before the second try; doubled for each further one, half of it at random"""
+DECREASE, INCREASE = 0.85, 0.005
+"""what a 429 leaves of the rate, and what a second without one adds to it, as a part of the configured rate"""
+PATIENCE_S = 600
+"""of 429 alone, with no answer to anybody, after which the run stops"""
+CATCH_UP_S = 0.05
+"""lateness of a slot that the next ones make up for"""
+REFUSED = "refused"
+LATER = "run again later: what was answered is kept"
+RAISE = "raise augment.api.budget_usd and run again: what was answered is kept"
+SLACK = 64
+"""tokens that a server may add to a request's own: roles, separators, its form of the tools"""
+
+T = TypeVar("T")
+
+
+class RefusedError(Exception):
+    """The server will not do this, however often it is asked; its words."""
+
+
+class Pace:
+    """Spaces requests evenly, for all workers together: additive increase, multiplicative decrease.
+
+    A 429 slows and pauses everybody at once, which no retry inside a client can.
+
+    Args:
+        ceiling: requests a second.
+    """
+
+    def __init__(self, ceiling: float) -> None:
+        self.ceiling = self.rate = ceiling
+        self.slot = self.changed = time.monotonic()
+        """when the next request may go, and when the rate was changed last"""
+        self.queue = asyncio.Lock()
+
+    async def turn(self) -> None:
+        """Wait for one's place in the queue."""
+        async with self.queue:
+            while (wait := self.slot - time.monotonic()) > 0:
+                await asyncio.sleep(wait)  # and look again: a 429 may have moved the slot
+            now = time.monotonic()
+            if now > self.changed:
+                self.rate = min(self.ceiling, self.rate + INCREASE * self.ceiling * (now - self.changed))
+                self.changed = now
+            self.slot = max(self.slot, now - CATCH_UP_S) + 1 / self.rate
+
+    def slow_down(self, pause_s: float) -> None:
+        """The server said 429: nobody asks for `pause_s` seconds, then all more slowly.
+
+        One cut for all that were under way: none follows within a second, or the pause.
+        """
+        now = time.monotonic()
+        if now >= self.changed:
+            self.rate *= DECREASE
+            self.changed = now + max(pause_s, 1.0)
+        self.slot = max(self.slot, now + pause_s)
+
+
+def cost(api: Api, body: dict[str, Any], tokens_in: float, tokens_out: float, batch: bool) -> float:
+    """Dollars for a request's tokens."""
+    price = api.prices[body["model"]]
+    dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6
+    return dollars * (1 - price.batch_discount) if batch else dollars
+
+
+def most(api: Api, body: dict[str, Any], batch: bool) -> float:
+    """Dollars that a request cannot pass: a token has a byte or more, and answers end at max_tokens."""
+    return cost(api, body, len(to_json(body).encode()) + SLACK, body["max_tokens"], batch)
+
+
+def paid(api: Api, request: Request, answer: Answer, batch: bool = False) -> float:
+    """Dollars for an answer, by its usage; where the server gives none, what it cannot pass."""
+    if answer.finish == REFUSED:
+        return 0.0
+    if answer.input is None or answer.output is None:
+        return most(api, request.body, batch)
+    return cost(api, request.body, answer.input, answer.output, batch)
+
+
+def server() -> str:
+    """The base URL: OPENAI_BASE_URL, else OpenAI's own."""
+    return os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+
+
+def connect(api: Api) -> "AsyncOpenAI":
+    """A client without retries of its own: Asker's are the only ones, because a 429 must slow all requests.
+
+    Raises:
+        UserError: the server is not this machine, and OPENAI_API_KEY is not set.
+    """
+    local = urlsplit(server()).hostname in LOOPBACK
+    key = os.environ.get("OPENAI_API_KEY") or ("none" if local else "")
+    if not key:
+        raise UserError("OPENAI_API_KEY", "is not set", f"export it: {server()} asks for a key")
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    # a proxy in the environment knows nothing of this machine's own servers
+    http = DefaultAsyncHttpxClient(trust_env=not local)
+    return AsyncOpenAI(base_url=server(), api_key=key, max_retries=0, timeout=api.timeout_s, http_client=http)
+
+
+class Asker:
+    """Answers requests, each only once; the first goes alone, so that a wrong key costs one refusal and no more."""
+
+    def __init__(self, api: Api, ledger: Ledger, client: "AsyncOpenAI", tell: Callable[[], None]) -> None:
+        self.api, self.ledger, self.client, self.tell = api, ledger, client, tell
+        self.pace = Pace(api.requests_per_minute / 60)
+        self.slots = asyncio.Semaphore(api.concurrency)
+        self.first = asyncio.Lock()
+        self.proven = False
+        """whether the server has answered in this run"""
+        self.fault: UserError | None = None
+        """why nothing more is sent; what is under way may still arrive"""
+        self.plain = False
+        """whether the server takes no JSON Schema for the form of an answer"""
+        self.long_key = False
+        """whether the model wants max_tokens by its newer name"""
+        self.answered_at = time.monotonic()
+        self.reserved: list[float] = []
+        """dollars that each request under way may cost"""
+        self.freed = asyncio.Condition()
+        self.asking: dict[str, asyncio.Task[Answer]] = {}
+
+    async def ask(self, request: Request) -> Answer:
+        """The answer, from the ledger or the server.
+
+        Raises:
+            UserError: nobody can answer, or the budget does not allow to ask.
+        """
+        if known := self.ledger.get(request.key):
+            self.tell()
+            return known
+        if request.key not in self.asking:
+            self.asking[request.key] = asyncio.create_task(self.send(request))
+        try:
+            return await self.asking[request.key]
+        finally:
+            self.asking.pop(request.key, None)
+
+    async def send(self, request: Request) -> Answer:
+        """Ask the server, and keep the answer."""
+        if not self.proven:
+            async with self.first:
+                if not self.proven:
+                    return await self.exchange(request)
+        return await self.exchange(request)
+
+    async def exchange(self, request: Request) -> Answer:
+        """Ask the server within the budget, and keep the answer."""
+        dollars = most(self.api, request.body, batch=False)
+        async with self.slots:
+            await self.reserve(dollars)
+            try:
+                answer = await self.complete(request.body)
+                self.ledger.put(request.key, answer, paid(self.api, request, answer))
+            finally:
+                async with self.freed:
+                    self.reserved.remove(dollars)
+                    self.freed.notify_all()
+        self.tell()
+        return answer
+
+    async def reserve(self, dollars: float) -> None:
+        """Wait until the budget has room beside what is under way."""
+        async with self.freed:
+            while (over := self.over(dollars)) and self.reserved and not self.fault:
+                await self.freed.wait()
+            if over:
+                self.stop("budget_usd", f"{self.ledger.spent:.4f} of {self.api.budget_usd:g} dollars are spent", RAISE)
+            self.reserved.append(dollars)
+
+    def over(self, dollars: float) -> bool:
+        """Whether so much more might pass the budget."""
+        return self.ledger.spent + sum(self.reserved) + dollars > self.api.budget_usd
+
+    async def complete(self, body: dict[str, Any]) -> Answer:
+        """What the server says to a request, in a form that it takes; `refused` where it takes none."""
+        while True:
+            sent = self.adapted(body)
+
+            async def create(sent: dict[str, Any] = sent) -> Answer:
+                return read_answer((await self.client.chat.completions.with_raw_response.create(**sent)).text)
+
+            try:
+                return await self.tried(create)
+            except RefusedError as error:
+                self.learn(str(error))
+                if self.adapted(body) == sent:
+                    if not self.proven:
+                        self.stop(server(), str(error), "check OPENAI_BASE_URL (it ends in /v1) and augment.api.model")
+                    return Answer(content=str(error), finish=REFUSED)
+
+    def learn(self, refusal: str) -> None:
+        """Note what this server cannot take, for the rest of the run."""
+        self.plain |= "response_format" in refusal or "json_schema" in refusal
+        self.long_key |= "max_completion_tokens" in refusal
+
+    def adapted(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A request's body as this server takes it."""
+        body = {key: value for key, value in body.items() if not (self.plain and key == "response_format")}
+        if self.long_key:
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        return body
+
+    async def tried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What a call to the server returns, after as many tries as it takes: the one layer of retries.
+
+        Raises:
+            RefusedError: the server will not do it.
+            UserError: the key or the URL is wrong, or there is no answer in TRIES tries.
+        """
+        from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+        tries = 0
+        while True:
+            await self.pace.turn()
+            if self.fault:
+                raise self.fault
+            try:
+                async with asyncio.timeout(self.api.timeout_s):
+                    result = await call()
+            except (APITimeoutError, TimeoutError):
+                reason = f"nothing within {self.api.timeout_s:g} s"
+            except APIConnectionError as error:
+                reason = f"no connection ({error.__cause__ or error})"
+                if not self.proven:
+                    self.stop(server(), reason, "start the server, or mend OPENAI_BASE_URL")
+            except APIStatusError as error:
+                reason = self.judge(error)
+                tries -= error.status_code == 429
+            except ValueError as error:
+                reason = f"no answer in OpenAI's form ({str(error).splitlines()[0]})"
+            else:
+                self.proven, self.answered_at = True, time.monotonic()
+                return result
+            tries += 1
+            if tries == TRIES:
+                self.stop(server(), f"no answer in {TRIES} tries, the last: {reason}", LATER)
+            await asyncio.sleep(BACKOFF_S * 2**tries * (1 + random()) / 4)
+
+    def judge(self, error: "APIStatusError") -> str:
+        """Why a try failed, where another may not; all slow down after a 429.
+
+        Raises:
+            RefusedError, UserError: another try would fail as well.
+        """
+        status = error.status_code
+        said = " ".join(error.response.text.split())[:300].replace(self.client.api_key, "***") or "(empty body)"
+        reason = f"HTTP {status}: {said}"
+        if status in (401, 403):
+            self.stop(server(), f"refuses the key (HTTP {status})", "set OPENAI_API_KEY to one that it takes")
+        if status in (402, 404) or error.code == "insufficient_quota":
+            self.stop(server(), reason, "check OPENAI_BASE_URL (it ends in /v1), the model and the account")
+        if status == 429:
+            pause = retry_after(error.response.headers.get("retry-after", ""))
+            self.pace.slow_down(pause)
+            if time.monotonic() + pause - self.answered_at > PATIENCE_S:
+                self.stop(server(), f"only HTTP 429 for long, and {pause:g} s more: {said}", LATER)
+        elif status < 500 and status not in (408, 409, 425):
+            raise RefusedError(reason)
+        return reason
+
+    def stop(self, place: str, fault: str, remedy: str) -> NoReturn:
+        """Send nothing more.
+
+        Raises:
+            UserError: the first reason to stop.
+        """
+        self.fault = self.fault or UserError(place, fault, remedy)
+        raise self.fault
+
+
+def retry_after(header: str) -> float:
+    """Seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+    except ValueError:
+        return 1.0

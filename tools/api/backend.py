@@ -1,0 +1,259 @@
+"""Rounds of utterances from a large model, each labelled apart, checked, and taken in the plan's order."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from callwright.config import Api, DataConfig
+from callwright.errors import UserError
+from callwright.files import atomic, to_json
+from callwright.records import Call, Example, Seed
+from tools.api.ask import REFUSED, Asker, connect, cost
+from tools.api.batch import BatchAsker
+from tools.api.check import Scripts, disagreement, drift, expected, read_label, read_utterances, ungrounded
+from tools.api.ledger import Answer, Ledger
+from tools.api.plan import LABELS, Job, Planner, again, labelling, size
+from tools.dedupe import normal_form
+
+BYTES_PER_TOKEN = 3.5
+"""an estimate for English and Chinese alike; a model's own tokenizer would come from a network"""
+EXPECTED = 0.8
+"""part of the utterances that the preflight expects to be good"""
+PATIENCE = 3
+"""rounds in a row without anything new, after which a label counts as exhausted"""
+
+Tools = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came of one utterance, or of a broken answer."""
+
+    text: str
+    calls: Sequence[Call] = ()
+    reply: str | None = None
+    reason: str | None = None
+    """why it is rejected; None where nothing is wrong"""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is about to ask for."""
+
+    requests: int
+    input: float
+    output: float
+    dollars: float
+
+    def __str__(self) -> str:
+        tokens = f"{self.input:,.0f} tokens in and {self.output:,.0f} out"
+        return f"about {self.requests:,} requests, {tokens} (by {BYTES_PER_TOKEN} bytes a token), {self.dollars:.2f} dollars"
+
+
+def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api, Planner, list[Example]]:
+    """The API's config, the planner with the seeds in it, and the seeds as examples: all, or a sample of a quota's size.
+
+    Raises:
+        UserError: no config, a model without a price, two seeds that say the same.
+    """
+    if (api := config.augment.api) is None:
+        raise UserError(
+            f"configs/data/{config.task}.yaml", "has no augment.api", "name its model, prices and budget_usd"
+        )
+    for model in (api.model, api.relabel_model or api.model):
+        if model not in api.prices:
+            place = f"configs/data/{config.task}.yaml: augment.api.prices"
+            remedy = "write its dollars per million tokens, input and output (0 and 0 for a server of your own)"
+            raise UserError(place, f"has no {model!r}", remedy)
+    planner = Planner(config, api, seeds, tools)
+    examples = []
+    for label in LABELS:
+        mine = [seed for seed in seeds if seed.label == label]
+        quota = planner.quotas[label]
+        if len(mine) > quota:
+            mine = sorted(Random(f"{config.seed}/api").sample(mine, quota), key=mine.index)
+        for seed in mine:
+            examples.append(Example(**seed.model_dump(), lineage=seed.id, source="seed"))
+            if not planner.admit(examples[-1]):
+                raise UserError(f"seed {seed.id!r}", f"says the same as another seed: {seed.utterance!r}", "drop one")
+    return api, planner, examples
+
+
+def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> tuple[Estimate, list[Job]]:
+    """What the whole run is likely to ask for and cost, and its first round."""
+    api, planner, _ = start(config, seeds, tools)
+    missing = sum(map(planner.missing, LABELS))
+    jobs = planner.plan()
+    if not jobs:
+        return Estimate(0, 0, 0, 0), []
+    mean = lambda sizes: sum(sizes) / len(sizes) / BYTES_PER_TOKEN  # noqa: E731
+    said = mean([len(seed.utterance.encode()) for seed in seeds])
+    answered = mean([len((to_json([c.model_dump() for c in s.calls]) + (s.reply or "")).encode()) for s in seeds])
+    writes = -(-missing // (EXPECTED * api.lines))
+    labels = writes * api.lines
+    label = labelling(config, api, "", tools)
+    written = writes * mean([size(job.request) for job in jobs]), writes * api.lines * (said + 4)
+    labelled = labels * (size(label) / BYTES_PER_TOKEN + said), labels * (answered + 4)
+    dollars = cost(api, jobs[0].request.body, *written, batch) + cost(api, label.body, *labelled, batch)
+    return Estimate(int(writes + labels), written[0] + labelled[0], written[1] + labelled[1], dollars), jobs
+
+
+def dry_run(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> None:
+    """Print a prompt of each mode and the estimate; ask nobody."""
+    guess, jobs = estimate(config, seeds, tools, batch)
+    shown = list({job.mode: job for job in reversed(jobs)}.values())[::-1]
+    for job in [*shown, *(job for job in jobs if job not in shown)][:3]:
+        print(f"--- {job.id}: {job.label}, {to_json(job.tags)}\n{job.request.body['messages'][-1]['content']}\n")
+    print(f"augment {config.task}: {guess}; nobody was asked")
+
+
+class Writer:
+    """Does jobs: asks, reads, tells the model once what was wrong, labels, checks."""
+
+    def __init__(self, planner: Planner, seeds: Sequence[Seed], asker: Asker) -> None:
+        self.planner, self.asker, self.scripts = planner, asker, Scripts(seeds)
+
+    async def do(self, job: Job) -> list[Line]:
+        """What came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
+        texts, broken = await self.read(job.request, read_utterances, "")
+        lines = await asyncio.gather(*(self.label(job, text) for text in (texts or [])[: self.planner.api.lines]))
+        return [*broken, *(line for own in lines for line in own)]
+
+    async def read(self, request: Any, reader: Any, text: str) -> tuple[Any, list[Line]]:
+        """What `reader` makes of an answer, or of a second one; None where both are broken. The broken ones as lines."""
+        broken: list[Line] = []
+        while len(broken) < 2:
+            answer: Answer = await self.asker.ask(request)
+            if answer.finish == REFUSED:
+                return None, [*broken, Line(text, reason="refused", detail=str(answer.content))]
+            try:
+                return reader(answer), broken
+            except ValueError as error:
+                said = answer.content or to_json(answer.calls)
+                broken.append(Line(text, reason="broken", detail=f"{error}: {said}"))
+                request = again(request, said, str(error))
+        return None, broken
+
+    async def label(self, job: Job, text: str) -> list[Line]:
+        """An utterance, labelled and checked, after the broken answers that it took."""
+        planner = self.planner
+        if normal_form(text) in planner.novelty.seen:
+            return [Line(text, reason="duplicate")]
+        if fault := self.scripts.fault(text, job.tags["lang"]):
+            return [Line(text, reason="script", detail=fault)]
+        request = labelling(planner.config, planner.api, text, planner.tools)
+        label, broken = await self.read(request, lambda answer: read_label(answer, planner.tools), text)
+        if label is None:
+            return broken
+        line = Line(text, *label)
+        fault = disagreement(job.label, job.names, job.counts, line.calls)
+        if fault is None and job.mode == "paraphrase" and job.parent:
+            fault = drift(job.parent, line.calls)
+        if fault:
+            line = replace(line, reason="disagreement", detail=fault)
+        elif fault := ungrounded(text, line.calls, planner.tools):
+            line = replace(line, reason="ungrounded", detail=fault)
+        return [*broken, line]
+
+
+def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example | None, dict[str, Any] | None]:
+    """An example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
+    values = {"id": f"{job.id}/{number}", "text": line.text, "calls": list(line.calls), "reply": line.reply}
+    history = {
+        "tags": job.tags,
+        "lineage": job.lineage,
+        "source": f"openai:{planner.api.model}",
+        "transforms": [job.mode],
+    }
+    reason = line.reason
+    if reason is None:
+        wanted = expected(line.text, line.calls, planner.tools) or None
+        example = Example(**values, **history, expected=wanted)
+        if planner.admit(example):
+            return example, None
+        if not planner.missing(job.label):
+            return None, None
+        reason = "duplicate"
+    calls = [call.model_dump() for call in line.calls]
+    return None, {**values, **history, "calls": calls, "label": job.label, "reason": reason, "detail": line.detail}
+
+
+def from_openai(
+    config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: Random, batch: bool = False
+) -> Iterator[Example]:
+    """The backend: the seeds, then what a large model wrote and labelled, until there is enough of each label.
+
+    The plan depends on the config, the seeds and the answers in the plan's order; not on their order of arrival, nor on
+    when a run was killed.
+
+    Raises:
+        UserError: a wrong key, URL or model; the estimate, or what was paid, would pass budget_usd.
+    """
+    guess, _ = estimate(config, seeds, tools, batch)
+    api, planner, examples = start(config, seeds, tools)
+    with closing(Ledger(config.work / "ledger.sqlite")) as ledger:
+        kept = f"{ledger.answered:,} answers for {ledger.spent:.2f} dollars are in the ledger"
+        print(f"augment {config.task}: {guess}; {kept}", file=sys.stderr)
+        if guess.dollars > api.budget_usd:
+            fault = f"{api.budget_usd:g} dollars are less than the estimate, {guess.dollars:.2f}"
+            raise UserError("augment.api.budget_usd", fault, "raise it, or ask for fewer examples")
+        yield from examples
+        with (
+            atomic(config.work / "rejected.jsonl") as rejected,
+            bar(guess, ledger, api) as tell,
+            asyncio.Runner() as loop,
+        ):
+            client = connect(api)
+            asker = (BatchAsker if batch else Asker)(api, ledger, client, tell)
+            writer, reasons, barren = Writer(planner, seeds, asker), Counter[str](), Counter[str]()
+            while jobs := planner.plan([label for label in LABELS if barren[label] < PATIENCE]):
+                barren.update({job.label for job in jobs})
+                for job, lines in zip(jobs, loop.run(together(writer, jobs)), strict=True):
+                    for number, line in enumerate(lines, 1):
+                        example, reject = take(planner, job, number, line)
+                        if example:
+                            barren[example.label] = 0
+                            yield example
+                        elif reject:
+                            reasons[reject["reason"]] += 1
+                            rejected.write(to_json(reject) + "\n")
+            loop.run(client.close())
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none"
+    where = (config.work / "rejected.jsonl").relative_to(config.work.parents[2])
+    print(f"augment {config.task}: {ledger.spent:.4f} dollars spent; rejected: {why} ({where})", file=sys.stderr)
+    for label in filter(planner.missing, LABELS):
+        lack = f"{planner.missing(label)} {label} examples are missing"
+        print(f"augment {config.task}: {lack}: {PATIENCE} rounds brought nothing new", file=sys.stderr)
+
+
+@contextmanager
+def bar(guess: Estimate, ledger: Ledger, api: Api) -> Iterator[Callable[[], None]]:
+    """A progress bar with what the ledger has cost so far; call what it gives for each answer."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[dollars]}")
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(api.model, total=guess.requests, dollars="")
+
+        def tell() -> None:
+            dollars = f"{ledger.spent:.4f} of {api.budget_usd:g} dollars"
+            progress.update(task, advance=1, dollars=dollars)
+
+        yield tell
+
+
+async def together(writer: Writer, jobs: Sequence[Job]) -> list[list[Line]]:
+    """The lines of all jobs, in their order. When the run must stop, what is under way is waited for: it is paid."""
+    done = await asyncio.gather(*map(writer.do, jobs), return_exceptions=True)
+    await asyncio.gather(*writer.asker.asking.values(), return_exceptions=True)
+    for failure in done:
+        if isinstance(failure, BaseException):
+            raise failure
+    return done  # type: ignore[return-value]

@@ -1,0 +1,200 @@
+"""What is wrong with what a large model wrote: its form, its call, its grounding, its script."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from callwright.files import parse_json
+from callwright.matchers import missing_words
+from callwright.records import Call, Seed, explain
+from callwright.schema import call_fault, parameters_of
+from tools.api.ledger import Answer
+from tools.transform import converter
+
+BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
+"""what parts the content words of a text: all but letters and digits, and the commonest Chinese particles"""
+FILLERS = re.compile(r"(?i)(an?|the|of|in|on|at|to|and|or|with|for|from|by|is|are|my|me|it|some|that|this)")
+NUMERALS = re.compile(r"\d|[零〇一二三四五六七八九十百千半兩两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|"
+                      r"twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|half|quarter|"
+                      r"week|weekend|fortnight)\b", re.IGNORECASE)  # fmt: skip
+"""a sign that a text names a number"""
+GROUNDED = 0.8
+"""share of a string argument's content words that the utterance must hold"""
+SCRIPT = 0.2
+"""share of an utterance's letters from which a script counts as used"""
+USUAL = 0.9
+"""share of a language's seeds from which a script counts as required"""
+
+
+class Utterances(BaseModel):
+    """The answer that the writer owes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    utterances: list[str] = Field(min_length=1)
+
+
+FORM = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "utterances",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"utterances": {"type": "array", "items": {"type": "string"}}},
+            "required": ["utterances"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""Utterances as `response_format`"""
+
+
+def read_utterances(answer: Answer) -> list[str]:
+    """The utterances of the writer's answer, white space squeezed, each once.
+
+    Raises:
+        ValueError: truncated, not JSON, or not of the form.
+    """
+    if answer.finish == "length":
+        raise ValueError("the answer is truncated: fewer or shorter utterances")
+    try:
+        texts = Utterances.model_validate(parse_json(answer.content or "")).utterances
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    except ValueError as error:
+        raise ValueError(f"the answer is not JSON alone ({error})") from None
+    return list(dict.fromkeys(squeezed for text in texts if (squeezed := " ".join(text.split()))))
+
+
+def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
+    """The calls, or the reply, of the labeller's answer.
+
+    Raises:
+        ValueError: truncated, arguments that are no JSON object or break the tool's schema, or nothing said.
+    """
+    if answer.finish == "length":
+        raise ValueError("the answer is truncated: be brief")
+    calls = []
+    for name, text in answer.calls:
+        try:
+            arguments = parse_json(text or "{}")
+        except ValueError as error:
+            raise ValueError(f"the arguments of {name} are not JSON ({error})") from None
+        if not isinstance(arguments, dict):
+            raise ValueError(f"the arguments of {name} are not an object")
+        calls.append(Call(name=name, arguments=arguments))
+        if fault := call_fault(calls[-1], tools):
+            raise ValueError(fault)
+    reply = (answer.content or "").strip()
+    if not calls and not reply:
+        raise ValueError("neither a call nor a reply")
+    return calls, None if calls else reply
+
+
+def disagreement(label: str, names: frozenset[str], counts: frozenset[int], calls: Sequence[Call]) -> str | None:
+    """How calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
+    made = ", ".join(call.name for call in calls) or "no call"
+    if label == "no_call":
+        return f"written for no call, labelled {made}" if calls else None
+    if len(calls) in counts and {call.name for call in calls} <= names:
+        return None
+    wanted = " or ".join(map(str, sorted(counts)))
+    return f"written for {wanted} of {', '.join(sorted(names))}, labelled {made}"
+
+
+def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
+    """How a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
+
+    def exact(calls: Sequence[Call]) -> list[tuple[str, str]]:
+        return sorted(
+            (f"{call.name}.{key}", repr(value))
+            for call in calls
+            for key, value in call.arguments.items()
+            if not isinstance(value, str | list | dict)
+        )
+
+    ours, theirs = exact(parent.calls), exact(calls)
+    return None if ours == theirs else f"the parent's call has {dict(ours)}, this has {dict(theirs)}"
+
+
+def content_words(text: str) -> list[str]:
+    """The words, or where nothing parts words the phrases, that carry a text's meaning."""
+    return [word for word in BREAK.split(text) if len(word) > word.isascii() and not FILLERS.fullmatch(word)]
+
+
+def _free(schema: dict[str, Any], value: Any) -> Iterator[str | float]:
+    """The strings that no enum or const fixes, and the numbers, of a value under its schema."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _free(schema.get("properties", {}).get(key, {}), item)
+    elif isinstance(value, list):
+        items = schema.get("items")
+        for item in value:
+            yield from _free(items if isinstance(items, dict) else {}, item)
+    elif not isinstance(value, bool) and isinstance(value, str | int | float) and not {"enum", "const"} & set(schema):
+        yield value
+
+
+def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> str | None:
+    """The first argument that the utterance does not bear out, in words; None where all are grounded."""
+    for call in calls:
+        for value in _free(parameters_of(call.name, tools) or {}, call.arguments):
+            if not isinstance(value, str):
+                if not NUMERALS.search(text):
+                    return f"{call.name}: the utterance names no number, the call says {value}"
+            elif len(missing_words(words := content_words(value), text)) > (1 - GROUNDED) * len(words):
+                return f"{call.name}: {value!r} is not in the utterance's words"
+    return None
+
+
+def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> list[Call]:
+    """Calls as matchers: of a free string, its content words that the utterance holds must arrive."""
+    result = []
+    for call in calls:
+        properties = (parameters_of(call.name, tools) or {})["properties"]
+        arguments = dict(call.arguments)
+        for key, value in call.arguments.items():
+            if isinstance(value, str) and list(_free(properties.get(key, {}), value)):
+                words = [word for word in content_words(value) if not missing_words([word], text)]
+                arguments[key] = {"contains": words} if words else value
+        result.append(Call(name=call.name, arguments=arguments))
+    return result
+
+
+def scripts(text: str) -> set[str]:
+    """The scripts of a text's letters, as Unicode names them, that make a fair part of it."""
+    names = Counter(unicodedata.name(char, "?").split()[0].split("-")[0] for char in text if char.isalpha())
+    return {name for name, count in names.items() if count >= SCRIPT * names.total()}
+
+
+class Scripts:
+    """Which scripts each language is written in, learnt from its seeds."""
+
+    def __init__(self, seeds: Sequence[Seed]) -> None:
+        self.used: dict[str, set[str]] = {}
+        self.required: dict[str, set[str]] = {}
+        for lang in {seed.tags.get("lang", "") for seed in seeds}:
+            each = [scripts(seed.utterance) for seed in seeds if seed.tags.get("lang", "") == lang]
+            counts = Counter(name for names in each for name in names)
+            self.used[lang] = set(counts)
+            self.required[lang] = {name for name, count in counts.items() if count >= USUAL * len(each)}
+
+    def fault(self, text: str, lang: str) -> str | None:
+        """How a text is not written as its language is, in words."""
+        found = scripts(text)
+        if wrong := (found - self.used[lang]) or (self.required[lang] - found):
+            return (
+                f"{lang} in {', '.join(sorted(found)) or 'no letters'}: {', '.join(sorted(wrong))} is wrong or missing"
+            )
+        if lang in ("zh-TW", "zh-HK", "zh-CN"):
+            simplified, traditional = converter("t2s").convert(text) == text, converter("s2t").convert(text) == text
+            if lang == "zh-CN" and not simplified and traditional:
+                return "Traditional characters in zh-CN"
+            if lang != "zh-CN" and simplified and not traditional:
+                return f"Simplified characters in {lang}"
+        return None

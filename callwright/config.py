@@ -149,9 +149,10 @@ class Split(Config):
     test: int = Field(600, ge=0)
     near: float = Field(75, ge=50, le=100)
     """texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side"""
-    by: Literal["text", "function"] = "text"
-    """of `sources`: what stays on one side, the same opening text or the functions that are called; train, val and test
-    are then proportions"""
+    by: Literal["text", "function", "line"] = "text"
+    """what stays on one side: near texts and all of a lineage; of `sources` the same opening text, or the functions that
+    are called (train, val and test are then proportions). `line` keeps nothing together: it leaks, and is there to
+    measure how much"""
     order: Literal["mixed", "easy_first"] = "mixed"
     """of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`"""
 
@@ -241,6 +242,8 @@ class DataConfig(Config):
             raise ValueError(f"sources and {both[0]} exclude each other")
         if len({source.share is None for source in self.sources}) > 1:
             raise ValueError("give a share to every source, or to none")
+        if self.split.by == ("line" if self.sources else "function"):
+            raise ValueError(f"split.by {self.split.by} is for {'seeds' if self.sources else 'sources'}")
         return self
 
     @property

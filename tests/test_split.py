@@ -98,6 +98,14 @@ def test_no_lineage_crosses_sides_and_nothing_is_lost() -> None:
     assert all(len({where[e.id] for e in examples if e.lineage == x}) == 1 for x in {e.lineage for e in examples})
 
 
+def test_by_line_keeps_nothing_together() -> None:
+    examples = sample()
+    sides = split(examples, Split(train=400, val=40, test=160, by="line"), 1)
+    assert [len(sides.parts[side]) for side in SIDES] == [400, 40, 160]
+    train, test = ({example.lineage for example in sides.parts[side]} for side in ("train", "test"))
+    assert train & test
+
+
 def test_sizes_are_proportions_for_fewer_examples_and_a_side_may_be_empty() -> None:
     sides = split(sample(100), Split(train=900, val=0, test=100), seed=1)
     assert [len(sides.parts[side]) for side in SIDES] == [90, 0, 10]

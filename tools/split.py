@@ -145,7 +145,7 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut."""
     rng = Random(f"{seed}/split")
     near = list(near_pairs([example.utterance for example in examples], config.near))
-    groups = components(examples, near)
+    groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
     wanted = (config.train, config.val, config.test)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
     side_of = assign(groups, examples, sizes, rng)

@@ -86,6 +86,9 @@ class Api(Config):
     modes: dict[Mode, float] = {"paraphrase": 0.4, "new": 0.4, "minimal_pair": 0.2}
     """shares: seeds said otherwise; new utterances for the language, register and kind that lack most; and, for no_call,
     utterances that differ from a call by a little"""
+    results: float = Field(0, ge=0, le=1)
+    """share of the call examples that are told on: the tool's result, made up, and what is said then. They come beside
+    `call` and `no_call`, as examples of kind `result`"""
     lines: int = Field(4, ge=1, le=20)
     """utterances a request"""
     round: int = Field(256, ge=1)

@@ -58,7 +58,13 @@ class Seed(Record):
     @property
     def utterance(self) -> str:
         """What the user says last."""
-        return self.text if self.text is not None else str((self.messages or [{}])[-1].get("content") or "")
+        said = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
+        return self.text if self.text is not None else str((said or [""])[-1] or "")
+
+    @property
+    def after_result(self) -> bool:
+        """Whether a tool has answered since the user spoke: the utterance does not tell what is right then."""
+        return bool(self.messages) and (self.messages or [{}])[-1].get("role") == "tool"
 
 
 class Example(Seed):

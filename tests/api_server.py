@@ -51,8 +51,10 @@ def model(body: dict[str, Any]) -> dict[str, Any]:
     said = json.dumps(body["messages"])
     if "tools" in body:
         text = body["messages"][1]["content"]
-        calls = text.startswith("draw ")
+        calls = text.startswith("draw ") and body["messages"][-1]["role"] == "user"
         result = answer(None if calls else f"So {text}.", json.dumps({"prompt": text[5:]}) if calls else None)
+    elif "Make up what each call returns" in said:
+        result = answer(json.dumps({"results": ['{"url":\n "https://img.example/7.png"}']}))
     else:
         start = (
             "who saw"

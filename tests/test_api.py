@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import sqlite3
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -97,6 +98,93 @@ def test_as_many_of_each_label_as_asked_with_their_history(toy: Path, run) -> No
     assert [m["role"] for m in label["messages"]] == ["system", "user"] and label["tools"] == tools
     everything = "".join(p.read_bytes().decode("latin-1") for p in toy.rglob("*") if p.is_file()) + out + err
     assert "sk-secret" not in everything
+
+
+def test_a_share_of_the_calls_is_told_on_to_an_answer_after_the_result(toy: Path, run) -> None:
+    house(toy, 40, 40, round=4)
+    with serve() as server:
+        assert run(server)[0] == 0
+        plain, asked, (_, dollars) = examples(toy), len(server.requests), paid(toy)
+        house(toy, 40, 40, round=4, results=0.25)
+        _, out, _ = run(server, "--dry-run")
+        assert "about 140 requests" in out, "24 for 75 lines, 96 for their labels, 10 for results and 10 for answers"
+        assert run(server)[0] == 0
+        assert len(server.requests) == asked + 20 and max(server.asked.values()) == 1, "the rest is in the ledger"
+        made = examples(toy)
+        told = [e for e in made if e.after_result]
+        assert [e for e in made if not e.after_result] == plain, "they come beside the quotas"
+        assert run(server)[0] == 0 and examples(toy) == made and len(server.requests) == asked + 20
+    assert len(told) == 10 and paid(toy)[1] > dollars
+    parents = {e.id: e for e in made}
+    for e in told:
+        parent = parents[e.id.partition("/result")[0]]
+        assert e.utterance == parent.text and e.lineage == parent.lineage and e.source == "openai:m"
+        assert (e.calls, e.text, e.tags) == ([], None, {**parent.tags, "kind": "result"})
+        assert [m["role"] for m in e.messages] == ["user", "assistant", "tool"] and e.reply == f"So {parent.text}."
+        assert json.loads(e.messages[1]["tool_calls"][0]["function"]["arguments"]) == parent.calls[0].arguments
+        assert e.messages[2]["content"] == '{"url":"https://img.example/7.png"}'.replace(":", ": ", 1)
+    body = next(b for b in server.requests if b["messages"][-1]["role"] == "tool")
+    assert "without calling again" in body["messages"][0]["content"] and body["tools"]
+
+
+@pytest.mark.parametrize(
+    ("results", "answered", "reason", "detail"),
+    [
+        (None, ("", '{"prompt": "x"}'), "disagreement", "written for no call, labelled generate_image"),
+        (None, ("", None), "broken", "neither a call nor a reply"),
+        (None, ("圖片好了", None), "script", "en in CJK"),
+        ('{"results": ["{}", "{}"]}', None, "broken", "2 results of 1 calls"),
+        ('{"results": ["done"]}', None, "broken", "a result is not JSON text"),
+    ],
+)
+def test_what_is_wrong_after_a_result_is_said(toy: Path, run, results, answered, reason: str, detail: str) -> None:
+    def fault(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], str] | None:
+        if "Make up what each call returns" in body["messages"][0]["content"]:
+            return said(results) if results else None
+        return said(*answered) if answered and len(body["messages"]) > 3 else None
+
+    house(toy, 3, 2, results=1)
+    with serve(fault) as server:
+        assert run(server)[0] == 0
+    found = [line for line in rejected(toy) if line["label"] == "result"]
+    assert {line["lineage"] for line in found} == {"c0", "c1", "c2"} and len(found) == (6 if reason == "broken" else 3)
+    assert all(line["reason"] == reason and detail in line["detail"] for line in found), found
+    assert len(examples(toy)) == 5
+
+
+def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools import audit, clean, split
+    from tools.convert import convert_task
+    from tools.decisions import Decision, rewritten
+    from tools.lint_row import check_row
+    from tools.register import entry_of
+
+    monkeypatch.setattr("tools.register.ROOT", toy)
+    house(toy, 60, 60, results=0.5)
+    write_jsonl(toy / "data/seeds/toy/golden.jsonl", [{**SEEDS[4], "text": "which year is it in the far north?"}])
+    with serve() as server:
+        assert run(server)[0] == 0
+    made = examples(toy)
+    kept, dropped = clean.clean(made, load_data_config("toy").clean, [])
+    assert sum(e.after_result for e in made) == 30 and sum(e.after_result for e in kept) > 20
+    assert {drop.step for drop in dropped if drop.example.after_result} <= {"near"}
+    assert split.main(["toy"]) == 0
+    line = next(e for e in kept if e.after_result)
+    edited = Decision(id=line.id, action="edit", text="draw it", calls=[], reply="Done.", sha="", time="")
+    assert rewritten(line, edited).messages == [{"role": "user", "content": "draw it"}, *line.messages[1:]]
+    config = load_data_config("toy")
+    sides = {side: read_records(config.work / f"{side}.jsonl", Example) for side in split.SIDES}
+    side_of = {e.lineage: side for side, lines in sides.items() for e in lines}
+    assert all(side_of[e.lineage] == side for side, lines in sides.items() for e in lines)
+    assert not [e for lines in audit.load(config).parts.values() for e in lines if e.after_result]
+    convert_task(config)
+    rows = [row for _, row in read_jsonl(config.built("train"))]
+    talks = [row for row in rows if any(turn["from"] == "observation" for turn in row["conversations"])]
+    assert len(talks) == sum(e.after_result for e in sides["train"]) > 0
+    for row in rows:
+        assert check_row(row, entry_of(config.built("train")))[0] == []
+    turns = [turn["from"] for turn in talks[0]["conversations"]]
+    assert turns == ["human", "function_call", "observation", "gpt"]
 
 
 def test_outputs_are_seeds_of_later_rounds(toy: Path, run) -> None:
@@ -376,6 +464,29 @@ def one_run(root: str, url: str) -> None:
     with open(os.devnull, "w") as nowhere:
         sys.stderr = sys.stdout = nowhere
         os._exit(main(["toy"]))
+
+
+PLAN = """
+from callwright.config import Api, Augment, DataConfig
+from callwright.files import ROOT
+from callwright.schema import load_tools
+from callwright.tasks import read_seeds
+from tools.api.backend import start
+config = DataConfig(task="image_intent", augment=Augment(backend="openai", api=Api(model="m", prices={"m": {"input": 0, "output": 0}}, budget_usd=0)))
+tools = load_tools(config.seeds / "tools.json")
+print([job.request.key for job in start(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)[1].plan()])
+"""
+
+
+def test_another_process_plans_the_same_requests() -> None:
+    """Its hash seed is another one: what hangs on the order of a set would be asked, and paid, again."""
+    plans = [
+        subprocess.run(
+            [sys.executable, "-c", PLAN], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert plans[0].stdout == plans[1].stdout and len(plans[0].stdout) > 60 * 100, plans[0].stderr
 
 
 def test_twenty_kills_lose_and_repeat_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

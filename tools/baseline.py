@@ -65,17 +65,20 @@ def score(model: Any, seeds: Sequence[Seed]) -> Score:
 
 
 def doubts(examples: Sequence[Example]) -> list[float]:
-    """The baseline's probability of the other label for each example, by models that saw none of its lineage.
+    """The baseline's probability of the other label for each example, by models that saw none of its lineage; 0.5 where a
+    tool's result decides.
 
     Raises:
         UserError: a label has fewer lineages than FOLDS.
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-    labels, lineages = [example.label for example in examples], [example.lineage for example in examples]
+    open_ = [example for example in examples if not example.after_result]
+    labels, lineages = [example.label for example in open_], [example.lineage for example in open_]
     for label in ("call", "no_call"):
-        if (count := len({e.lineage for e in examples if e.label == label})) < FOLDS:
+        if (count := len({e.lineage for e in open_ if e.label == label})) < FOLDS:
             raise UserError("examples", f"only {count} lineages of {label}", f"give at least {FOLDS}")
-    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in examples]
+    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in open_]
     chances = cross_val_predict(untrained(), texts, labels, groups=lineages, cv=folds, method="predict_proba")
-    return [float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True)]
+    found = (float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True))
+    return [0.5 if example.after_result else next(found) for example in examples]

@@ -174,7 +174,8 @@ def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Fou
 
 def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float) -> Found:
     """Lines near a golden one, which would give the examination away."""
-    scores = nearest([said(example) for example in examples], [said(seed) for seed in golden]) if golden else []
+    texts = [example.utterance if example.after_result else said(example) for example in examples]
+    scores = nearest(texts, [said(seed) for seed in golden]) if golden else []
     return {
         index: f"near golden {golden[other].id} ({score:.0f})"
         for index, (score, other) in enumerate(scores)

@@ -125,10 +125,10 @@ def rewritten(example: Example, decision: Decision) -> Example:
     assert decision.text is not None and decision.calls is not None, decision
     change: dict[str, Any] = {"text": decision.text, "calls": decision.calls, "reply": decision.reply}
     if example.messages is not None:
-        change |= {
-            "text": None,
-            "messages": [*example.messages[:-1], {**example.messages[-1], "content": decision.text}],
-        }
+        said = list(example.messages)
+        at = max((at for at, message in enumerate(said) if message.get("role") == "user"), default=-1)
+        said[at] = {**said[at], "content": decision.text}
+        change |= {"text": None, "messages": said}
     if decision.calls != example.calls:
         change["expected"] = None
     return example.model_copy(update={**change, "source": "review"})

@@ -101,7 +101,7 @@ def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
             own.append(Reason("label", chance, f"its character n-grams say {other} ({chance:.0%})"))
     for pair in near_pairs([example.utterance for example in examples], NEAR):
         one, two = (examples[index] for index in pair)
-        if one.label != two.label or one.lineage != two.lineage:
+        if one.after_result == two.after_result and (one.label != two.label or one.lineage != two.lineage):
             for index, twin in zip(pair, (two, one), strict=True):
                 text = f"nearly the same as {twin.id} ({twin.label}): {twin.utterance}"
                 reasons[index].append(Reason("near-duplicate", 1.0 if one.label != two.label else 0.5, text))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from random import random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -23,8 +24,10 @@ TRIES = 6
 """of a request, before the run stops; what was answered is kept"""
 BACKOFF_S = 0.5
 """before the second try; doubled for each further one, half of it at random"""
-DECREASE, INCREASE = 0.85, 0.005
-"""what a 429 leaves of the rate, and what a second without one adds to it, as a part of the configured rate"""
+DROP, GAIN, RETURN_S = 0.05, 0.5, 40.0
+"""how far below its peak the rate starts after a 429, when it is there again, and how far above after as long again"""
+DOUBT = 0.2
+"""of a peak that lasted half a pause: its cut. One that lasted longer was nearer to what the server allows"""
 PATIENCE_S = 600
 """of 429 alone, with no answer to anybody, after which the run stops"""
 CATCH_UP_S = 0.05
@@ -43,19 +46,23 @@ class RefusedError(Exception):
 
 
 class Pace:
-    """Spaces requests evenly, for all workers together: additive increase, multiplicative decrease.
+    """Spaces requests evenly, for all workers together. A 429 slows and pauses everybody, which no client's retry can.
 
-    A 429 slows and pauses everybody at once, which no retry inside a client can.
+    After it the rate follows CUBIC's curve (RFC 9438, §4.2): soon near the rate that was too high, long about it, then on.
 
     Args:
         ceiling: requests a second.
     """
 
     def __init__(self, ceiling: float) -> None:
-        self.ceiling = self.rate = ceiling
-        self.slot = self.changed = time.monotonic()
-        """when the next request may go, and when the rate was changed last"""
+        self.ceiling, self.peak = ceiling, ceiling / (1 - DROP)  # as high as the curve begins
+        self.slot = self.since = time.monotonic()  # when the next request may go, and when the curve began
         self.queue = asyncio.Lock()
+
+    def rate(self, now: float) -> float:
+        """Requests a second."""
+        x = (now - self.since) / RETURN_S - 1
+        return min(self.ceiling, self.peak * (1 + (DROP if x < 0 else GAIN) * x**3))
 
     async def turn(self) -> None:
         """Wait for one's place in the queue."""
@@ -63,20 +70,17 @@ class Pace:
             while (wait := self.slot - time.monotonic()) > 0:
                 await asyncio.sleep(wait)  # and look again: a 429 may have moved the slot
             now = time.monotonic()
-            if now > self.changed:
-                self.rate = min(self.ceiling, self.rate + INCREASE * self.ceiling * (now - self.changed))
-                self.changed = now
-            self.slot = max(self.slot, now - CATCH_UP_S) + 1 / self.rate
+            self.slot = max(self.slot, now - CATCH_UP_S) + 1 / self.rate(now)
 
     def slow_down(self, pause_s: float) -> None:
         """The server said 429: nobody asks for `pause_s` seconds, then all more slowly.
 
         One cut for all that were under way: none follows within a second, or the pause.
         """
-        now = time.monotonic()
-        if now >= self.changed:
-            self.rate *= DECREASE
-            self.changed = now + max(pause_s, 1.0)
+        now, cut = time.monotonic(), max(pause_s, 1.0)
+        if now >= self.since:
+            self.peak = self.rate(now) * (1 - DOUBT * cut / (now - self.since + cut / 2))
+            self.since = now + cut
         self.slot = max(self.slot, now + pause_s)
 
 
@@ -131,17 +135,12 @@ class Asker:
         self.pace = Pace(api.requests_per_minute / 60)
         self.slots = asyncio.Semaphore(api.concurrency)
         self.first = asyncio.Lock()
-        self.proven = False
-        """whether the server has answered in this run"""
-        self.fault: UserError | None = None
-        """why nothing more is sent; what is under way may still arrive"""
-        self.plain = False
-        """whether the server takes no JSON Schema for the form of an answer"""
-        self.long_key = False
-        """whether the model wants max_tokens by its newer name"""
+        self.proven = False  # the server has answered in this run
+        self.fault: UserError | None = None  # why nothing more is sent; what is under way may still arrive
+        self.plain = False  # the server takes no JSON Schema for the form of an answer
+        self.long_key = False  # the model wants max_tokens by its newer name
         self.answered_at = time.monotonic()
-        self.reserved: list[float] = []
-        """dollars that each request under way may cost"""
+        self.reserved: list[float] = []  # dollars that each request under way may cost
         self.freed = asyncio.Condition()
         self.asking: dict[str, asyncio.Task[Answer]] = {}
 
@@ -296,11 +295,7 @@ class Asker:
 
 def retry_after(header: str) -> float:
     """Seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return 1.0
+    for read in (float, lambda date: parsedate_to_datetime(date).timestamp() - time.time()):
+        with suppress(ValueError):
+            return max(0.0, read(header))
+    return 1.0

@@ -1,11 +1,13 @@
 """Rounds of utterances from a large model, each labelled apart, checked, and taken in the plan's order."""
 
 import asyncio
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,12 +15,13 @@ from callwright.config import Api, DataConfig
 from callwright.errors import UserError
 from callwright.files import atomic, to_json
 from callwright.records import Call, Example, Seed
+from tools.api import check
 from tools.api.ask import REFUSED, Asker, connect, cost
 from tools.api.batch import BatchAsker
-from tools.api.check import Scripts, disagreement, drift, expected, read_label, read_utterances, ungrounded
 from tools.api.ledger import Answer, Ledger
-from tools.api.plan import LABELS, Job, Planner, again, labelling, size
+from tools.api.plan import LABELS, Job, Planner, again, labelling
 from tools.dedupe import normal_form
+from tools.formats.conversation import Talk
 
 BYTES_PER_TOKEN = 3.5
 """an estimate for English and Chinese alike; a model's own tokenizer would come from a network"""
@@ -26,6 +29,9 @@ EXPECTED = 0.8
 """part of the utterances that the preflight expects to be good"""
 PATIENCE = 3
 """rounds in a row without anything new, after which a label counts as exhausted"""
+RESULT = 60
+"""tokens that the preflight expects of what tools return"""
+LINK = re.compile(r"https?://[!-~]+")
 
 Tools = list[dict[str, Any]]
 
@@ -35,10 +41,10 @@ class Line:
     """What came of one utterance, or of a broken answer."""
 
     text: str
+    messages: list[dict[str, Any]] | None = None  # up to the tools' results, where they were made up
     calls: Sequence[Call] = ()
     reply: str | None = None
-    reason: str | None = None
-    """why it is rejected; None where nothing is wrong"""
+    reason: str | None = None  # why it is rejected; None where nothing is wrong
     detail: str = ""
 
 
@@ -62,10 +68,8 @@ def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api,
     Raises:
         UserError: no config, a model without a price, two seeds that say the same.
     """
-    if (api := config.augment.api) is None:
-        raise UserError(
-            f"configs/data/{config.task}.yaml", "has no augment.api", "name its model, prices and budget_usd"
-        )
+    api = config.augment.api
+    assert api is not None, "the backend openai has one"
     for model in (api.model, api.relabel_model or api.model):
         if model not in api.prices:
             place = f"configs/data/{config.task}.yaml: augment.api.prices"
@@ -88,20 +92,23 @@ def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api,
 def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> tuple[Estimate, list[Job]]:
     """What the whole run is likely to ask for and cost, and its first round."""
     api, planner, _ = start(config, seeds, tools)
-    missing = sum(map(planner.missing, LABELS))
+    missing, told = sum(map(planner.missing, LABELS)), int(planner.quotas["call"] * api.results)
     jobs = planner.plan()
-    if not jobs:
-        return Estimate(0, 0, 0, 0), []
-    mean = lambda sizes: sum(sizes) / len(sizes) / BYTES_PER_TOKEN  # noqa: E731
-    said = mean([len(seed.utterance.encode()) for seed in seeds])
-    answered = mean([len((to_json([c.model_dump() for c in s.calls]) + (s.reply or "")).encode()) for s in seeds])
+    mean = lambda texts: sum(len(text.encode()) for text in texts) / max(len(texts), 1) / BYTES_PER_TOKEN  # noqa: E731
+    said = mean([seed.utterance for seed in seeds])
+    answered = mean([to_json([call.model_dump() for call in s.calls]) + (s.reply or "") for s in seeds])
+    wrote = mean([to_json(job.request.body) for job in jobs if job.mode != "result"])
     writes = -(-missing // (EXPECTED * api.lines))
-    labels = writes * api.lines
-    label = labelling(config, api, "", tools)
-    written = writes * mean([size(job.request) for job in jobs]), writes * api.lines * (said + 4)
-    labelled = labels * (size(label) / BYTES_PER_TOKEN + said), labels * (answered + 4)
-    dollars = cost(api, jobs[0].request.body, *written, batch) + cost(api, label.body, *labelled, batch)
-    return Estimate(int(writes + labels), written[0] + labelled[0], written[1] + labelled[1], dollars), jobs
+    label = labelling(config, api, [{"role": "user", "content": ""}], tools).body
+    asked, parts = mean([to_json(label)]) + said, [(writes, {"model": api.model}, wrote, api.lines * (said + 4))]
+    parts.append((writes * api.lines, label, asked, answered + 4))
+    for parent in [seed for seed in seeds if seed.calls and told][:1]:
+        made = planner.result(Example(**parent.model_dump(), lineage=parent.id, source="seed")).request.body
+        parts.append((told, made, mean([to_json(made)]), len(parent.calls) * RESULT))
+        parts.append((told, label, asked + answered + RESULT, answered + 4))
+    dollars = sum(cost(api, body, count * read, count * written, batch) for count, body, read, written in parts)
+    requests, read, written = (sum(values) for values in zip(*((n, n * r, n * w) for n, _, r, w in parts), strict=True))
+    return Estimate(int(requests), read, written, dollars), jobs
 
 
 def dry_run(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> None:
@@ -117,11 +124,13 @@ class Writer:
     """Does jobs: asks, reads, tells the model once what was wrong, labels, checks."""
 
     def __init__(self, planner: Planner, seeds: Sequence[Seed], asker: Asker) -> None:
-        self.planner, self.asker, self.scripts = planner, asker, Scripts(seeds)
+        self.planner, self.asker, self.scripts = planner, asker, check.Scripts(seeds)
 
     async def do(self, job: Job) -> list[Line]:
         """What came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
-        texts, broken = await self.read(job.request, read_utterances, "")
+        if job.mode == "result" and job.parent:
+            return await self.follow(job, job.parent)
+        texts, broken = await self.read(job.request, check.read_utterances, "")
         lines = await asyncio.gather(*(self.label(job, text) for text in (texts or [])[: self.planner.api.lines]))
         return [*broken, *(line for own in lines for line in own)]
 
@@ -147,41 +156,58 @@ class Writer:
             return [Line(text, reason="duplicate")]
         if fault := self.scripts.fault(text, job.tags["lang"]):
             return [Line(text, reason="script", detail=fault)]
-        request = labelling(planner.config, planner.api, text, planner.tools)
-        label, broken = await self.read(request, lambda answer: read_label(answer, planner.tools), text)
+        request = labelling(planner.config, planner.api, [{"role": "user", "content": text}], planner.tools)
+        label, broken = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
         if label is None:
             return broken
-        line = Line(text, *label)
-        fault = disagreement(job.label, job.names, job.counts, line.calls)
+        line = Line(text, None, *label)
+        fault = check.disagreement(job.label, job.names, job.counts, line.calls)
         if fault is None and job.mode == "paraphrase" and job.parent:
-            fault = drift(job.parent, line.calls)
+            fault = check.drift(job.parent, line.calls)
         if fault:
             line = replace(line, reason="disagreement", detail=fault)
-        elif fault := ungrounded(text, line.calls, planner.tools):
+        elif fault := check.ungrounded(text, line.calls, planner.tools):
             line = replace(line, reason="ungrounded", detail=fault)
         return [*broken, line]
+
+    async def follow(self, job: Job, parent: Example) -> list[Line]:
+        """What the tools that an example calls return, made up, and what is said then, by a request that knows no more."""
+        planner, text = self.planner, parent.utterance
+        results, broken = await self.read(job.request, partial(check.read_results, count=len(parent.calls)), text)
+        if results is None:
+            return broken
+        talk = Talk(list(parent.messages or [{"role": "user", "content": text}]))
+        talk.call((call.name, call.arguments) for call in parent.calls)
+        talk.result(*results)
+        request = labelling(planner.config, planner.api, talk.messages, planner.tools)
+        answer, more = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
+        if answer is None:
+            return [*broken, *more]
+        line = Line(text, talk.messages, *answer)
+        if fault := check.disagreement(job.label, job.names, job.counts, line.calls):
+            line = replace(line, reason="disagreement", detail=fault)
+        elif fault := self.scripts.fault(LINK.sub("", str(line.reply)), job.tags.get("lang", "")):
+            line = replace(line, reason="script", detail=fault)
+        return [*broken, *more, line]
 
 
 def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example | None, dict[str, Any] | None]:
     """An example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
-    values = {"id": f"{job.id}/{number}", "text": line.text, "calls": list(line.calls), "reply": line.reply}
-    history = {
-        "tags": job.tags,
-        "lineage": job.lineage,
-        "source": f"openai:{planner.api.model}",
-        "transforms": [job.mode],
-    }
+    told = {"messages": line.messages} if line.messages else {"text": line.text}
+    values = {"id": f"{job.id}/{number}", **told, "calls": list(line.calls), "reply": line.reply}
+    source, done = f"openai:{planner.api.model}", job.parent.transforms if job.parent and line.messages else []
+    history = {"tags": job.tags, "lineage": job.lineage, "source": source, "transforms": [*done, job.mode]}
     reason = line.reason
     if reason is None:
-        wanted = expected(line.text, line.calls, planner.tools) or None
+        wanted = check.expected(line.text, line.calls, planner.tools) or None
         example = Example(**values, **history, expected=wanted)
-        if planner.admit(example):
+        if line.messages or planner.admit(example):
             return example, None
         if not planner.missing(job.label):
             return None, None
         reason = "duplicate"
-    calls = [call.model_dump() for call in line.calls]
-    return None, {**values, **history, "calls": calls, "label": job.label, "reason": reason, "detail": line.detail}
+    more = {"calls": [call.model_dump() for call in line.calls], "label": job.label, "reason": reason}
+    return None, {**values, **history, "text": line.text, **more, "detail": line.detail}
 
 
 def from_openai(
@@ -218,7 +244,7 @@ def from_openai(
                     for number, line in enumerate(lines, 1):
                         example, reject = take(planner, job, number, line)
                         if example:
-                            barren[example.label] = 0
+                            barren[job.label] = 0
                             yield example
                         elif reject:
                             reasons[reject["reason"]] += 1

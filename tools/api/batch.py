@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from callwright.config import Api
 from callwright.files import parse_json, to_json
@@ -19,7 +19,7 @@ POLL_S = 30.0
 MAX_REQUESTS, MAX_BYTES = 50_000, 100_000_000
 """of a batch: OpenAI's limits are 50,000 requests and 200 MB"""
 ENDED = ("completed", "expired", "cancelled")
-PATH = "/v1/chat/completions"
+PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 
 
 class BatchAsker(Asker):
@@ -113,9 +113,8 @@ class BatchAsker(Asker):
             content = await self.called(lambda identity=identity: self.client.files.content(identity))
             lines += [parse_json(line) for line in content.text.splitlines() if line.strip()]
         answers = [(key, answer) for key, answer in map(self.read, lines) if answer and key in batch.requests]
-        price = {
-            key: Request({"model": model, "max_tokens": self.api.max_tokens}) for key, model in batch.requests.items()
-        }
+        longest = {"max_tokens": self.api.max_tokens}
+        price = {key: Request({"model": model} | longest) for key, model in batch.requests.items()}
         self.ledger.close_batch(batch.nonce, [(k, a, paid(self.api, price[k], a, batch=True)) for k, a in answers])
 
     def read(self, line: Any) -> tuple[str, Answer | None]:
@@ -140,13 +139,8 @@ class BatchAsker(Asker):
         for known in (await self.client.batches.list(limit=100)).data:
             if (known.metadata or {}).get("callwright") == batch.nonce:
                 return known.id
-        made = await self.client.batches.create(
-            input_file_id=batch.file,
-            endpoint="/v1/chat/completions",
-            completion_window="24h",
-            metadata={"callwright": batch.nonce},
-        )
-        return made.id
+        create, nonce = self.client.batches.create, {"callwright": batch.nonce}
+        return (await create(input_file_id=batch.file, endpoint=PATH, completion_window="24h", metadata=nonce)).id
 
     async def called(self, call: Any) -> Any:
         """A call about files and batches, with retries; a refusal stops the run."""

@@ -1,19 +1,18 @@
 """What is wrong with what a large model wrote: its form, its call, its grounding, its script."""
 
 import re
-import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, create_model
 
-from callwright.files import parse_json
+from callwright.files import parse_json, to_json
 from callwright.matchers import missing_words
 from callwright.records import Call, Seed, explain
 from callwright.schema import call_fault, parameters_of
 from tools.api.ledger import Answer
-from tools.transform import converter
+from tools.clean import language_fault, script
 
 BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
 """what parts the content words of a text: all but letters and digits, and the commonest Chinese particles"""
@@ -30,28 +29,24 @@ USUAL = 0.9
 """share of a language's seeds from which a script counts as required"""
 
 
-class Utterances(BaseModel):
-    """The answer that the writer owes."""
+def form(name: str) -> dict[str, Any]:
+    """An object whose `name` is a list of strings, as `response_format`."""
+    properties = {name: {"type": "array", "items": {"type": "string"}}}
+    schema = {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    utterances: list[str] = Field(min_length=1)
-
-
-FORM = {
-    "type": "json_schema",
-    "json_schema": {
-        "name": "utterances",
-        "strict": True,
-        "schema": {
-            "type": "object",
-            "properties": {"utterances": {"type": "array", "items": {"type": "string"}}},
-            "required": ["utterances"],
-            "additionalProperties": False,
-        },
-    },
-}
-"""Utterances as `response_format`"""
+def _filled(answer: Answer, name: str) -> list[str]:
+    if answer.finish == "length":
+        raise ValueError("the answer is truncated: less, or shorter")
+    fields: Any = {name: (list[str], Field(min_length=1))}
+    model = create_model("Form", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+    try:
+        return list(getattr(model.model_validate(parse_json(answer.content or "")), name))
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    except ValueError as error:
+        raise ValueError(f"the answer is not JSON alone ({error})") from None
 
 
 def read_utterances(answer: Answer) -> list[str]:
@@ -60,15 +55,23 @@ def read_utterances(answer: Answer) -> list[str]:
     Raises:
         ValueError: truncated, not JSON, or not of the form.
     """
-    if answer.finish == "length":
-        raise ValueError("the answer is truncated: fewer or shorter utterances")
+    texts = (" ".join(text.split()) for text in _filled(answer, "utterances"))
+    return list(dict.fromkeys(filter(None, texts)))
+
+
+def read_results(answer: Answer, count: int) -> list[str]:
+    """The results of `count` calls, each as JSON text in one line.
+
+    Raises:
+        ValueError: as for utterances, or not so many, or not JSON themselves.
+    """
+    texts = _filled(answer, "results")
+    if len(texts) != count:
+        raise ValueError(f"{len(texts)} results of {count} calls")
     try:
-        texts = Utterances.model_validate(parse_json(answer.content or "")).utterances
-    except ValidationError as error:
-        raise ValueError(explain(error)) from None
+        return [to_json(parse_json(text)) for text in texts]
     except ValueError as error:
-        raise ValueError(f"the answer is not JSON alone ({error})") from None
-    return list(dict.fromkeys(squeezed for text in texts if (squeezed := " ".join(text.split()))))
+        raise ValueError(f"a result is not JSON text ({error})") from None
 
 
 def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
@@ -99,7 +102,7 @@ def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call],
 def disagreement(label: str, names: frozenset[str], counts: frozenset[int], calls: Sequence[Call]) -> str | None:
     """How calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
     made = ", ".join(call.name for call in calls) or "no call"
-    if label == "no_call":
+    if label != "call":
         return f"written for no call, labelled {made}" if calls else None
     if len(calls) in counts and {call.name for call in calls} <= names:
         return None
@@ -109,16 +112,9 @@ def disagreement(label: str, names: frozenset[str], counts: frozenset[int], call
 
 def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
     """How a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
-
-    def exact(calls: Sequence[Call]) -> list[tuple[str, str]]:
-        return sorted(
-            (f"{call.name}.{key}", repr(value))
-            for call in calls
-            for key, value in call.arguments.items()
-            if not isinstance(value, str | list | dict)
-        )
-
-    ours, theirs = exact(parent.calls), exact(calls)
+    free = str | list | dict
+    exact = lambda c: [(f"{c.name}.{k}", repr(v)) for k, v in c.arguments.items() if not isinstance(v, free)]  # noqa: E731
+    ours, theirs = (sorted(pair for call in own for pair in exact(call)) for own in (parent.calls, calls))
     return None if ours == theirs else f"the parent's call has {dict(ours)}, this has {dict(theirs)}"
 
 
@@ -168,7 +164,7 @@ def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> l
 
 def scripts(text: str) -> set[str]:
     """The scripts of a text's letters, as Unicode names them, that make a fair part of it."""
-    names = Counter(unicodedata.name(char, "?").split()[0].split("-")[0] for char in text if char.isalpha())
+    names = Counter(filter(None, map(script, text)))
     return {name for name, count in names.items() if count >= SCRIPT * names.total()}
 
 
@@ -176,25 +172,16 @@ class Scripts:
     """Which scripts each language is written in, learnt from its seeds."""
 
     def __init__(self, seeds: Sequence[Seed]) -> None:
-        self.used: dict[str, set[str]] = {}
-        self.required: dict[str, set[str]] = {}
-        for lang in {seed.tags.get("lang", "") for seed in seeds}:
-            each = [scripts(seed.utterance) for seed in seeds if seed.tags.get("lang", "") == lang]
-            counts = Counter(name for names in each for name in names)
-            self.used[lang] = set(counts)
-            self.required[lang] = {name for name, count in counts.items() if count >= USUAL * len(each)}
+        self.each = defaultdict[str, list[set[str]]](list)
+        for seed in seeds:
+            self.each[seed.tags.get("lang", "")].append(scripts(seed.utterance))
 
     def fault(self, text: str, lang: str) -> str | None:
         """How a text is not written as its language is, in words."""
-        found = scripts(text)
-        if wrong := (found - self.used[lang]) or (self.required[lang] - found):
+        found, used = scripts(text), Counter(name for names in self.each[lang] for name in names)
+        required = {name for name, count in used.items() if count >= USUAL * len(self.each[lang])}
+        if wrong := (found - set(used)) or (required - found):
             return (
                 f"{lang} in {', '.join(sorted(found)) or 'no letters'}: {', '.join(sorted(wrong))} is wrong or missing"
             )
-        if lang in ("zh-TW", "zh-HK", "zh-CN"):
-            simplified, traditional = converter("t2s").convert(text) == text, converter("s2t").convert(text) == text
-            if lang == "zh-CN" and not simplified and traditional:
-                return "Traditional characters in zh-CN"
-            if lang != "zh-CN" and simplified and not traditional:
-                return f"Simplified characters in {lang}"
-        return None
+        return language_fault(text, lang)

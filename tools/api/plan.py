@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from callwright.config import Api, DataConfig, Mode
 from callwright.errors import UserError
 from callwright.files import to_json
 from callwright.records import Example, Seed
-from tools.api.check import FORM, content_words
+from tools.api.check import content_words, form
 from tools.api.ledger import Request
 from tools.dedupe import Novelty
 
@@ -30,7 +30,7 @@ VOCABULARY = 20_000
 """words of a language that are counted; beyond, those said once are forgotten"""
 
 Cell = tuple[str, str, str, str]
-"""label, language, register, kind"""
+"""label (of a result: `result`, which has no quota), language, register, kind"""
 
 
 @cache
@@ -48,43 +48,43 @@ def prompt(name: str, **values: Any) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One request for utterances, and what they are to be."""
+    """One request for utterances, and what they are to be; or, after a parent's call, for the tools' results."""
 
     id: str
-    mode: Mode
+    mode: Mode | Literal["result"]
     cell: Cell
     lineage: str
     parent: Example | None
-    names: frozenset[str]
-    counts: frozenset[int]
-    """the tools that a call may name, and how many calls there may be"""
+    names: frozenset[str]  # the tools that a call may name
+    counts: frozenset[int]  # how many calls there may be
     request: Request
 
     @property
     def label(self) -> str:
-        """call or no_call"""
+        """call, no_call or result"""
         return self.cell[0]
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags of its examples."""
+        if self.parent and self.mode == "result":
+            return {**self.parent.tags, "kind": "result"}
         return dict(zip(("lang", "register", "kind"), self.cell[1:], strict=True))
 
 
-def writing(api: Api, messages: list[dict[str, str]], ordinal: int = 0) -> Request:
-    """The request for utterances."""
+def writing(api: Api, text: str, name: str) -> Request:
+    """The request for `utterances`, or for `results`."""
+    messages = [{"role": "user", "content": text}]
     body: dict[str, Any] = {"model": api.model, "messages": messages, "max_tokens": api.max_tokens}
     if api.temperature is not None:
         body["temperature"] = api.temperature
-    return Request({**body, "response_format": FORM}, ordinal)
+    return Request({**body, "response_format": form(name)})
 
 
-def labelling(config: DataConfig, api: Api, text: str, tools: list[dict[str, Any]]) -> Request:
-    """The request for a label: it knows the utterance and the tools, and not what the utterance was written for."""
-    messages = [
-        {"role": "system", "content": prompt("label", system=config.system)},
-        {"role": "user", "content": text},
-    ]
+def labelling(config: DataConfig, api: Api, said: Sequence[dict[str, Any]], tools: list[dict[str, Any]]) -> Request:
+    """The request for a label, or for the answer after results: it knows what was said, the tools, and no purpose."""
+    system = prompt("label", system=config.system, result=said[-1]["role"] == "tool")
+    messages = [{"role": "system", "content": system}, *said]
     body: dict[str, Any] = {"model": api.relabel_model or api.model, "messages": messages, "max_tokens": api.max_tokens}
     if api.temperature is not None:
         body["temperature"] = 0.0
@@ -109,16 +109,13 @@ class Planner:
         self.quotas = {"call": config.augment.call, "no_call": config.augment.no_call}
         self.seeds = [seed for seed in seeds if seed.text]
         self.novelty = Novelty()
-        self.made: Counter[str] = Counter()
+        self.made, self.asked, self.seeds_of, self.ordinals = (Counter[str]() for _ in range(4))
         self.cells: Counter[Cell] = Counter()
-        self.words: dict[str, Counter[str]] = {}
-        """language → short content words, for hints"""
+        self.words: dict[str, Counter[str]] = {}  # language → short content words, for hints
         self.pools: dict[str, deque[Example]] = {label: deque() for label in LABELS}
         self.modes: Counter[tuple[str, Mode]] = Counter()
-        self.asked: Counter[str] = Counter()
-        self.ordinals: Counter[str] = Counter()
-        self.seeds_of: Counter[str] = Counter()
         self.rounds = 0
+        self.followed: list[Example] = []  # calls of the last round that the next one follows up
         for label in LABELS:
             if self.quotas[label] and not any(seed.label == label for seed in self.seeds):
                 place = config.seeds / "seeds.jsonl"
@@ -143,12 +140,14 @@ class Planner:
         if not self.missing(example.label) or not self.novelty.admits(example.utterance):
             return False
         self.made[example.label] += 1
+        if example.calls and self.made["call"] * self.api.results % 1 < self.api.results:
+            self.followed.append(example)
         self.seeds_of[example.label] += example.source == "seed"
         self.cells[self.cell_of(example)] += 1
         if example.text and len(pool := self.pools[example.label]) < POOL:
             pool.append(example)
         words = self.words.setdefault(example.tags.get("lang", ""), Counter())
-        found = {word.casefold() for word in content_words(example.utterance)}
+        found = dict.fromkeys(word.casefold() for word in content_words(example.utterance))  # a set has no fixed order
         words.update(word for word in found if 1 < len(word) <= (12 if word.isascii() else 4))
         if len(words) > VOCABULARY:
             for word in [word for word, count in words.items() if count == 1]:
@@ -166,7 +165,8 @@ class Planner:
         return max(fitting, key=lambda c: self.weights[c] * self.quotas[label] - self.cells[c] - planned[c])
 
     def plan(self, labels: Sequence[str] = LABELS) -> list[Job]:
-        """The next round: enough for what the labels miss, by how much of what was asked for has been good so far."""
+        """The next round: enough for what the labels miss, by how much of what was asked for has been good so far; then
+        what follows up the calls of the last."""
         planned: Counter[Cell] = Counter()
         jobs: list[Job] = []
         common = {lang: [w for w, n in words.most_common(HINTS) if n >= COMMON] for lang, words in self.words.items()}
@@ -183,7 +183,16 @@ class Planner:
             planned[jobs[-1].cell] += self.api.lines
             self.asked[label] += self.api.lines
         self.rounds += 1
+        jobs, self.followed = [*jobs, *map(self.result, self.followed)], []
         return jobs
+
+    def result(self, parent: Example) -> Job:
+        """The request for what the tools that an example calls return."""
+        _, lang, register, _ = self.cell_of(parent)
+        called = [call.model_dump() for call in parent.calls]
+        text = prompt("result", text=parent.utterance, tools=self.tools, calls=to_json(called), count=len(called))
+        cell, none, request = ("result", lang, register, "result"), frozenset[Any](), writing(self.api, text, "results")
+        return Job(f"{parent.id}/result", "result", cell, parent.lineage, parent, none, none, request)
 
     def mode(self, label: str) -> Mode:
         """The mode that lacks most of its share of a label's requests."""
@@ -220,7 +229,7 @@ class Planner:
         alike = [parent] if parent and label == "call" else [s for s in self.seeds if s.label == label]
         alike = [s for s in alike if s.tags.get("kind", "") == kind] or alike
         names = frozenset(call.name for seed in alike for call in seed.calls)
-        messages = prompt(
+        text = prompt(
             mode,
             label=label,
             lines=self.api.lines,
@@ -235,18 +244,11 @@ class Planner:
             rare=rng.sample(once.get(lang, []), min(HINTS, len(once.get(lang, [])))) if mode == "new" else [],
             common=common.get(lang, []),
         )
-        request = writing(self.api, [{"role": "user", "content": messages}])
+        request = writing(self.api, text, "utterances")
         self.ordinals[request.key] += 1
-        return Job(
-            id=identity,
-            mode=mode,
-            cell=cell,
-            lineage=parent.lineage if parent else identity,
-            parent=parent,
-            names=names,
-            counts=frozenset(len(seed.calls) for seed in alike),
-            request=Request(request.body, self.ordinals[request.key] - 1),
-        )
+        request = Request(request.body, self.ordinals[request.key] - 1)
+        lineage, counts = parent.lineage if parent else identity, frozenset(len(seed.calls) for seed in alike)
+        return Job(identity, mode, cell, lineage, parent, names, counts, request)
 
     @staticmethod
     def sample(seeds: Sequence[Seed], rng: Random, tag: str, value: str) -> list[str]:
@@ -254,8 +256,3 @@ class Planner:
         drawn = rng.sample(seeds, len(seeds))
         drawn.sort(key=lambda seed: seed.tags.get(tag, "") != value)
         return [seed.utterance for seed in drawn[:SHOWN]]
-
-
-def size(request: Request) -> int:
-    """The bytes of a request."""
-    return len(to_json(request.body).encode())

@@ -117,7 +117,7 @@ check: .venv/stamp  ## ruff, mypy, tests
 bench-convert: .venv/stamp  ## rows/s and memory of each converter against datasets.map
 	$(PY) -m tools.bench_convert
 
-bench-data: .venv/stamp  ## seconds and memory of cleaning, and of generation against a rate limit
+bench-data: .venv/stamp  ## seconds and memory of cleaning and of generation, and throughput against a rate limit
 	$(PY) -m tools.bench_data
 
 clean:  ## drop built data and runs; models and the environment stay

@@ -167,6 +167,7 @@ PARALLEL = row(("human", "two, please"), ("function_call", [call(), call()]))
 DASHED = row(("human", "x"), ("function_call", call("draw-it")), tools=json.dumps([{**DRAW, "name": "draw-it"}]))
 TWO_LINES = row(("human", "what is it"), ("gpt", "answer\n42"))
 BARE = row(("human", "how many"), ("gpt", "4"))
+KILLS_THE_READER = row(("human", "x"), ("gpt", "<tool_call>1</tool_call>"), ("human", "x" * 9000), ("gpt", "y"))
 ENUM = {"type": "object", "properties": {"n": {"enum": [1, 2]}}}
 ODD_ENUM = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"name": "a", "parameters": ENUM}]))
 NO_PARAMETERS = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"name": "a"}]))
@@ -186,6 +187,7 @@ OBSERVED_FIRST = row(("observation", "x"), ("gpt", "y"))
         ("glm4", TWO_LINES, {"reads-as-call"}),
         ("mistral", BARE, {"reads-as-call"}),
         ("qwen", BARE, set()),
+        ("qwen", KILLS_THE_READER, {"reads-as-call", "cut-prompt"}),
         ("phi", ODD_ENUM, {"tools"}),
         ("qwen", ODD_ENUM, set()),
         ("phi", NO_PARAMETERS, {"tools"}),

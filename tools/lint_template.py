@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,28 @@ from tools.lint_row import Fault, Row, Turn
 LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
 SLACK = 16
 """tokens that joining texts may add to the sum of their parts"""
+
+DIES = "LLaMA-Factory dies of it"
+
+
+class DiedError(Exception):
+    """LLaMA-Factory died of what it was given; the fault that says so."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def llamafactory(code: str, what: str, part: Callable[..., Any], *values: Any) -> Any:
+    """What a part of LLaMA-Factory makes of values that may be anything.
+
+    Raises:
+        DiedError: it raised. No kind of exception is left out: each would end the training run, or the server's answer.
+    """
+    try:
+        return part(*values)
+    except Exception as error:
+        raise DiedError((code, f"{what}: {type(error).__name__}: {str(error)[:120]}")) from error
 
 
 class TemplateCheck:
@@ -35,35 +57,41 @@ class TemplateCheck:
         probe = '[{"name": "a", "parameters": {"type": "object", "properties": {}}}]'
         if rows_have_tools and datetime.now().strftime("%d %b %Y") in self.tool_text(probe):
             yield "date", f"tool format {name!r} writes today's date into the prompt, at training and at serving"
-        if self.has_tokenizer and (fault := self._media_fault([])):
-            yield "media", fault
+        try:
+            self._process_media([])
+        except DiedError as died:
+            yield died.fault
 
     def check(self, row: Row) -> list[Fault]:
-        """The faults of a row that check_row found sound."""
-        view, messages = self.text, [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
+        """The faults of a row that check_row found sound, up to the one that training dies of."""
+        faults: list[Fault] = []
         try:
-            tool_text = self.tool_text(row.tools) if row.tools else ""
-        except Exception as error:  # whatever it is, it kills the run
-            return [("tools", f"LLaMA-Factory dies of it: {_words(error)}")]
-        written = []
-        for number, turn in enumerate(row.turns, 1):
-            try:
-                calls = [(call.name, call.arguments) for call in turn.calls]
-                written.append(self._write(calls) if calls else turn.value)
-            except Exception as error:
-                code = "parallel" if len(turn.calls) > 1 else "call"
-                return [(code, f"turn {number}: LLaMA-Factory dies of it: {_words(error)}")]
-        if self.has_tokenizer and (fault := self._media_fault(messages)):
-            return [("media", fault)]
-        try:
-            pairs = encode_pairs(messages, row.system, row.tools, view)
-        except Exception as error:
-            return [("call", f"LLaMA-Factory dies of it: {_words(error)}")]
+            for fault in self._faults(row):
+                faults.append(fault)
+        except DiedError as died:
+            faults.append(died.fault)
+        return faults
+
+    def _faults(self, row: Row) -> Iterator[Fault]:
+        messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
+        tool_text = llamafactory("tools", DIES, self.tool_text, row.tools) if row.tools else ""
+        written = [self._written(number, turn) for number, turn in enumerate(row.turns, 1)]
+        self._process_media(messages)
+        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.text)
         pieces = ["".join(piece) for pair in pairs for piece in pair]
-        faults = list(self._altered(row, pieces, written, tool_text))
+        yield from self._altered(row, pieces, written, tool_text)
         for number, (turn, text) in enumerate(zip(row.turns, written, strict=True), 1):
-            faults += [(code, f"turn {number}: {words}") for code, words in self._turn_faults(turn, text)]
-        return faults + list(self._cut(row, messages, pieces, written)) if self.has_tokenizer else faults
+            yield from self._turn_faults(number, turn, text)
+        if self.has_tokenizer:
+            yield from self._cut(row, messages, pieces, written)
+
+    def _written(self, number: int, turn: Turn) -> str:
+        """A turn's value as the template is given it."""
+        if not turn.calls:
+            return turn.value
+        code = "parallel" if len(turn.calls) > 1 else "call"
+        calls = [(call.name, call.arguments) for call in turn.calls]
+        return str(llamafactory(code, f"turn {number}: {DIES}", self._write, calls))
 
     def _altered(self, row: Row, pieces: list[str], written: list[str], tool_text: str) -> Iterator[Fault]:
         system = row.system or self.view.template.default_system
@@ -73,19 +101,21 @@ class TemplateCheck:
             if text not in piece or turn.beside not in piece:
                 yield "altered", f"turn {number} is not in the training text as it stands"
 
-    def _turn_faults(self, turn: Turn, text: str) -> Iterator[Fault]:
+    def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:
         if found := self.special.search(turn.value):
-            yield "special", f"holds {found[0]!r}"
+            yield "special", f"turn {number}: holds {found[0]!r}"
         if turn.calls and self.readable and not self._reads_back([(c.name, c.arguments) for c in turn.calls], text):
-            yield "unreadable", f"{self.view.tool_format}'s own reader does not read its call of {turn.calls[0].name!r}"
+            own = f"{self.view.tool_format}'s own reader"
+            yield "unreadable", f"turn {number}: {own} does not read its call of {turn.calls[0].name!r}"
         if turn.role == "gpt":
+            dies = f"turn {number}: the API server would die reading the answer"
             try:
-                read = self.view.tools.tool_extractor(turn.value)
-            except Exception as error:
-                yield "reads-as-call", f"the API server would die reading the answer: {_words(error)}"
+                read = llamafactory("reads-as-call", dies, self.view.tools.tool_extractor, turn.value)
+            except DiedError as died:
+                yield died.fault  # the training run goes on
             else:
                 if not isinstance(read, str):
-                    yield "reads-as-call", f"the answer reads as {len(read)} call(s)"
+                    yield "reads-as-call", f"turn {number}: the answer reads as {len(read)} call(s)"
 
     def _cut(self, row: Row, messages: list[dict[str, str]], pieces: list[str], written: list[str]) -> Iterator[Fault]:
         limit = self.view.data_args.cutoff_len
@@ -94,7 +124,8 @@ class TemplateCheck:
         bound += sum(self.overhead[turn.role] for turn in row.turns)
         if bound < limit:  # a token is a byte or more
             return
-        lengths = [(len(s), len(t)) for s, t in encode_pairs(messages, row.system, row.tools, self.view)]
+        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.view)
+        lengths = [(len(s), len(t)) for s, t in pairs]
         total = sum(map(sum, lengths)) + int(self.view.template.efficient_eos)
         for number, (have, keep) in enumerate(zip(lengths, kept(lengths, self.view), strict=True)):
             of = f"of a row of {total}, with cutoff_len {limit}"
@@ -103,12 +134,10 @@ class TemplateCheck:
             if keep[1] < have[1]:
                 yield "cut-answer", f"turn {2 * number + 2} keeps {keep[1]} of {have[1]} tokens, {of}"
 
-    def _media_fault(self, messages: list[dict[str, str]]) -> str | None:
-        try:
-            self.view.template.mm_plugin.process_messages(messages, [], [], [], self.view.processor)
-        except Exception as error:
-            return f"LLaMA-Factory dies of it: {_words(error)}"
-        return None
+    def _process_media(self, messages: list[dict[str, str]]) -> None:
+        if self.has_tokenizer:
+            process = self.view.template.mm_plugin.process_messages
+            llamafactory("media", DIES, process, messages, [], [], [], self.view.processor)
 
     def _tool_text(self, tools: str) -> str:
         return str(self.view.template.format_tools.apply(content=tools)[0])
@@ -121,9 +150,10 @@ class TemplateCheck:
 
     def _reads_back(self, calls: list[tuple[str, dict[str, Any]]], text: str | None = None) -> bool:
         try:
-            read = self.view.tools.tool_extractor(self._write(calls) if text is None else text)
+            text = llamafactory("call", DIES, self._write, calls) if text is None else text
+            read = llamafactory("unreadable", DIES, self.view.tools.tool_extractor, text)
             return not isinstance(read, str) and [(name, json.loads(arguments)) for name, arguments in read] == calls
-        except Exception:  # its reader died: then it does not read the call
+        except (DiedError, json.JSONDecodeError):
             return False
 
     def _specials(self) -> re.Pattern[str]:
@@ -140,7 +170,3 @@ class TemplateCheck:
         slots = [slot.replace("{{content}}", "") if isinstance(slot, str) else slot for slot in part.slots]
         thought = len(self.view.template.get_thought_word_ids(self.view.tokenizer))
         return len(self.view.template._convert_elements_to_ids(self.view.tokenizer, slots)) + thought
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error)[:120]}"

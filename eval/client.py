@@ -7,28 +7,22 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
+from callwright.chat import NO_KEY, open_client, read_completion, said
 from callwright.errors import UserError
-from callwright.files import parse_json
 from callwright.records import Case, Prediction, explain
 from eval.cases import tools_of
 from eval.predictions import answered, append, log
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
-
-NO_KEY = "none"
-"""sent where no key is set: local servers ask for none, and the openai client insists on one"""
+    from openai import AsyncOpenAI
 
 GONE = 5
 """lost connections in a row after which the endpoint counts as gone, and the rest is left for the next run"""
 
 NO_CONNECTION = "no connection"
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,12 @@ async def ask_all(
     if missing:
         with log(path, list(found.values())) as file:
             async with AsyncExitStack() as stack:
-                clients = [await stack.enter_async_context(_client(endpoint, limits)) for endpoint in endpoints]
+                clients = [
+                    await stack.enter_async_context(
+                        open_client(e.base_url, e.api_key, limits.timeout_s, limits.retries)
+                    )
+                    for e in endpoints
+                ]
 
                 async def one(copy: int, case: Case, first: bool = False) -> None:
                     nonlocal lost
@@ -145,19 +144,6 @@ async def ask_all(
                 except* UserError as errors:
                     raise errors.exceptions[0] from None
     return {case.id: found[case.id] for case in cases}
-
-
-def _client(endpoint: Endpoint, limits: Limits) -> "AsyncOpenAI":
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    return AsyncOpenAI(
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key,
-        max_retries=limits.retries,
-        timeout=limits.timeout_s,
-        # a proxy in the environment knows nothing of this machine's own servers
-        http_client=DefaultAsyncHttpxClient(trust_env=urlsplit(endpoint.base_url).hostname not in LOOPBACK),
-    )
 
 
 def hints_at_call(text: str, case: Case) -> bool:
@@ -203,9 +189,9 @@ async def _request(
                 "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env",
             ) from None
         if error.status_code == 404 and first:
-            fault = f"HTTP 404 for model {endpoint.model!r}: {_said(error, endpoint)}"
+            fault = f"HTTP 404 for model {endpoint.model!r}: {said(error, endpoint.api_key)}"
             raise UserError(endpoint.base_url, fault, "check the URL (it ends in /v1) and --model") from None
-        return Prediction(id=case.id, error=f"HTTP {error.status_code}: {_said(error, endpoint)}")
+        return Prediction(id=case.id, error=f"HTTP {error.status_code}: {said(error, endpoint.api_key)}")
     except APIConnectionError as error:
         reason = str(error.__cause__ or error)
         if first:
@@ -216,42 +202,9 @@ async def _request(
     return _read(case.id, raw.text, raw.elapsed.total_seconds())
 
 
-def _said(error: "APIStatusError", endpoint: Endpoint) -> str:
-    """The beginning of an error's body, with the key blotted out should the server repeat it."""
-    return " ".join(error.response.text.split())[:200].replace(endpoint.api_key, "***") or "(empty body)"
-
-
-class _Function(BaseModel):
-    name: str
-    arguments: str
-
-
-class _ToolCall(BaseModel):
-    id: str | None = None
-    type: str = "function"
-    function: _Function
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Answer(BaseModel):
-    """What we read of an answer in OpenAI's form; anything else is the server's fault, not the model's."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: dict[str, Any] | None = None
-
-
 def _read(identity: str, body: str, latency_s: float) -> Prediction:
     try:
-        answer = _Answer.model_validate(parse_json(body))
+        answer = read_completion(body)
     except ValidationError as error:
         return Prediction(id=identity, error=f"not an answer in OpenAI's form: {explain(error)}", latency_s=latency_s)
     except ValueError as error:

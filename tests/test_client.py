@@ -151,6 +151,17 @@ def test_a_key_that_stops_working_stops_the_run(tmp_path):
     assert {p.content for p in read_predictions(tmp_path / "p.jsonl").values()} == {"x"}
 
 
+def test_no_part_of_a_key_is_quoted_where_the_words_are_cut(tmp_path):
+    with endpoint(lambda r: Response("x" * 295 + "sk-mine", 400)) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[:1], key="sk-mine")
+    assert found["c0"].error == f"HTTP 400: {'x' * 295}***"
+
+
+def test_the_words_of_a_server_without_a_key_stay_whole(tmp_path):
+    with endpoint(lambda r: Response("none of them", 400)) as server:
+        assert ask(server.url, tmp_path / "p.jsonl", CASES[:1])["c0"].error == "HTTP 400: none of them"
+
+
 def test_a_server_that_repeats_the_key_is_not_quoted(tmp_path):
     with endpoint(lambda r: Response("bad key sk-mine", 400)) as server:
         found = ask(server.url, tmp_path / "p.jsonl", CASES[:1], key="sk-mine")

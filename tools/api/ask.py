@@ -8,18 +8,17 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from random import random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
+from callwright.chat import NO_KEY, is_local, open_client, read_completion, said
 from callwright.config import Api
 from callwright.errors import UserError
 from callwright.files import to_json
-from tools.api.ledger import Answer, Ledger, Request, read_answer
+from tools.api.ledger import Answer, Ledger, Request, answer_of
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
 OPENAI_URL = "https://api.openai.com/v1"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TRIES = 6
 """of a request, before the run stops; what was answered is kept"""
 BACKOFF_S = 0.5
@@ -116,15 +115,10 @@ def connect(api: Api) -> "AsyncOpenAI":
     Raises:
         UserError: the server is not this machine, and OPENAI_API_KEY is not set.
     """
-    local = urlsplit(server()).hostname in LOOPBACK
-    key = os.environ.get("OPENAI_API_KEY") or ("none" if local else "")
+    key = os.environ.get("OPENAI_API_KEY") or (NO_KEY if is_local(server()) else "")
     if not key:
         raise UserError("OPENAI_API_KEY", "is not set", f"export it: {server()} asks for a key")
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    # a proxy in the environment knows nothing of this machine's own servers
-    http = DefaultAsyncHttpxClient(trust_env=not local)
-    return AsyncOpenAI(base_url=server(), api_key=key, max_retries=0, timeout=api.timeout_s, http_client=http)
+    return open_client(server(), key, api.timeout_s, retries=0)
 
 
 class Asker:
@@ -202,7 +196,8 @@ class Asker:
             sent = self.adapted(body)
 
             async def create(sent: dict[str, Any] = sent) -> Answer:
-                return read_answer((await self.client.chat.completions.with_raw_response.create(**sent)).text)
+                raw = await self.client.chat.completions.with_raw_response.create(**sent)
+                return answer_of(read_completion(raw.text))
 
             try:
                 return await self.tried(create)
@@ -268,8 +263,7 @@ class Asker:
             RefusedError, UserError: another try would fail as well.
         """
         status = error.status_code
-        said = " ".join(error.response.text.split())[:300].replace(self.client.api_key, "***") or "(empty body)"
-        reason = f"HTTP {status}: {said}"
+        reason = f"HTTP {status}: {said(error, self.client.api_key)}"
         if status in (401, 403):
             self.stop(server(), f"refuses the key (HTTP {status})", "set OPENAI_API_KEY to one that it takes")
         if status in (402, 404) or error.code == "insufficient_quota":
@@ -278,7 +272,7 @@ class Asker:
             pause = retry_after(error.response.headers.get("retry-after", ""))
             self.pace.slow_down(pause)
             if time.monotonic() + pause - self.answered_at > PATIENCE_S:
-                self.stop(server(), f"only HTTP 429 for long, and {pause:g} s more: {said}", LATER)
+                self.stop(server(), f"only 429 for long, and {pause:g} s more: {reason}", LATER)
         elif status < 500 and status not in (408, 409, 425):
             raise RefusedError(reason)
         return reason

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from callwright.chat import Completion
 from callwright.config import Api
 from callwright.files import parse_json, to_json
 from tools.api.ask import RAISE, REFUSED, TRIES, Asker, RefusedError, most, paid, server
-from tools.api.ledger import Answer, Batch, Ledger, Request, read_answer
+from tools.api.ledger import Answer, Batch, Ledger, Request, answer_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -123,7 +124,7 @@ class BatchAsker(Asker):
         status, body = response.get("status_code"), response.get("body")
         if status == 200:
             try:
-                return key, read_answer(body or {})
+                return key, answer_of(Completion.model_validate(body))
             except ValueError:
                 return key, None
         if status is None or status >= 500 or status in (408, 409, 429):

@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from callwright.chat import Completion
 from callwright.errors import UserError
-from callwright.files import parse_json, to_json
+from callwright.files import to_json
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, dollars REAL NOT NULL, at REAL NOT NULL);
@@ -51,51 +52,20 @@ class Answer(BaseModel):
     """tokens; None where the server does not say"""
 
 
-class _Function(BaseModel):
-    name: str
-    arguments: str
-
-
-class _ToolCall(BaseModel):
-    function: _Function
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Completion(BaseModel):
-    id: str = ""
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
-
-
-def read_answer(body: str | dict[str, Any]) -> Answer:
-    """The answer that a response of OpenAI's form holds.
+def answer_of(completion: Completion) -> Answer:
+    """The answer that a response holds.
 
     Raises:
-        ValueError: it is of another form; the server's fault, not the model's.
+        ValidationError: its usage is no count of tokens.
     """
-    answer = _Completion.model_validate(parse_json(body) if isinstance(body, str) else body)
-    choice, usage = answer.choices[0], answer.usage or _Usage()
+    choice, usage = completion.choices[0], completion.usage or {}
     return Answer(
-        id=answer.id,
+        id=completion.id or "",
         content=choice.message.content,
         calls=[(call.function.name, call.function.arguments) for call in choice.message.tool_calls or []],
         finish=choice.finish_reason,
-        input=usage.prompt_tokens,
-        output=usage.completion_tokens,
+        input=usage.get("prompt_tokens"),
+        output=usage.get("completion_tokens"),
     )
 
 

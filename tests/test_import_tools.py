@@ -10,8 +10,8 @@ import pytest
 
 from callwright.records import Call
 from callwright.schema import call_fault, load_tools
-from tools.import_tools import main, valid_name
-from tools.tool_sources.schemas import Inliner, flat
+from callwright.tool_sources.schemas import Inliner, flat, valid_name
+from tools.import_tools import main
 
 CASES = Path(__file__).parent / "cases/tools"
 

@@ -6,29 +6,13 @@ python -m tools.import_tools --module my_functions.py --out tools.json
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import to_json, write_json
-from callwright.schema import canonical_tool
-from tools.tool_sources import mcp_server, module, openapi
-from tools.tool_sources.schemas import Found
-
-LONGEST = 64
-"""characters of a name, as OpenAI's API limits it: [a-zA-Z0-9_-]{1,64}"""
-
-
-def valid_name(name: str, taken: Sequence[str]) -> str:
-    """A name that the API takes and no other tool has."""
-    clean = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:LONGEST] or "tool"
-    result, number = clean, 2
-    while result in taken:
-        end = f"_{number}"
-        result, number = clean[: LONGEST - len(end)] + end, number + 1
-    return result
+from callwright.files import write_json
+from callwright.tool_sources import mcp_server, module, openapi
+from callwright.tool_sources.schemas import Found, to_tools
 
 
 def choose(found: Sequence[Found], only: Sequence[str], source: str) -> list[Found]:
@@ -41,30 +25,6 @@ def choose(found: Sequence[Found], only: Sequence[str], source: str) -> list[Fou
     if missing := [name for name in only if name not in known]:
         raise UserError(f"--only {missing[0]}", f"{source} has no such tool", f"choose of: {', '.join(known)}")
     return [found[0], *(item for item in found[1:] if not only or item.name in only)]
-
-
-def to_tools(found: Sequence[Found], prefix: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Canonical OpenAI tools, and a line for each thing that could not be expressed."""
-    tools: list[dict[str, Any]] = []
-    names: list[str] = []
-    lost = []
-    for item in found:
-        lost += [f"{item.name}: {what}" for what in dict.fromkeys(item.lost)]
-        if item.parameters is None:
-            continue
-        name = valid_name(prefix + item.name, names)
-        try:
-            function = {"name": name, "description": item.description, "parameters": item.parameters}
-            tool = canonical_tool({"type": "function", "function": function})
-            to_json(tool).encode()  # a NaN or a lone surrogate fails here
-        except ValueError as error:
-            lost.append(f"{item.name}: left out: {error}")
-            continue
-        if name != prefix + item.name:
-            lost.append(f"{item.name}: named {name}")
-        names.append(name)
-        tools.append(tool)
-    return tools, lost
 
 
 @command
@@ -91,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("".join(f"{line}\n" for line in lost), end="", file=sys.stderr)
     if not tools:
         raise UserError(source, "no tools to import", "see the lines above, if any, or give another source")
-    write_json(args.out, tools)
+    write_json(args.out, [tool for _, tool in tools])
     print(f"import_tools: {args.out}: {len(tools)} tools from {source}; {len(lost)} things changed or left out")
     return 0
 

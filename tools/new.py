@@ -19,13 +19,13 @@ from callwright.files import ROOT, atomic, parse_json, to_json, write_json, writ
 from callwright.records import Call, Seed, as_line
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import read_seeds
+from callwright.tool_sources.schemas import Inliner
 from tools.clean import language_fault
 from tools.dedupe import Novelty, nearest
 from tools.generate import generate
 from tools.grammar import Grammar, Pattern
 from tools.new_task.values import Values
 from tools.read_grammar import load_grammar
-from tools.tool_sources.schemas import Inliner
 
 TEMPLATES = Path(__file__).with_name("new_task")
 INDEPENDENT = {"type", "properties", "required", "additionalProperties", "description", "title", "$defs"}
@@ -178,10 +178,9 @@ def starters(grammar: Grammar, tools: list[Tool], count: int, prefix: str, apart
             if foreign or (others and nearest([draft.text], others)[0][0] >= bound.golden):
                 continue
             if novelty.admits(draft.text):
-                said: Row = {"text": draft.text, "calls": list(draft.calls), "reply": draft.reply}
                 tags = {"lang": pattern.lang, "register": pattern.register_, "kind": pattern.kind}
                 number = f"{prefix}-{len(seeds) + 1:03}"
-                seeds.append(Seed(id=number, **said, expected=list(draft.expected) or None, tags=tags))
+                seeds.append(Seed(id=number, **draft.said, tags=tags))
     return seeds
 
 

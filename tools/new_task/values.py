@@ -8,8 +8,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from callwright.files import to_json
+from callwright.tool_sources.schemas import flat
 from tools.generate import ARTICLE
-from tools.tool_sources.schemas import flat
 from tools.transform import strings
 
 MOST = 6
@@ -46,7 +46,7 @@ class Values:
         fits, found = Draft202012Validator(schema).is_valid, dict[str, Any]()
         for value in given or [*([schema["default"]] if "default" in schema else []), *self.made(schema, most)]:
             # what generation changes on its way (white space at the ends, "a apple") would not arrive as it is
-            if fits(value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text)) == value:
+            if fits(value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text).strip()) == value:
                 found.setdefault(to_json(value), value)
         return list(found.values())[:most]
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from callwright.errors import UserError
-from tools.tool_sources.schemas import Found, Inliner
+from callwright.tool_sources.schemas import Found, Inliner
 
 if TYPE_CHECKING:
+    from mcp import Client
     from mcp.types import Tool
 
 LOG_LINES = 12
@@ -33,11 +34,9 @@ def read(command: str, timeout_s: float) -> list[Found]:
     logging.getLogger("mcp").addHandler(handler)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
-            return [server, *map(found, asyncio.run(_list(shlex.split(command), timeout_s, log)))]
+            return [server, *map(found, asyncio.run(_list(command, timeout_s, log)))]
         except (OSError, MCPError, ValidationError, ValueError, ExceptionGroup) as error:
-            leaf: BaseException = error
-            while isinstance(leaf, BaseExceptionGroup):
-                leaf = leaf.exceptions[0]
+            leaf = first_cause(error)
             if not isinstance(leaf, OSError | MCPError | ValidationError | ValueError):
                 raise
             slow = f"no list of tools within {timeout_s:g} s"
@@ -51,14 +50,34 @@ def read(command: str, timeout_s: float) -> list[Found]:
             logging.getLogger("mcp").removeHandler(handler)
 
 
-async def _list(words: list[str], timeout_s: float, log: Any) -> "list[Tool]":
+def first_cause(error: BaseException) -> BaseException:
+    """The first exception inside groups of them: the client's tasks wrap whatever happens to it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def client_of(command: str, log: Any, env: dict[str, str] | None = None) -> "Client":
+    """A client that starts the server when it is entered and stops it when it is left; the server's stderr goes to `log`.
+
+    Args:
+        env: the server's environment; by default only PATH, HOME and the like, and none of our keys.
+
+    Raises:
+        ValueError: the command is empty, or a quotation in it is open.
+    """
     from mcp import Client, StdioServerParameters, stdio_client
 
+    words = shlex.split(command)
     if not words:
         raise ValueError("the command is empty")
-    server = StdioServerParameters(command=words[0], args=words[1:], cwd=Path.cwd())
+    server = StdioServerParameters(command=words[0], args=words[1:], env=env, cwd=Path.cwd())
+    return Client(stdio_client(server, errlog=log))
+
+
+async def _list(command: str, timeout_s: float, log: Any) -> "list[Tool]":
     tools: dict[str | None, list[Tool]] = {}
-    async with asyncio.timeout(timeout_s), Client(stdio_client(server, errlog=log)) as client:
+    async with asyncio.timeout(timeout_s), client_of(command, log) as client:
         cursor: str | None = None
         while cursor not in tools:
             page = await client.list_tools(cursor=cursor)

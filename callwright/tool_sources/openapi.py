@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from callwright.config import LOADER
 from callwright.errors import UserError
 from callwright.files import read_json, read_text
-from tools.tool_sources.schemas import Found, Inliner, flat
+from callwright.tool_sources.schemas import Found, Inliner, flat
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 BODIES = re.compile(r"application/([\w.-]+\+)?json|application/x-www-form-urlencoded|multipart/form-data")

@@ -1,12 +1,19 @@
-"""What the sources share: a tool that was found, `$ref` in place of which its target stands, `allOf` merged."""
+"""What the sources share: a tool that was found, `$ref` with its target in its place, `allOf` merged, valid names."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from callwright.files import to_json
+from callwright.schema import canonical_tool
+
 MOST_NODES = 20_000
 """objects and lists of one tool: `$ref`s of `$ref`s can double at every step"""
+
+LONGEST = 64
+"""characters of a name, as OpenAI's API limits it: [a-zA-Z0-9_-]{1,64}"""
 
 
 @dataclass
@@ -93,3 +100,37 @@ def flat(schema: dict[str, Any]) -> dict[str, Any]:
             elif known != value and key not in ("title", "description"):
                 return schema
     return whole
+
+
+def valid_name(name: str, taken: Sequence[str]) -> str:
+    """A name that the API takes and no other tool has."""
+    clean = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:LONGEST] or "tool"
+    result, number = clean, 2
+    while result in taken:
+        end = f"_{number}"
+        result, number = clean[: LONGEST - len(end)] + end, number + 1
+    return result
+
+
+def to_tools(found: Sequence[Found], prefix: str = "") -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    """Canonical OpenAI tools, each behind its source's name, and a line for each thing that could not be expressed."""
+    tools: list[tuple[str, dict[str, Any]]] = []
+    names: list[str] = []
+    lost = []
+    for item in found:
+        lost += [f"{item.name}: {what}" for what in dict.fromkeys(item.lost)]
+        if item.parameters is None:
+            continue
+        name = valid_name(prefix + item.name, names)
+        try:
+            function = {"name": name, "description": item.description, "parameters": item.parameters}
+            tool = canonical_tool({"type": "function", "function": function})
+            to_json(tool).encode()  # a NaN or a lone surrogate fails here
+        except ValueError as error:
+            lost.append(f"{item.name}: left out: {error}")
+            continue
+        if name != prefix + item.name:
+            lost.append(f"{item.name}: named {name}")
+        names.append(name)
+        tools.append((item.name, tool))
+    return tools, lost

@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callwright.errors import UserError
-from tools.tool_sources.schemas import Found, Inliner
+from callwright.tool_sources.schemas import Found, Inliner
 
 
 class _Untitled(GenerateJsonSchema):
@@ -51,12 +51,15 @@ def load(source: str) -> ModuleType:
 
 
 def read(source: str) -> list[Found]:
-    """The module itself, then the functions that `__all__` names; without it, the public ones that the module defines itself."""
-    module = load(source)
-    exported = getattr(module, "__all__", None)
-    functions = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
-    own = [name for name, value in functions.items() if name[0] != "_" and value.__module__ == module.__name__]
-    return [Found("module"), *(found(name, functions[name]) for name in exported or own if name in functions)]
+    """The module itself, then its functions."""
+    return [Found("module"), *(found(name, function) for name, function in functions(load(source)).items())]
+
+
+def functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The functions that `__all__` names; without it, the public ones that the module defines itself."""
+    held = {name: value for name, value in vars(module).items() if inspect.isfunction(value)}
+    own = [name for name, value in held.items() if name[0] != "_" and value.__module__ == module.__name__]
+    return {name: held[name] for name in getattr(module, "__all__", None) or own if name in held}
 
 
 def found(name: str, function: Callable[..., Any]) -> Found:

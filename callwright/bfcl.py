@@ -1,0 +1,58 @@
+"""BFCL (the package bfcl-eval): where its data lies, and its accepted answers as matchers. Its questions are never trained on."""
+
+from itertools import product
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from callwright.files import ROOT
+
+VERSION = "2026.3.23"
+FOLDER = ROOT / "models" / f"bfcl_eval-{VERSION}"
+"""where `python -m tools.fetch_bfcl` unpacks the wheel"""
+
+LIMIT = 1000
+"""accepted values that one argument may unfold into"""
+
+
+def matchers(accepted: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The matcher of each argument: BFCL's list of values, as far as they fit the schema; "" lets an argument be absent.
+
+    Raises:
+        ValueError: an argument that is not in the schema, or whose values are no list or too many.
+    """
+    result = {}
+    for key, given in accepted.items():
+        if not isinstance(given, list) or key not in schema["properties"]:
+            raise ValueError(f"accepted argument {key!r} is not in its schema, or no list")
+        fits = Draft202012Validator(schema["properties"][key])
+        absent = "" in given and key not in schema.get("required", [])
+        literals = [value for one in given for value in unfold(one) if fits.is_valid(value)]
+        result[key] = {"any_of": literals, **({"optional": True} if absent else {})}
+    return result
+
+
+def unfold(given: Any) -> list[Any]:
+    """The values that an accepted one stands for: in an object, each key has a list of its own ("": may be absent)."""
+    if isinstance(given, list):
+        choices: list[list[Any]] = [unfold(item) for item in given]
+        return [list(values) for values in product(*_bounded(choices))]
+    if not isinstance(given, dict):
+        return [given]
+    choices = []
+    for accepted in given.values():
+        items = accepted if isinstance(accepted, list) else [accepted]
+        choices.append([value for item in items for value in unfold(item)])
+    return [
+        {key: value for key, value in zip(given, values, strict=True) if value != ""}
+        for values in product(*_bounded(choices))
+    ]
+
+
+def _bounded(choices: list[list[Any]]) -> list[list[Any]]:
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+        if count > LIMIT:
+            raise ValueError(f"an accepted answer unfolds into more than {LIMIT} values")
+    return choices

@@ -1,0 +1,1 @@
+"""The Berkeley Function Calling Leaderboard over any endpoint, beside its published scores."""

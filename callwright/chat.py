@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from pydantic import BaseModel, Field
 
@@ -67,10 +68,22 @@ def is_local(base_url: str) -> bool:
 
 
 def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> "AsyncOpenAI":
-    """A client; a proxy in the environment is passed by for this machine's own servers, of which it knows nothing."""
+    """A client that reads no more than MOST_BYTES of an answer.
+
+    A proxy in the environment is passed by for this machine's own servers, of which it knows nothing.
+    """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    http = DefaultAsyncHttpxClient(trust_env=not is_local(base_url))
+    from callwright.bounded import bound
+    from callwright.transport import AiohttpTransport
+
+    proxied = not is_local(base_url) and bool(getproxies())
+    http = DefaultAsyncHttpxClient(
+        trust_env=proxied,
+        transport=None if proxied else AiohttpTransport(),
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"response": [bound]},
+    )
     return AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=retries, timeout=timeout_s, http_client=http)
 
 

@@ -1,5 +1,6 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,18 @@ class Recipe:
         """names in dataset_info.json, training first"""
         both = [str(self.train.get(key) or "") for key in ("dataset", "eval_dataset")]
         return [name.strip() for text in both for name in text.split(",") if name.strip()]
+
+    @property
+    def task(self) -> str:
+        """The task on whose rows, or pairs, it trains.
+
+        Raises:
+            UserError: its dataset is not called <task>_train or <task>_pairs.
+        """
+        name = next(iter(self.datasets), "")
+        if (match := re.fullmatch(r"(.+)_(train|pairs)", name)) is None:
+            raise UserError(self.train_path, f"dataset {name!r} does not tell the task", "name it <task>_train")
+        return match[1]
 
     @property
     def is_lora(self) -> bool:

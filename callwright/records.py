@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from callwright.errors import UserError
 from callwright.files import read_jsonl
 
+Key = tuple[str, int]
+"""a case's id and the number of one of the answers to it"""
+
 
 class Record(BaseModel):
     """A line of one of our JSONL files."""
@@ -102,6 +105,15 @@ class Prediction(Record):
     latency_s: float | None = None
     """seconds from the request to the whole answer"""
     error: str | None = None
+    read_as: str | None = None
+    """the grammar by which we read tool_calls from content (raw mode); None where they are the server's own"""
+    sample: int = 0
+    """which of several answers to the same case, counted from 0"""
+
+    @property
+    def key(self) -> Key:
+        """What no two predictions of a log share."""
+        return self.id, self.sample
 
 
 def as_line(record: Record) -> dict[str, Any]:
@@ -113,19 +125,19 @@ R = TypeVar("R", bound=Record)
 
 
 def read_records(path: str | Path, kind: type[R], fault: Callable[[R], str | None] = lambda record: None) -> list[R]:
-    """Read a JSONL file of records, ids unique; `fault` says in words what else is wrong with a record.
+    """Read a JSONL file of records, each id (or `key`) once; `fault` says in words what else is wrong with a record.
 
     Raises:
         UserError: at `file:line`, for a missing file, broken JSON, a wrong or missing key, an id seen before, a fault.
     """
     records: list[R] = []
-    seen: dict[str, str] = {}
+    seen: dict[Any, str] = {}
     for place, value in read_jsonl(path):
         try:
             record = kind.model_validate(value)
         except ValidationError as error:
             raise UserError(place, explain(error), "fix the line or drop it") from None
-        identity = str(getattr(record, "id", place))
+        identity = getattr(record, "key", getattr(record, "id", place))
         if identity in seen:
             raise UserError(place, f"id {identity!r} stands already at {seen[identity]}", "give each line its own id")
         if (wrong := fault(record)) is not None:

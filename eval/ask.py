@@ -20,7 +20,6 @@ from callwright.schema import call_fault, load_tools
 from eval.client import Endpoint, Limits, Sampling, ask_all, key_from
 from eval.handlers import RefusedCall, dispatch
 from eval.server import serve
-from eval.suites import task_of
 from eval.verdict import read_call
 
 MAX_TOKENS = 160
@@ -98,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prediction = decide(Endpoint(args.base_url, args.model, key_from(args.api_key_env)), case)
     else:
         recipe = load_recipe(args.recipe, args.overrides)
-        case = case_of(args.text, load_data_config(task_of(recipe)))
+        case = case_of(args.text, load_data_config(recipe.task))
         with serve(recipe, tuned=True) as server:
             prediction = decide(server.wait(), case)
     answer = decision(prediction, case.tools)

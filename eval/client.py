@@ -4,15 +4,19 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from callwright.chat import NO_KEY, open_client, read_completion, said
 from callwright.errors import UserError
+from callwright.files import to_json
+from callwright.grammars import Grammar, Reading, find_calls, read_calls
 from callwright.records import Case, Prediction, explain
+from callwright.tool_prompts import raw_messages
 from eval.cases import tools_of
 from eval.predictions import answered, append, log
 
@@ -23,6 +27,8 @@ GONE = 5
 """lost connections in a row after which the endpoint counts as gone, and the rest is left for the next run"""
 
 NO_CONNECTION = "no connection"
+
+Mode = Literal["native", "raw"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,25 @@ class Sampling:
     probe_tokens: int | None = None
     """First ask for so few tokens, and let an answer that is cut there stand when nothing in it hints at a call; any
     other that is cut is asked again in full. Saves a slow server the ramblings of a base model."""
+    mode: Mode = "native"
+    """`raw` sends no tools: they stand in the system message, and our own reader finds the calls in the text"""
+    raw_format: str = "qwen"
+    """the tool format of raw mode (callwright.tool_prompts)"""
+    raw_system: str = ""
+    """what raw mode's system message begins with where a case has none"""
+    samples: int = 1
+    """answers to each case; several need a temperature above 0"""
+
+    def __post_init__(self) -> None:
+        """Refuse samples that would all be the same."""
+        if self.samples > 1 and self.temperature == 0:
+            raise UserError("samples", f"{self.samples} at temperature 0 are all the same", "set --temperature 0.7")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a manifest holds of it. One answer a case and native mode go without saying, as in older runs."""
+        silent = {"samples"} if self.samples == 1 else set()
+        silent |= {"mode", "raw_format", "raw_system"} if self.mode == "native" else set()
+        return {key: value for key, value in asdict(self).items() if key not in silent}
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,20 @@ def key_from(variable: str | None) -> str:
     if not (key := os.environ.get(variable)):
         raise UserError(f"--api-key-env {variable}", "the variable is not set", f"export {variable}=… first")
     return key
+
+
+def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: bool) -> Endpoint:
+    """An endpoint from the command line; `variable` is key_from's.
+
+    Raises:
+        UserError: no URL, one with a password in it, or no key.
+    """
+    url = urlsplit(base_url)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query:
+        raise UserError("--base-url", f"{base_url!r} is not a URL", "write it as http://127.0.0.1:8000/v1")
+    if url.username or url.password:
+        raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
+    return Endpoint(base_url, model, key_from(variable), llamafactory)
 
 
 def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -94,19 +133,19 @@ async def ask_all(
     limits: Limits,
     tell: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Prediction]:
-    """Ask what the log at `path` does not answer yet; return the prediction of every case, by id, in their order.
+    """Ask what the log at `path` does not answer yet; return the first sample of every case, by id, in their order.
 
     The first case is asked alone, so that a wrong URL or key stops the run before anything else is sent.
 
     Args:
         endpoints: copies of one model; each is asked `limits.concurrency` cases at a time.
-        tell: called with the number of cases that are done.
+        tell: called with the number of answers that are there.
 
     Raises:
         UserError: wrong key, nobody at the URL, no such model or path, or the log cannot be written.
     """
-    found = answered(path, cases)
-    missing = [case for case in cases if case.id not in found]
+    found = answered(path, cases, sampling.samples)
+    missing = [(case, n) for case in cases for n in range(sampling.samples) if (case.id, n) not in found]
     tell(len(found))
     lost = 0
     if missing:
@@ -119,23 +158,24 @@ async def ask_all(
                     for e in endpoints
                 ]
 
-                async def one(copy: int, case: Case, first: bool = False) -> None:
+                async def one(copy: int, case: Case, sample: int, first: bool = False) -> None:
                     nonlocal lost
                     if lost >= GONE:
                         prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
                     else:
                         prediction = await _ask(clients[copy], endpoints[copy], case, sampling, limits, first)
                         lost = lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
+                    prediction = prediction.model_copy(update={"sample": sample}) if sample else prediction
                     append(file, prediction)
-                    found[case.id] = prediction
+                    found[prediction.key] = prediction
                     tell(len(found))
 
-                await one(0, missing[0], first=True)
+                await one(0, *missing[0], first=True)
                 waiting = iter(missing[1:])
 
                 async def worker(copy: int) -> None:
-                    for case in waiting:
-                        await one(copy, case)
+                    for case, sample in waiting:
+                        await one(copy, case, sample)
 
                 try:
                     async with asyncio.TaskGroup() as group:
@@ -143,7 +183,7 @@ async def ask_all(
                             group.create_task(worker(number % len(endpoints)))
                 except* UserError as errors:
                     raise errors.exceptions[0] from None
-    return {case.id: found[case.id] for case in cases}
+    return {case.id: found[case.id, 0] for case in cases}
 
 
 def hints_at_call(text: str, case: Case) -> bool:
@@ -158,27 +198,46 @@ async def _ask(
 ) -> Prediction:
     if sampling.probe_tokens is not None:
         short = replace(sampling, max_tokens=min(sampling.probe_tokens, sampling.max_tokens), probe_tokens=None)
-        prediction = await _request(client, endpoint, case, short, limits, first)
+        prediction = await ask_once(client, endpoint, case, short, limits, first)
         if prediction.finish_reason != "length" or not hints_at_call(prediction.content or "", case):
             return prediction
-    return await _request(client, endpoint, case, sampling, limits, first)
+    return await ask_once(client, endpoint, case, sampling, limits, first)
 
 
-async def _request(
+async def ask_once(
     client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool
 ) -> Prediction:
+    """Ask one case once, by the client's own retries.
+
+    Args:
+        first: nothing has been asked yet, so that a wrong URL or model is the user's fault.
+
+    Raises:
+        UserError: a wrong key, or such a fault.
+    """
+    from httpx2 import Response
     from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-    messages = for_llamafactory(case.messages) if endpoint.llamafactory else case.messages
+    from callwright.bounded import MOST_BYTES
+
+    messages, raw_mode = case.messages, sampling.mode == "raw"
+    if raw_mode:
+        try:
+            messages = raw_messages(messages, tools_of(case), sampling.raw_format, sampling.raw_system)
+        except ValueError as error:
+            return Prediction(id=case.id, error=f"cannot be asked in raw mode: {error}")
+    if endpoint.llamafactory:
+        messages = for_llamafactory(messages)
     request: dict[str, Any] = {"model": endpoint.model, "messages": messages, "max_tokens": sampling.max_tokens}
     request["temperature"] = sampling.temperature
-    if case.tools:
+    if case.tools and not raw_mode:
         request["tools"] = tools_of(case)
     # A server that dribbles never falls silent: the whole case has an end as well.
     deadline = (limits.retries + 1) * limits.timeout_s + 60 * limits.retries
     try:
         async with asyncio.timeout(deadline):
-            raw = await client.chat.completions.with_raw_response.create(**request)
+            # Not chat.completions.create: it walks over the whole request by its types, a third of the work of an ask.
+            raw = await client.post("/chat/completions", cast_to=Response, body=request)
     except (APITimeoutError, TimeoutError):
         return Prediction(id=case.id, error=f"no answer within {limits.timeout_s:g} s, {limits.retries + 1} times")
     except APIStatusError as error:
@@ -199,7 +258,23 @@ async def _request(
                 endpoint.base_url, f"{NO_CONNECTION} ({reason})", "start the server or mend the URL"
             ) from None
         return Prediction(id=case.id, error=f"{NO_CONNECTION} ({reason})")
-    return _read(case.id, raw.text, raw.elapsed.total_seconds())
+    if len(raw.content) >= MOST_BYTES:
+        return Prediction(id=case.id, error=f"an answer of {MOST_BYTES >> 20} MiB or more")
+    prediction = _read(case.id, raw.text, raw.elapsed.total_seconds())
+    return read_raw(prediction, case, sampling.raw_format) if raw_mode else prediction
+
+
+def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
+    """The prediction with the calls that stand in its text: in the format that was asked for, or else in any other."""
+    text = prediction.content or ""
+    reading: Reading | None = read_calls(text, cast(Grammar, raw_format))
+    if reading is None or not reading.whole:
+        reading = find_calls(text, [tool["function"]["name"] for tool in tools_of(case)])
+    if reading is None or prediction.tool_calls:
+        return prediction
+    functions = [{"name": f.call.name, "arguments": to_json(f.call.arguments)} for f in reading.calls]
+    calls = [{"id": None, "type": "function", "function": function} for function in functions]
+    return prediction.model_copy(update={"tool_calls": calls, "read_as": reading.grammar})
 
 
 def _read(identity: str, body: str, latency_s: float) -> Prediction:

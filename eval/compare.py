@@ -1,11 +1,73 @@
-"""Two models on the same cases: intervals side by side, the difference, and whether it could be chance."""
+"""Two models on the same cases: intervals side by side, the differences, and whether they could be chance.
 
+python -m eval.compare runs/a/eval/golden/tuned runs/b/eval/golden/tuned --out compare.html
+"""
+
+import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from eval.stats import SEED, Interval, McNemar, f1, mcnemar, paired_bootstrap
-from eval.summary import decision_counts
-from eval.verdict import Result
+import numpy as np
+
+from callwright.errors import UserError, command
+from callwright.files import to_json
+from eval import console, pages
+from eval.metrics import by_group
+from eval.replies import reply_faults
+from eval.runs import refresh
+from eval.stats import SEED, Counts, Interval, McNemar, mcnemar, paired_bootstrap, ratio
+from eval.summary import DECISIONS
+from eval.verdict import STAGES, Result
+
+COLUMNS = (
+    *("tp", "fp", "fn", "tn", "right", "all", "emitted", "parsed", "valid", "names", "given", "wanted"),
+    *("arguments", "arguments_given", "arguments_wanted", "arrived", "asked", "sound", "replies"),
+)
+"""what is counted, an answer"""
+
+
+SHARES = {
+    "f1": ("tp tp", "tp tp fp fn"),
+    "precision": ("tp", "tp fp"),
+    "recall": ("tp", "tp fn"),
+    "accuracy": ("tp tn", "all"),
+    "strict_accuracy": ("right", "all"),
+    "parse_rate": ("parsed", "emitted"),
+    "schema_valid_rate": ("valid", "emitted"),
+    "name_precision": ("names", "given"),
+    "name_recall": ("names", "wanted"),
+    "name_f1": ("names names", "given wanted"),
+    "argument_precision": ("arguments", "arguments_given"),
+    "argument_recall": ("arguments", "arguments_wanted"),
+    "argument_f1": ("arguments arguments", "arguments_given arguments_wanted"),
+    "fidelity": ("arrived", "asked"),
+    "sound_replies": ("sound", "replies"),
+}
+"""figure, by its name in eval.figures → the columns whose sum is divided by the sum of others"""
+
+
+def _counts(result: Result) -> list[float]:
+    tally, reply = result.tally, result.decision == "tn"
+    return [
+        *(result.decision == key for key in DECISIONS),
+        *(result.correct, 1, tally.emitted, tally.parsed, tally.valid),
+        *(tally.names, len(result.got), len(result.expected)),
+        *(sum(column) for column in zip((0, 0, 0), *tally.arguments.values(), strict=True)),
+        *tally.slots,
+        *(reply and not reply_faults(result), reply),
+    ]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A figure of B less that of A."""
+
+    value: float | None
+    ci95: Interval | None
+    """paired bootstrap, clustered by group"""
 
 
 @dataclass(frozen=True)
@@ -14,10 +76,7 @@ class Comparison:
 
     a: list[Result]
     b: list[Result]
-    f1_gain: float | None
-    """F1 of B less F1 of A"""
-    f1_gain_ci95: Interval | None
-    """paired bootstrap, clustered by group"""
+    gains: dict[str, Gain]
     decided: McNemar
     """over right and wrong decisions to call"""
     strict: McNemar
@@ -28,23 +87,117 @@ class Comparison:
         """Cases that both were scored on."""
         return len(self.a)
 
+    @property
+    def f1_gain(self) -> float | None:
+        """F1 of B less F1 of A."""
+        return self.gains["f1"].value
+
+    @property
+    def f1_gain_ci95(self) -> Interval | None:
+        """Its interval."""
+        return self.gains["f1"].ci95
+
+    def changed(self) -> list[tuple[str, Result, Result]]:
+        """The cases that went another way: only B right, only A right, both wrong with another verdict."""
+        found = [(_change(a, b), a, b) for a, b in zip(self.a, self.b, strict=True)]
+        order = ("only A right", "only B right", "both wrong")
+        kept = [one for one in found if one[0]]
+        return sorted(kept, key=lambda one: (order.index(one[0]), *(STAGES.index(r.verdict) for r in one[1:])))
+
+
+def _change(a: Result, b: Result) -> str:
+    if a.correct != b.correct:
+        return "only A right" if a.correct else "only B right"
+    return "both wrong" if a.verdict != b.verdict else ""
+
 
 def compare(a: Sequence[Result], b: Sequence[Result], seed: int = SEED) -> Comparison | None:
-    """Compare two runs by case id; None where they share no scored case."""
-    others = {result.id: result for result in b if result.scored}
-    pairs = [(result, others[result.id]) for result in a if result.scored and result.id in others]
+    """Compare two runs case by case; None where they share no scored case.
+
+    Two results are of one case where id, sample, last words and expected calls agree.
+    """
+    others = {_case(result): result for result in b if result.scored}
+    pairs = [(result, others[_case(result)]) for result in a if result.scored and _case(result) in others]
     if not pairs:
         return None
     left, right = [x for x, _ in pairs], [y for _, y in pairs]
     # Both by the grouping of A, so that a cluster holds the same cases in both.
-    counts_a = decision_counts(left)
-    counts_b = decision_counts([y.model_copy(update={"group": x.group}) for x, y in pairs])
-    gain = float(f1(counts_b.sum(axis=0)) - f1(counts_a.sum(axis=0)))
+    counts_a, counts_b = (by_group(left, [_counts(r) for r in side], len(COLUMNS)) for side in (left, right))
+    groups = [x.group for x in left]
     return Comparison(
         a=left,
         b=right,
-        f1_gain=None if gain != gain else gain,
-        f1_gain_ci95=paired_bootstrap(counts_a, counts_b, f1, seed),
-        decided=mcnemar([x.decided_right for x in left], [y.decided_right for y in right]),
-        strict=mcnemar([x.correct for x in left], [y.correct for y in right]),
+        gains={name: _gain(counts_a, counts_b, share, seed) for name, share in SHARES.items()},
+        decided=mcnemar([x.decided_right for x in left], [y.decided_right for y in right], groups),
+        strict=mcnemar([x.correct for x in left], [y.correct for y in right], groups),
     )
+
+
+def _case(result: Result) -> str:
+    return to_json([result.key, result.text, [call.model_dump() for call in result.expected]])
+
+
+def _gain(a: Counts, b: Counts, share: tuple[str, str], seed: int) -> Gain:
+    columns = [[COLUMNS.index(name) for name in names.split()] for names in share]
+    a, b = (np.stack([side[:, kept].sum(axis=1) for kept in columns], axis=1) for side in (a, b))
+    value = float(ratio(b.sum(axis=0)) - ratio(a.sum(axis=0)))
+    return Gain(None, None) if np.isnan(value) else Gain(value, paired_bootstrap(a, b, ratio, seed))
+
+
+def view(a: Path, b: Path) -> dict[str, Any]:
+    """What the page and the console say about two run folders.
+
+    Raises:
+        UserError: one is none, or they share no case.
+    """
+    runs = [("A", refresh(a)), ("B", refresh(b))]
+    (_, left), (_, right) = runs
+    sections, changed = [], []
+    for name in left.sets:
+        if found := compare(left.of(name), right.results):
+            probed = [run.probed for _, run in runs]
+            sections.append(pages.section(left.title(name), [("A", found.a), ("B", found.b)], found, probed))
+            changed += found.changed()
+    if not sections:
+        asked = [", ".join(f"{path} {sha[:16]}" for path, sha in run.manifest["cases"].items()) for _, run in runs]
+        fault = f"no case of it was scored in {b} as well: A asked {asked[0]}; B asked {asked[1]}"
+        raise UserError(a, fault, "compare two runs over the same cases")
+    shared = sum(section["comparison"].n for section in sections)
+    scored = [sum(result.scored for result in run.results) for _, run in runs]
+    shown = pages.spread(changed, lambda one: one[0])
+    return {
+        "title": f"{left.name} against {right.name}",
+        "runs": runs,
+        "about": f"{shared} cases are scored in both: {scored[0]} in A, {scored[1]} in B. B less A is the gain.",
+        "sections": sections,
+        "changed": shown,
+        "changes": len(changed),
+        "hidden": len(changed) - len(shown),
+        "facets": lambda kind, x, y: {"change": kind, "A": x.verdict, "B": y.verdict} | _tags(pages.facets(x)),
+        "seed": SEED,
+    }
+
+
+def _tags(facets: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in facets.items() if key not in ("verdict", "change", "A", "B")}
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m eval.compare", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("a", type=Path, metavar="A", help="run folder")
+    parser.add_argument("b", type=Path, metavar="B", help="run folder, of which the gain is told")
+    parser.add_argument("--out", type=Path, help="the page (default: compare.html in B)")
+    args = parser.parse_args(argv)
+    seen = view(args.a, args.b)
+    for letter, run in seen["runs"]:
+        print(f"{letter}: {run.out} ({console.plain(run.name)})")
+    print(seen["about"])
+    console.show([console.lines(section) for section in seen["sections"]])
+    print(f"page: {os.path.relpath(pages.draw('compare.html.j2', seen, args.out or args.b / 'compare.html'))}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

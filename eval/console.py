@@ -1,15 +1,17 @@
 """A run in about a dozen lines for the terminal: what the report leads with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from eval.compare import Comparison
+from eval.figures import figure
 from eval.score import interval, number
-from eval.summary import summarise
-from eval.verdict import Result
+
+if TYPE_CHECKING:
+    from eval.compare import Comparison
 
 
 def p_value(p: float) -> str:
@@ -17,46 +19,58 @@ def p_value(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
 
 
+def plain(words: str) -> Text:
+    """Foreign words for a terminal: neither markup nor control codes come of them."""
+    return Text("".join(mark if mark.isprintable() else "\ufffd" for mark in words))
+
+
 def signed(value: float | None) -> str:
     """A difference as people read it."""
     return "–" if value is None else f"{value:+.3f}"
 
 
-def verdict_line(comparison: Comparison) -> str:
+def signed_interval(bounds: Sequence[float] | None) -> str:
+    """The interval of a difference as people read it."""
+    return "" if bounds is None else f"[{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
+
+
+def verdict_line(comparison: "Comparison", a: str, b: str) -> str:
     """Whether two models differ, in a sentence."""
     test = comparison.decided
     return (
-        f"of {comparison.n} cases, {test.only_b} only tuned decided right, {test.only_a} only base: "
+        f"of {comparison.n} cases, {test.only_b} only {b} decided right, {test.only_a} only {a}: "
         f"exact McNemar {p_value(test.p)}"
     )
 
 
-def lines(title: str, runs: Sequence[tuple[str, Sequence[Result]]], comparison: Comparison | None) -> Group:
-    """One set of cases: a column a model, then whether the difference could be chance.
-
-    Args:
-        runs: the name and results of each model.
-    """
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
+def lines(section: Mapping[str, Any]) -> Group:
+    """One set of cases (see eval.pages.section): a column a model, then whether the difference could be chance."""
+    table = Table(
+        title=plain(section["name"]), title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0)
+    )
     table.add_column("")
-    for name, _ in runs:
-        table.add_column(name)
-    summaries = [summarise(results) for _, results in runs]
+    for name, _ in section["models"]:
+        table.add_column(plain(name))
+    summaries = [summary for _, summary in section["models"]]
     trigger = [summary["decision"] for summary in summaries]
-    table.add_row("F1 of the decision", *(f"[bold]{number(t['f1'])}[/bold] {_plain(t['ci95'])}" for t in trigger))
-    table.add_row("precision", *(f"{number(t['precision'])} {_plain(t['precision_ci95'])}" for t in trigger))
-    table.add_row("recall", *(f"{number(t['recall'])} {_plain(t['recall_ci95'])}" for t in trigger))
+    table.add_row("F1 of the decision", *(f"[bold]{number(t['f1'])}[/bold] {_bounds(t['ci95'])}" for t in trigger))
+    table.add_row("precision", *(f"{number(t['precision'])} {_bounds(t['precision_ci95'])}" for t in trigger))
+    table.add_row("recall", *(f"{number(t['recall'])} {_bounds(t['recall_ci95'])}" for t in trigger))
     table.add_row("tp  fp  fn  tn", *(f"{t['tp']}  {t['fp']}  {t['fn']}  {t['tn']}" for t in trigger))
     table.add_row(
-        "strict accuracy", *(f"{number(s['strict_accuracy'])} {_plain(s['strict_accuracy_ci95'])}" for s in summaries)
+        "strict accuracy", *(f"{number(s['strict_accuracy'])} {_bounds(s['strict_accuracy_ci95'])}" for s in summaries)
     )
+    parts = [(figure(summary, "name_f1"), figure(summary, "argument_f1")) for summary in summaries]
+    table.add_row("F1 of names / arguments", *(f"{number(name)} / {number(argument)}" for name, argument in parts))
     table.add_row("verdicts", *(_top(summary["verdicts"]) for summary in summaries))
     table.add_row("scored", *(f"{s['scored']} of {s['n']}, {s['infra_errors']} infra errors" for s in summaries))
     table.add_row("latency p50 / p95", *(f"{_s(s['latency']['p50'])} / {_s(s['latency']['p95'])}" for s in summaries))
-    if comparison is None:
+    if section["comparison"] is None:
         return Group(table)
-    gain = f"F1 gain {signed(comparison.f1_gain)} {interval(comparison.f1_gain_ci95)}; {verdict_line(comparison)}"
-    return Group(table, Text(gain))
+    comparison = section["comparison"]
+    gain = f"F1 gain {signed(comparison.f1_gain)} {interval(comparison.f1_gain_ci95)}"
+    a, b = (str(plain(name)) for name, _ in section["models"])
+    return Group(table, Text(f"{gain}; {verdict_line(comparison, a, b)}"))
 
 
 def show(groups: Sequence[Group]) -> None:
@@ -66,7 +80,7 @@ def show(groups: Sequence[Group]) -> None:
         console.print(group)
 
 
-def _plain(bounds: Sequence[float] | None) -> str:
+def _bounds(bounds: Sequence[float] | None) -> str:
     return interval(bounds).replace("[", r"\[")
 
 

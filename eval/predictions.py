@@ -3,22 +3,36 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from pydantic import ValidationError
 
 from callwright.errors import UserError
 from callwright.files import parse_json, to_json, write_jsonl
-from callwright.records import Case, Prediction, explain
+from callwright.records import Case, Key, Prediction, Record, explain
+from eval.cases import uncollected
+
+R = TypeVar("R", bound=Record)
 
 
 def read_predictions(path: str | Path) -> dict[str, Prediction]:
-    """The last prediction of each id.
+    """The first sample's prediction of each id; see read_samples."""
+    return {prediction.id: prediction for prediction in read_samples(path).values() if prediction.sample == 0}
+
+
+def read_samples(path: str | Path) -> dict[Key, Prediction]:
+    """The last prediction of each id and sample; see read_log."""
+    return {prediction.key: prediction for prediction in read_log(path, Prediction)}
+
+
+@uncollected()
+def read_log(path: str | Path, kind: type[R]) -> list[R]:
+    """The records of a log.
 
     A last line without its line end that cannot be read was torn by a kill: it is dropped, so that it is asked again.
 
     Raises:
-        UserError: missing, unreadable, or any other line that is not a prediction.
+        UserError: missing, unreadable, or any other line that is not such a record.
     """
     try:
         lines = Path(path).read_bytes().split(b"\n")
@@ -26,49 +40,49 @@ def read_predictions(path: str | Path) -> dict[str, Prediction]:
         raise UserError(path, "no such file", "run eval.run first, or check the path") from None
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
-    found: dict[str, Prediction] = {}
+    found: list[R] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            prediction = Prediction.model_validate(parse_json(line.decode()))
+            found.append(kind.model_validate(parse_json(line.decode())))
         except ValueError as error:
             if number == len(lines):
                 break
             fault = explain(error) if isinstance(error, ValidationError) else f"not JSON ({error})"
             raise UserError(f"{path}:{number}", fault, "drop the line; its case is asked again") from None
-        found[prediction.id] = prediction
     return found
 
 
-def answered(path: str | Path, cases: Sequence[Case]) -> dict[str, Prediction]:
-    """The predictions that a rerun keeps: of these cases, and not errors."""
+def answered(path: str | Path, cases: Sequence[Case], samples: int = 1) -> dict[Key, Prediction]:
+    """The predictions that a rerun keeps: of these cases and so many samples of each, and not errors."""
     if not Path(path).exists():
         return {}
     ids = {case.id for case in cases}
-    return {key: p for key, p in read_predictions(path).items() if key in ids and p.error is None}
+    kept = read_samples(path).items()
+    return {key: p for key, p in kept if p.id in ids and p.sample < samples and p.error is None}
 
 
 @contextmanager
-def log(path: str | Path, kept: Sequence[Prediction]) -> Iterator[IO[str]]:
+def log(path: str | Path, kept: Sequence[Record]) -> Iterator[IO[str]]:
     """Begin the log with what is kept (whole or not at all), then open it for appending.
 
     Raises:
         UserError: it cannot be written.
     """
-    write_jsonl(path, (prediction.model_dump() for prediction in kept))
+    write_jsonl(path, (record.model_dump() for record in kept))
     with open(path, "a", encoding="utf-8", newline="\n") as file:
         yield file
 
 
-def append(file: IO[str], prediction: Prediction) -> None:
-    """Write one prediction through to the system, so that a kill loses at most the line that is being written.
+def append(file: IO[str], record: Record) -> None:
+    """Write one record through to the system, so that a kill loses at most the line that is being written.
 
     Raises:
         UserError: the disk is full.
     """
     try:
-        file.write(to_json(prediction.model_dump()) + "\n")
+        file.write(to_json(record.model_dump()) + "\n")
         file.flush()
     except OSError as error:
         raise UserError(

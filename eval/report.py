@@ -1,4 +1,4 @@
-"""Draw a run's report: one HTML file that needs nothing else, base against tuned first.
+"""Draw a run's report: one HTML file that needs nothing else, base against tuned first; and what CI reads.
 
 python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smollm2-135m_lora/eval/golden/base
 """
@@ -6,154 +6,89 @@ python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smoll
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from callwright.errors import UserError, command
-from callwright.files import read_json, to_json, write_text
-from callwright.records import read_records
-from eval import console
+from callwright.files import read_json
+from callwright.records import explain
+from eval import ci, console, pages
+from eval.attribution import ATTRIBUTION, Cause, Row
 from eval.cases import SET_TAG
-from eval.compare import Comparison, compare
-from eval.score import MANIFEST, RESULTS, interval, number, rescore
-from eval.summary import SMALL, summarise
-from eval.verdict import STAGES, Result
+from eval.compare import compare
+from eval.figures import add_gates, gate
+from eval.runs import Run, load_run, refresh
+from eval.score import SUMMARY
+from eval.tracking import TRACKERS, log_figures
+from eval.verdict import STAGES
 
 REPORT = "report.html"
 
-MAX_FAILURES = 300
-"""shown in full; the rest is in results.jsonl"""
-
-MEANING = {
-    "infra_error": "the endpoint did not answer: unscored",
-    "truncated": "cut at the token limit",
-    "no_call": "plain text where a call was due",
-    "text_call_unparsed": "a whole call in the text that the server did not return",
-    "bad_json": "a call that cannot be read",
-    "unknown_tool": "a tool that was not on offer",
-    "wrong_tool": "another tool than expected",
-    "missing_call": "fewer calls than expected",
-    "extra_call": "more calls than expected",
-    "missing_required": "an argument is missing",
-    "extra_argument": "an argument too many",
-    "wrong_type": "an argument of the wrong type",
-    "schema_violation": "an argument that breaks the schema",
-    "wrong_value": "an argument with the wrong value",
-    "state_mismatch": "the tools ended in another state",
-    "false_call": "a call where none was due",
-    "malformed_attempt": "a broken call where none was due",
-    "correct": "all right",
+CAUSES: dict[Cause, str] = {
+    "server": "its parser, or the prompt that it makes of the tools, loses what the model can do",
+    "model and server": "through the server no call arrives, and the raw one is wrong as well",
+    "model": "wrong both ways",
+    "raw prompt": "right only with the prompt that the server makes",
+    "both right": "right both ways",
+    "unscored": "one of the two got no answer",
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run folder, read."""
-
-    out: Path
-    results: list[Result]
-    manifest: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """`base`, `tuned`, or the endpoint's model."""
-        return str(self.manifest["name"])
-
-    def of(self, name: str) -> list[Result]:
-        """The results of one set of cases; '' where there is only one."""
-        return [result for result in self.results if result.tags.get(SET_TAG, "") == name]
-
-    @property
-    def sets(self) -> list[str]:
-        """The sets that the cases come from, hand-written ones first."""
-        return sorted({result.tags.get(SET_TAG, "") for result in self.results}, key=lambda s: (s != "golden", s))
-
-
-def load_run(out: Path) -> Run:
-    """Read a run folder.
-
-    Raises:
-        UserError: it is none.
-    """
-    if not (out / MANIFEST).exists() or not (out / RESULTS).exists():
-        raise UserError(out, "is no finished run folder", "run make eval first, or check the path")
-    return Run(out, read_records(out / RESULTS, Result), read_json(out / MANIFEST))
-
-
-def compared(run: Run, base: Run | None) -> dict[str, Comparison]:
-    """Base against this run, by set of cases."""
-    if base is None:
-        return {}
-    found = {name: compare(base.of(name), run.of(name)) for name in run.sets}
-    return {name: comparison for name, comparison in found.items() if comparison}
+def sections(run: Run, base: Run | None) -> list[dict[str, Any]]:
+    """The sets of cases of a run, each against its base where there is one."""
+    found = []
+    for name in run.sets:
+        models = [(one.name, one.of(name)) for one in (base, run) if one]
+        probed = [one.probed for one in (base, run) if one]
+        comparison = compare(base.of(name), run.of(name)) if base else None
+        found.append(pages.section(run.title(name), models, comparison, probed))
+    return found
 
 
 def print_summary(run: Run, base: Run | None = None) -> None:
     """Print the run, beside its base where there is one, in about a dozen lines a set of cases."""
-    comparisons = compared(run, base)
-    runs = [base, run] if base else [run]
-    console.show(
-        [
-            console.lines(_title(run, name), [(one.name, one.of(name)) for one in runs], comparisons.get(name))
-            for name in run.sets
-        ]
-    )
+    console.show([console.lines(section) for section in sections(run, base)])
 
 
 def write_report(out: Path, base: Path | None = None) -> Path:
     """Draw a run folder's report.html, against `base` where it is given; return its path."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # the words are a model's: none of them may become markup
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "interval": interval, "signed": console.signed, "json": to_json}
-    environment.filters |= {"percent": lambda value: f"{100 * value:.2f}%", "p": console.p_value}
-    page = environment.get_template("report.html.j2").render(view(load_run(out), load_run(base) if base else None))
-    write_text(out / REPORT, page)
-    return out / REPORT
+    return pages.draw("report.html.j2", view(load_run(out), load_run(base) if base else None), out / REPORT)
 
 
 def view(run: Run, base: Run | None) -> dict[str, Any]:
     """What the template shows."""
-    comparisons = compared(run, base)
     failures = [r for r in run.results if r.scored and not r.correct]
     failures.sort(key=lambda r: (r.tags.get(SET_TAG, "") != "golden", STAGES.index(r.verdict)))
+    shown = pages.spread(failures, lambda r: (r.tags.get(SET_TAG), r.verdict))
     return {
         "run": run,
         "base": base,
         "title": run.manifest.get("recipe", {}).get("stem") or run.name,
-        "sections": [_section(run, base, name, comparisons.get(name)) for name in run.sets],
-        "failures": failures[:MAX_FAILURES],
-        "hidden": max(0, len(failures) - MAX_FAILURES),
+        "sections": sections(run, base),
+        "attribution": read_attribution(run.out / ATTRIBUTION),
+        "causes": CAUSES,
+        "failures": shown,
+        "failed": len(failures),
+        "hidden": len(failures) - len(shown),
+        "facets": pages.facets,
         "unscored": [result for result in run.results if not result.scored],
-        "meaning": MEANING,
-        "small": SMALL,
     }
 
 
-def _section(run: Run, base: Run | None, name: str, comparison: Comparison | None) -> dict[str, Any]:
-    """One set of cases: summaries of both models over it, and how they compare."""
-    mine, theirs = summarise(run.of(name)), summarise(base.of(name)) if base else None
-    models = [(run.name, mine)] if theirs is None else [(base.name if base else "", theirs), (run.name, mine)]
-    return {
-        "name": _title(run, name),
-        "models": models,
-        "comparison": comparison,
-        "tokens": mine["completion_tokens"],
-        "verdicts": [v for v in STAGES if any(summary["verdicts"].get(v) for _, summary in models)],
-        "slices": {tag: values for tag, values in mine["slices"].items() if tag != SET_TAG and len(values) > 1},
-        "base_slices": theirs["slices"] if theirs else {},
-    }
+def read_attribution(path: Path) -> list[Row]:
+    """What eval.attribution found; nothing where it did not look.
 
-
-def _title(run: Run, name: str) -> str:
-    return name or str(run.manifest.get("suite") or "") or ", ".join(Path(path).stem for path in run.manifest["cases"])
+    Raises:
+        UserError: the file is broken.
+    """
+    if not path.exists():
+        return []
+    try:
+        return TypeAdapter(list[Row]).validate_python(read_json(path))
+    except ValidationError as error:
+        raise UserError(path, explain(error), "run the evaluation again") from None
 
 
 @command
@@ -162,13 +97,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m eval.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--base", type=Path, help="run folder to compare with")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a job or a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a test case a case, as CI servers read it")
+    parser.add_argument("--log", choices=TRACKERS, help="log the figures for a tracker, into the run folder")
+    add_gates(parser)
     args = parser.parse_args(argv)
-    for out in filter(None, (args.run, args.base)):
-        if not rescore(out):
-            print(f"{out}: its cases changed since they were asked, so its scores stay as they are")
-    print_summary(load_run(args.run), load_run(args.base) if args.base else None)
-    print(f"report: {os.path.relpath(write_report(args.run, args.base))}")
-    return 0
+    run, base = refresh(args.run), refresh(args.base) if args.base else None
+    seen = view(run, base)
+    console.show([console.lines(section) for section in seen["sections"]])
+    print(f"report: {os.path.relpath(pages.draw('report.html.j2', seen, args.run / REPORT))}")
+    if args.markdown:
+        ci.write_markdown(args.markdown, run, seen["sections"], args.fail_under)
+    if args.junit:
+        ci.write_junit(args.junit, run)
+    if args.log:
+        log_figures(args.log, args.run, seen["sections"])
+    return 0 if gate(args.fail_under, read_json(args.run / SUMMARY)) else 1
 
 
 if __name__ == "__main__":

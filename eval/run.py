@@ -1,7 +1,7 @@
 """Ask a model every case, score the answers and write the report: of any endpoint, or of a recipe's base and tuned.
 
 python -m eval.run --recipe smollm2-135m_lora --suite golden
-python -m eval.run --cases FILE --base-url http://127.0.0.1:8000/v1 --model NAME --out DIR
+python -m eval.run --cases FILE --base-url http://127.0.0.1:8000/v1 --model NAME --out DIR --mode both
 """
 
 import argparse
@@ -9,28 +9,35 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from callwright.config import choose
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, sha256, write_json
+from callwright.files import ROOT, read_json, sha256, write_json, write_jsonl
 from callwright.recipes import Recipe, load_recipe
 from callwright.records import Case
+from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
+from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
 from eval.client import Endpoint, Limits, Sampling, ask_all, key_from
-from eval.predictions import answered, read_predictions
-from eval.report import load_run, print_summary, write_report
-from eval.score import MANIFEST, PREDICTIONS, score, write_scores
+from eval.figures import add_gates, gate
+from eval.pages import spread
+from eval.predictions import answered, read_samples
+from eval.report import print_summary, write_report
+from eval.runs import load_run
+from eval.score import MANIFEST, PREDICTIONS, score_samples, write_scores
 from eval.server import check_models, serve
 from eval.stats import SEED
-from eval.suites import Suite, load_suite, task_of
+from eval.suites import Suite, load_suite
 
+RAW = "raw"
+"""the folder, inside a run's, of the same cases in raw mode"""
 MOST_COPIES = 4
 """of a server at a time"""
 CASES_A_COPY = 25
@@ -55,6 +62,8 @@ class Plan:
     """for the manifest; holds no secret"""
     about: dict[str, Any] = field(default_factory=dict)
     """what else the manifest says"""
+    module: str = "eval.run"
+    """what is run"""
 
     @property
     def predictions(self) -> Path:
@@ -63,8 +72,9 @@ class Plan:
 
     @property
     def missing(self) -> int:
-        """Cases that are still to be asked."""
-        return len(self.cases) - len(answered(self.predictions, self.cases))
+        """Answers that are still to be had."""
+        samples = self.sampling.samples
+        return samples * len(self.cases) - len(answered(self.predictions, self.cases, samples))
 
 
 def begin(plan: Plan, fresh: bool, refuse: bool) -> None:
@@ -79,7 +89,8 @@ def begin(plan: Plan, fresh: bool, refuse: bool) -> None:
     """
     if fresh:
         plan.predictions.unlink(missing_ok=True)
-    known = read_json(plan.out / MANIFEST).get("fingerprint", {}) if (plan.out / MANIFEST).exists() else {}
+    written = read_json(plan.out / MANIFEST) if (plan.out / MANIFEST).exists() else {}
+    known, known_cases = written.get("fingerprint", {}), written.get("cases")
     changed = next((key for key, value in plan.fingerprint.items() if known.get(key) != value), None)
     if changed and plan.predictions.exists():
         if refuse:
@@ -87,15 +98,40 @@ def begin(plan: Plan, fresh: bool, refuse: bool) -> None:
             raise UserError(plan.out, fault, "give another --out, or --fresh to drop them")
         print(f"{plan.name}: {changed} changed since the last run, so every case is asked again")
         plan.predictions.unlink()
-    if changed or plan.missing:
+    if changed or plan.missing or known_cases != _hashes(plan):
         _write_manifest(plan)
 
 
+def carry_out(plan: Plan, start: Callable[[int], Sequence[Endpoint]], limits: Limits) -> dict[str, Any]:
+    """Ask what is missing and score; return the summary.
+
+    Args:
+        start: gives the endpoints for so many cases; called only where any is missing.
+    """
+    missing, seconds, copies = plan.missing, 0.0, 1
+    if missing:
+        endpoints = start(missing)
+        started = time.monotonic()
+        ask(plan, endpoints, limits)
+        seconds, copies = time.monotonic() - started, len(endpoints)
+    return finish(plan, missing, seconds, limits.concurrency * copies)
+
+
+def as_raw(plan: Plan, raw_format: str, raw_system: str = "") -> Plan:
+    """The same cases in raw mode, in the folder raw/ below."""
+    sampling = replace(plan.sampling, mode="raw", raw_format=raw_format, raw_system=raw_system, probe_tokens=None)
+    fingerprint = {**plan.fingerprint, "sampling": sampling.fingerprint()}
+    return replace(plan, name=f"{plan.name} raw", out=plan.out / RAW, sampling=sampling, fingerprint=fingerprint)
+
+
 def _write_manifest(plan: Plan, **more: Any) -> None:
-    common = manifest.describe(["python", "-m", "eval.run", *plan.command], SEED)
-    cases = {os.path.relpath(path): sha256(path) for path in plan.paths}
-    about = {"name": plan.name, **plan.about, "cases": cases, "fingerprint": plan.fingerprint, **more}
+    common = manifest.describe(["python", "-m", plan.module, *plan.command], SEED)
+    about = {"name": plan.name, **plan.about, "cases": _hashes(plan), "fingerprint": plan.fingerprint, **more}
     write_json(plan.out / MANIFEST, {**common, **about})
+
+
+def _hashes(plan: Plan) -> dict[str, str]:
+    return {os.path.relpath(path): sha256(path) for path in plan.paths}
 
 
 def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
@@ -116,7 +152,7 @@ def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task(plan.name, total=len(plan.cases))
+        bar = progress.add_task(plan.name, total=plan.sampling.samples * len(plan.cases))
         told = lambda done: progress.update(bar, completed=done)  # noqa: E731
         asyncio.run(ask_all(endpoints, plan.cases, plan.predictions, plan.sampling, limits, told))
 
@@ -124,8 +160,9 @@ def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
 def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
     """Score what was answered and complete the manifest; return the summary."""
     ids = {case.id for case in plan.cases}
-    predictions = read_predictions(plan.predictions)
-    summary = write_scores(plan.out, score(plan.cases, {key: p for key, p in predictions.items() if key in ids}))
+    predictions = read_samples(plan.predictions)
+    mine = {key: p for key, p in predictions.items() if p.id in ids}
+    summary = write_scores(plan.out, score_samples(plan.cases, mine))
     if asked:
         _write_manifest(plan, asked=asked, seconds=round(seconds, 1), concurrency=concurrency)
     return summary
@@ -140,20 +177,27 @@ def run_endpoint(args: argparse.Namespace) -> int:
         raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
     endpoint = Endpoint(args.base_url, args.model, key_from(args.api_key_env), args.llamafactory)
     limits = Limits(args.concurrency, args.timeout, args.retries)
-    cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature)
+    cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature, samples=args.samples)
     fingerprint = {
         "cases": manifest.cases_hash(args.cases),
         "model": f"{args.model} at {args.base_url}",
-        "sampling": asdict(sampling),
+        "sampling": sampling.fingerprint(),
     }
-    plan = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
-    begin(plan, args.fresh, refuse=True)
-    started, asked = time.monotonic(), plan.missing
-    ask(plan, [endpoint], limits)
-    summary = finish(plan, asked, time.monotonic() - started, limits.concurrency)
-    print_summary(load_run(plan.out))
-    print(f"report: {write_report(plan.out)}")
-    return 0 if summary["scored"] else 1
+    native = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
+    raw = as_raw(native, args.raw_format)
+    plans = {"native": [native], "raw": [replace(raw, out=args.out)], "both": [native, raw]}[args.mode]
+    for plan in plans:
+        begin(plan, args.fresh, refuse=True)
+    summaries = [carry_out(plan, lambda missing: [endpoint], limits) for plan in plans]
+    if args.mode == "both":
+        rows = attribute(*(load_run(plan.out).results for plan in plans))
+        write_attribution(args.out, rows)
+    for plan in plans:
+        print_summary(load_run(plan.out))
+        print(f"report: {write_report(plan.out)}")
+    if args.mode == "both":
+        print(sentence(rows))
+    return 0 if gate(args.fail_under, summaries[0]) and all(summary["scored"] for summary in summaries) else 1
 
 
 def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: Sequence[str]) -> Plan:
@@ -162,7 +206,7 @@ def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: S
     Raises:
         UserError: the cases are missing or broken.
     """
-    task = task_of(recipe)
+    task = recipe.task
     paths = suite.files(task)
     cases = read_cases(paths)
     args = recipe.serve(tuned)
@@ -173,7 +217,7 @@ def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: S
         "adapter": manifest.model_hash(str(args["adapter_name_or_path"])) if "adapter_name_or_path" in args else None,
         "serve": manifest.value_hash(args),
         "server": f"llamafactory {manifest.package('llamafactory')}",
-        "sampling": asdict(sampling),
+        "sampling": sampling.fingerprint(),
     }
     data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
     files = [ROOT / recipe.train_path, ROOT / choose("configs/serve", recipe.stem, "recipe")]
@@ -207,6 +251,60 @@ def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
     return copies, max(1, manifest.cores() // copies)
 
 
+@contextmanager
+def served(recipe: Recipe, tuned: bool, timeout_s: float) -> Iterator[Callable[[int], Sequence[Endpoint]]]:
+    """Copies of a model's server, started once, when they are first asked for."""
+    endpoints: list[Endpoint] = []
+
+    def start(cases: int) -> Sequence[Endpoint]:
+        if not endpoints:
+            weights = ROOT / str(recipe.serve(tuned)["model_name_or_path"])
+            size = sum(path.stat().st_size for path in weights.glob("*.safetensors"))
+            copies, threads = share_out(cases, size or None)
+            servers = [stack.enter_context(serve(recipe, tuned, threads, number)) for number in range(copies)]
+            endpoints.extend(server.wait(timeout_s) for server in servers)
+        return endpoints
+
+    with ExitStack() as stack:
+        yield start
+
+
+def blame(
+    plan: Plan, settings: dict[str, Any], suite: Suite, fresh: bool, start: Callable[[int], Sequence[Endpoint]]
+) -> str:
+    """Ask a finished run's failures (or all its cases) again in raw mode, write attribution.json, say what came out.
+
+    The cases that are asked stand beside their answers, so that raw/ is a run folder like any other.
+
+    Args:
+        settings: the serve file's: its template tells the tool format.
+    """
+    if suite.attribution == "off":
+        return "attribution: off"
+    raw_format, system = format_of(settings)
+    if raw_format not in FORMATS:
+        return f"attribution: none, as there are no words for tool format {raw_format or 'of this template'}"
+    native = load_run(plan.out).results
+    wanted = [result for result in native if suite.attribution == "all" or (result.scored and not result.correct)]
+    more = ""
+    if suite.attribution_cases and not manifest.gpus() and len(wanted) > suite.attribution_cases:
+        more = f" (of {len(wanted)} that could be asked: see attribution_cases)"
+        wanted = spread(wanted, lambda result: result.verdict, suite.attribution_cases)
+    ids = {result.id for result in wanted}
+    cases = [case for case in plan.cases if case.id in ids]
+    if not cases:
+        write_attribution(plan.out, [])
+        return "attribution: nothing failed"
+    raw = as_raw(plan, raw_format, system)
+    raw = replace(raw, cases=cases, paths=[raw.out / "cases.jsonl"], about={**plan.about, "asked": suite.attribution})
+    write_jsonl(raw.paths[0], (case.model_dump() for case in cases))
+    begin(raw, fresh, refuse=False)
+    carry_out(raw, start, suite.limits)
+    rows = attribute(native, load_run(raw.out).results)
+    write_attribution(plan.out, rows)
+    return sentence(rows) + more
+
+
 def run_recipe(args: argparse.Namespace) -> int:
     """Evaluate a recipe's base and tuned model, one after the other behind LLaMA-Factory's server; return the exit status."""
     recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
@@ -214,29 +312,18 @@ def run_recipe(args: argparse.Namespace) -> int:
     plans = [plan_recipe(recipe, args.suite, suite, tuned, args.command) for tuned in (False, True)]
     for plan in plans:
         begin(plan, args.fresh, refuse=False)
-    summaries = []
-    for plan in plans:
-        missing, seconds, copies = plan.missing, 0.0, 1
-        if missing:
-            weights = ROOT / str(recipe.serve(plan.name == "tuned")["model_name_or_path"])
-            size = sum(path.stat().st_size for path in weights.glob("*.safetensors"))
-            copies, threads = share_out(missing, size or None)
-            with ExitStack() as stack:
-                tuned = plan.name == "tuned"
-                servers = [stack.enter_context(serve(recipe, tuned, threads, number)) for number in range(copies)]
-                endpoints = [server.wait(args.start_timeout) for server in servers]
-                started = time.monotonic()
-                ask(plan, endpoints, suite.limits)
-                seconds = time.monotonic() - started
-        summaries.append(finish(plan, missing, seconds, suite.concurrency * copies))
     base, best = plans
+    with served(recipe, False, args.start_timeout) as start:
+        summaries = [carry_out(base, start, suite.limits)]
+    with served(recipe, True, args.start_timeout) as start:
+        summaries.append(carry_out(best, start, suite.limits))
+        blamed = blame(best, recipe.serve(tuned=True), suite, args.fresh, start)
     print_summary(load_run(best.out), load_run(base.out))
+    print(blamed)
     write_report(base.out)
     print(f"report: {os.path.relpath(write_report(best.out, base.out))}")
-    missed = suite.gates.missed(summaries[1])
-    for gate in missed:
-        print(f"gate missed: {gate}", file=sys.stderr)
-    return 1 if missed or not all(summary["scored"] for summary in summaries) else 0
+    held = gate({**suite.gates, **args.fail_under}, summaries[1])
+    return 0 if held and all(summary["scored"] for summary in summaries) else 1
 
 
 def _positive(text: str) -> int:
@@ -258,10 +345,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     parser.add_argument("--fresh", action="store_true", help="drop the answers of earlier runs")
+    add_gates(parser)
     single = parser.add_argument_group("with --cases")
     single.add_argument("--base-url", help="the endpoint, ending in /v1")
     single.add_argument("--model", help="the model's name there")
     single.add_argument("--out", type=Path, help="the run folder")
+    single.add_argument(
+        "--mode",
+        choices=("native", "raw", "both"),
+        default="native",
+        help="raw: send the tools inside the system message and read the calls from the text; both: compare the two",
+    )
+    single.add_argument("--raw-format", choices=FORMATS, default="qwen", help="tool format of raw mode (default: qwen)")
     single.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
     single.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
     single.add_argument("--concurrency", type=_positive, default=4, help="requests at a time (default: 4)")
@@ -269,6 +364,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     single.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
     single.add_argument("--max-tokens", type=_positive, default=96, help="of an answer (default: 96)")
     single.add_argument("--temperature", type=float, default=0.0, help="default: 0")
+    single.add_argument("--samples", type=_positive, default=1, help="answers to each case, for pass^k (default: 1)")
     args = parser.parse_intermixed_args(argv)
     args.command = list(sys.argv[1:] if argv is None else argv)
     if args.recipe:

@@ -10,20 +10,34 @@ from typing import Any
 
 from callwright.errors import UserError, command
 from callwright.files import read_json, sha256, write_json, write_jsonl
-from callwright.records import Case, Prediction
-from eval.cases import read_cases
-from eval.predictions import read_predictions
+from callwright.records import Case, Key, Prediction
+from eval.cases import read_cases, uncollected
+from eval.figures import add_gates, gate
+from eval.predictions import read_samples
 from eval.verdict import Result, judge
 
 PREDICTIONS, RESULTS, SUMMARY, MANIFEST = "predictions.jsonl", "results.jsonl", "summary.json", "manifest.json"
 """the files of a run folder"""
 
 
+@uncollected()
 def score(cases: Sequence[Case], predictions: Mapping[str, Prediction]) -> list[Result]:
     """One result a case, in the cases' order."""
     return [judge(case, predictions.get(case.id)) for case in cases]
 
 
+@uncollected()
+def score_samples(cases: Sequence[Case], predictions: Mapping[Key, Prediction]) -> list[Result]:
+    """One result a case and sample, in the cases' order; an answer that some cases have and others lack is unscored."""
+    samples = 1 + max((sample for _, sample in predictions), default=0)
+    return [
+        judge(case, predictions.get((case.id, n)) or Prediction(id=case.id, error="not asked", sample=n))
+        for case in cases
+        for n in range(samples)
+    ]
+
+
+@uncollected()
 def write_scores(out: Path, results: Sequence[Result]) -> dict[str, Any]:
     """Write results.jsonl and summary.json into `out`; return the summary."""
     from eval.summary import summarise
@@ -45,7 +59,7 @@ def rescore(out: Path) -> bool:
     asked = {Path(path): sha for path, sha in read_json(out / MANIFEST)["cases"].items()}
     if not all(path.exists() and sha256(path) == sha for path, sha in asked.items()):
         return False
-    write_scores(out, score(read_cases(list(asked)), read_predictions(out / PREDICTIONS)))
+    write_scores(out, score_samples(read_cases(list(asked)), read_samples(out / PREDICTIONS)))
     return True
 
 
@@ -67,20 +81,22 @@ def interval(bounds: Sequence[float] | None) -> str:
 
 
 @command
+@uncollected()
 def main(argv: Sequence[str] | None = None) -> int:
     """Score from the command line."""
     parser = argparse.ArgumentParser(prog="python -m eval.score", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=Path, nargs="+", required=True, help="one or more cases files")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and summary.json")
+    add_gates(parser)
     args = parser.parse_args(argv)
-    cases, predictions = read_cases(args.cases), read_predictions(args.predictions)
+    cases, predictions = read_cases(args.cases), read_samples(args.predictions)
     ids = {case.id for case in cases}
-    if stray := next((key for key in predictions if key not in ids), None):
+    if stray := next((key for key, _ in predictions if key not in ids), None):
         raise UserError(args.predictions, f"answers {stray!r}, which is no case", "give the cases that were asked")
-    summary = write_scores(args.out, score(cases, predictions))
+    summary = write_scores(args.out, score_samples(cases, predictions))
     print(f"{args.out / SUMMARY}: {headline(summary)}")
-    return 0
+    return 0 if gate(args.fail_under, summary) else 1
 
 
 if __name__ == "__main__":

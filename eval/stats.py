@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ Z95 = 1.959963984540054
 """the 97.5% point of the standard normal distribution"""
 
 RESAMPLES = 2_000
+BLOCK = 100
+"""resamples that are drawn at a time"""
 SEED = 42
 
 Interval = tuple[float, float]
@@ -43,6 +47,12 @@ def f1(counts: Counts) -> NDArray[np.float64]:
         return np.asarray(2 * tp / (2 * tp + wrong))
 
 
+def ratio(counts: Counts) -> NDArray[np.float64]:
+    """The first column over the second; NaN where that is 0."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(counts[..., 0] / counts[..., 1])
+
+
 @dataclass(frozen=True)
 class McNemar:
     """The cases on which two models differ, and how likely a split at least so uneven is by chance."""
@@ -51,30 +61,97 @@ class McNemar:
     """cases that only the first got right"""
     only_b: int
     p: float
+    """over clusters"""
 
 
-def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> McNemar:
+def mcnemar(a: Sequence[bool], b: Sequence[bool], groups: Sequence[str] | None = None) -> McNemar:
     """The exact test of whether two models err alike on the same cases: two-sided, binomial with share 1/2.
 
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947) 153-157, with the exact binomial in place of χ².
+    Psychometrika 12 (1947) 153-157, with the exact binomial in place of χ². Cases of one cluster are not independent,
+    so a cluster counts once, for the model that got more of it right: the sign test (W. J. Dixon and A. M. Mood, "The
+    statistical sign test", JASA 41 (1946) 557-566), which is McNemar's where every cluster is one case.
 
     Args:
         a: whether the first model was right, a case.
         b: the same of the second, in the same order.
+        groups: the cluster of each case; None where each is its own.
     """
     only_a = sum(x and not y for x, y in zip(a, b, strict=True))
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
-    return McNemar(only_a, only_b, binomial_p(only_a, only_a + only_b))
+    lead: dict[Any, int] = {}
+    for group, x, y in zip(range(len(a)) if groups is None else groups, a, b, strict=True):
+        lead[group] = lead.get(group, 0) + y - x
+    for_a, for_b = sum(n < 0 for n in lead.values()), sum(n > 0 for n in lead.values())
+    return McNemar(only_a, only_b, binomial_p(for_a, for_a + for_b))
 
 
 def binomial_p(k: int, n: int) -> float:
     """The two-sided p-value of k successes in n throws of a fair coin; 1 where n is 0."""
     if n == 0:
         return 1.0
-    from scipy.stats import binomtest
+    from scipy.special import bdtr
 
-    return float(binomtest(k, n, 0.5).pvalue)
+    return min(1.0, 2 * float(bdtr(min(k, n - k), n, 0.5)))
+
+
+def independent(base: float, gain: float) -> float:
+    """The share of cases on which two models differ when they err independently, one right on `base`, one on `gain` more."""
+    return base * (1 - base - gain) + (1 - base) * (base + gain)
+
+
+def mcnemar_power(n: int, gain: float, discordance: float) -> float:
+    """How likely the exact McNemar test at 5% shows a model to be better.
+
+    Exact: over all counts d ~ Bin(n, discordance) of cases that differ, the chance that so few are for the worse model
+    that twice the tail of Bin(d, 1/2) is at most 0.05.
+
+    Args:
+        n: cases, independent of each other.
+        gain: share of cases right with the better model less that with the worse.
+        discordance: share of cases that one of the two gets right, at least `gain`.
+    """
+    from scipy.special import bdtr, bdtrik
+
+    spread = 9 * math.sqrt(n * discordance * (1 - discordance)) + 9
+    d = np.arange(max(1, int(n * discordance - spread)), min(n, int(n * discordance + spread)) + 1)
+    most = np.floor(np.nan_to_num(bdtrik(0.025, d, 0.5), nan=0.0))
+    most -= bdtr(most, d, 0.5) > 0.025
+    shown = np.where(most < 0, 0, bdtr(np.maximum(most, 0), d, (discordance - gain) / (2 * discordance)))
+    chance = bdtr(d, n, discordance) - bdtr(d - 1, n, discordance)
+    return float(chance @ shown)
+
+
+def cases_needed(gain: float, discordance: float, power: float = 0.8) -> int:
+    """Cases that McNemar's test at 5% needs to show a gain: (z₀.₉₇₅ √ψ + z_power √(ψ - δ²))² / δ², ψ discordance, δ gain.
+
+    R. J. Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987)
+    207-211. The formula is for χ²; cases are added until the exact test has the power.
+    """
+    z = NormalDist().inv_cdf(power)
+    n = math.ceil((Z95 * math.sqrt(discordance) + z * math.sqrt(discordance - gain**2)) ** 2 / gain**2)
+    while mcnemar_power(n, gain, discordance) < power:
+        n += max(1, n // 200)
+    return n
+
+
+def detectable(n: int, base: float, discordance: float | None = None, power: float = 0.8) -> float | None:
+    """The least gain over a share `base` that n cases show with this power; None where even a perfect model is not shown.
+
+    Args:
+        discordance: share of cases on which the two differ; None where they err independently.
+    """
+
+    def shown(gain: float) -> bool:
+        return mcnemar_power(n, gain, independent(base, gain) if discordance is None else discordance) >= power
+
+    low, high = 0.0, min(1 - base, 1.0 if discordance is None else discordance)
+    if high <= 0 or not shown(high):
+        return None
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
+    return high
 
 
 def bootstrap(counts: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
@@ -88,7 +165,8 @@ def bootstrap(counts: Counts, statistic: Statistic, seed: int = SEED) -> Interva
 
 def paired_bootstrap(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
     """The 95% percentile interval of statistic(b) - statistic(a), the same clusters drawn for both."""
-    return _percentiles(statistic(_totals(b, seed)) - statistic(_totals(a, seed)))
+    both = _totals(np.hstack([a, b]), seed)
+    return _percentiles(statistic(both[:, a.shape[1] :]) - statistic(both[:, : a.shape[1]]))
 
 
 def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
@@ -105,11 +183,30 @@ def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
     return share and (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
 
 
+def share_interval(counts: Counts, seed: int = SEED) -> Interval | None:
+    """The 95% interval of a share, from its part and its whole a cluster, (clusters, 2); None where there is no whole.
+
+    Wilson's where no cluster counts twice, else the cluster bootstrap; where nothing varies, Wilson's over clusters.
+    """
+    counts = counts[counts[:, 1] > 0]
+    part, whole = counts.sum(axis=0)
+    if (counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all():
+        return wilson(int(part), len(counts))
+    if 0 < part < whole:
+        return bootstrap(counts, ratio, seed)
+    return wilson(len(counts) if part else 0, len(counts))
+
+
 def _totals(counts: Counts, seed: int) -> Counts:
-    """Counts of each resample, (RESAMPLES, columns). One resample at a time: 20,000 clusters fit in little memory."""
-    rng, clusters = np.random.default_rng(seed), len(counts)
-    draws = (np.bincount(rng.integers(clusters, size=clusters), minlength=clusters) for _ in range(RESAMPLES))
-    return np.stack([draw @ counts for draw in draws])
+    """Counts of each resample, (RESAMPLES, columns).
+
+    Clusters with the same counts are drawn as one kind, so many at a time as fit in little memory: n draws with
+    replacement are multinomial over the kinds.
+    """
+    rng = np.random.default_rng(seed)
+    kinds, times = np.unique(counts, axis=0, return_counts=True)
+    draws = (rng.multinomial(len(counts), times / len(counts), size=BLOCK) for _ in range(RESAMPLES // BLOCK))
+    return np.concatenate([draw @ kinds for draw in draws])
 
 
 def _percentiles(values: NDArray[np.float64]) -> Interval | None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.stats import SEED, Counts, bootstrap, f1_interval, wilson
+from eval import metrics
+from eval.metrics import by_group, rounded, share, shares
+from eval.stats import SEED, Counts, detectable, f1_interval
 from eval.verdict import STAGES, Decision, Result
 
 SMALL = 30
@@ -16,7 +18,9 @@ DECISIONS: tuple[Decision, ...] = ("tp", "fp", "fn", "tn")
 
 
 def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
-    """The contents of summary.json. Unscored cases are counted in `infra_errors` and nowhere else.
+    """The contents of summary.json. Unscored answers are counted in `infra_errors` and nowhere else.
+
+    Where a case was asked several times, every answer counts, clustered by case: `n` are answers.
 
     Shares without a denominator (precision where nothing was called) are null, never 0.
     """
@@ -25,10 +29,18 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
     abstained = [result for result in scored if result.decision == "tn" and result.correct]
     return {
         "n": len(results),
+        "cases": len({result.id for result in results}),
         "scored": len(scored),
         "infra_errors": len(results) - len(scored),
         "decision": decision(scored, seed),
         **strict(scored, seed),
+        **metrics.calls(scored, seed),
+        "names": metrics.names(scored, seed),
+        "arguments": metrics.arguments(scored, seed),
+        "fidelity": metrics.fidelity(scored, seed),
+        "forgetting": metrics.forgetting(scored, seed),
+        "pass_hat_k": metrics.pass_hat_k(scored, seed),
+        "power": power(scored),
         "verdicts": {stage: verdicts[stage] for stage in STAGES if verdicts[stage]},
         "abstentions": {
             "clean": len(abstained),
@@ -46,30 +58,35 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
 
 def decision(scored: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
     """The decision to call: counts, trigger precision, recall and F1. `ci95` is F1's, clustered by group."""
-    count = Counter(result.decision for result in scored)
-    tp, fp, fn, tn = (count[key] for key in DECISIONS)
+    counts = decision_counts(scored)
+    tp, fp, fn, tn = counts.T
     return {
-        "tp": tp,
-        "fp": fp,
-        "fn": fn,
-        "tn": tn,
-        "precision": share(tp, tp + fp),
-        "recall": share(tp, tp + fn),
-        "f1": share(2 * tp, 2 * tp + fp + fn),
-        "ci95": rounded(f1_interval(decision_counts(scored), seed)) if scored else None,
-        "precision_ci95": rounded(wilson(tp, tp + fp)),
-        "recall_ci95": rounded(wilson(tp, tp + fn)),
-        "accuracy": share(tp + tn, len(scored)),
-        "accuracy_ci95": rounded(wilson(tp + tn, len(scored))),
+        **{key: int(column.sum()) for key, column in zip(DECISIONS, counts.T, strict=True)},
+        "f1": share(2 * tp.sum(), (2 * tp + fp + fn).sum()),
+        "ci95": rounded(f1_interval(counts, seed)),
+        **shares("precision", tp, tp + fp, seed),
+        **shares("recall", tp, tp + fn, seed),
+        **shares("accuracy", tp + tn, tp + fp + fn + tn, seed),
     }
 
 
 def strict(scored: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
-    """Strict accuracy: the share of cases in which everything is right; Wilson where no cluster has two cases."""
-    right, n = sum(result.correct for result in scored), len(scored)
-    clustered = len({result.group for result in scored}) < n and 0 < right < n
-    interval = bootstrap(strict_counts(scored), _ratio, seed) if clustered else wilson(right, n)
-    return {"strict_accuracy": share(right, n), "strict_accuracy_ci95": rounded(interval)}
+    """Strict accuracy: the share of cases in which everything is right."""
+    right, n = strict_counts(scored).T
+    return shares("strict_accuracy", right, n, seed)
+
+
+def power(scored: Sequence[Result]) -> dict[str, Any] | None:
+    """The least gain in strict accuracy over this run that so many clusters would show with 80% power.
+
+    For another model that errs independently, which needs the most cases: two that err alike need fewer (eval.power).
+    """
+    clusters = len({result.group for result in scored})
+    if not clusters:
+        return None
+    base = sum(result.correct for result in scored) / len(scored)
+    gain = detectable(clusters, base)
+    return {"clusters": clusters, "base": round(base, 4), "gain": None if gain is None else round(gain, 4)}
 
 
 def slices(scored: Sequence[Result], seed: int = SEED) -> dict[str, dict[str, dict[str, Any]]]:
@@ -94,8 +111,8 @@ def _slice(members: Sequence[Result], seed: int) -> dict[str, Any]:
         "ci95": figures["ci95"] if both else None,
         "accuracy": figures["accuracy"],
         "accuracy_ci95": figures["accuracy_ci95"],
-        "strict_accuracy": share(sum(member.correct for member in members), len(members)),
-        "small": len(members) < SMALL,
+        **strict(members, seed),
+        "small": len({member.id for member in members}) < SMALL,
     }
 
 
@@ -110,30 +127,9 @@ def latency(scored: Sequence[Result]) -> dict[str, float | None]:
 
 def decision_counts(scored: Sequence[Result]) -> Counts:
     """tp, fp, fn, tn of each cluster, (clusters, 4)."""
-    return _by_group(scored, [[float(result.decision == key) for key in DECISIONS] for result in scored])
+    return by_group(scored, [[float(result.decision == key) for key in DECISIONS] for result in scored], 4)
 
 
 def strict_counts(scored: Sequence[Result]) -> Counts:
     """Right and all cases of each cluster, (clusters, 2)."""
-    return _by_group(scored, [[float(result.correct), 1.0] for result in scored])
-
-
-def _by_group(scored: Sequence[Result], rows: list[list[float]]) -> Counts:
-    groups = {group: index for index, group in enumerate(dict.fromkeys(result.group for result in scored))}
-    counts = np.zeros((len(groups), len(rows[0])))
-    np.add.at(counts, [groups[result.group] for result in scored], rows)
-    return counts
-
-
-def _ratio(counts: Counts) -> Counts:
-    return np.asarray(counts[..., 0] / counts[..., 1])
-
-
-def share(part: int, whole: int) -> float | None:
-    """part/whole to four digits, or None where there is no whole."""
-    return round(part / whole, 4) if whole else None
-
-
-def rounded(interval: tuple[float, float] | None) -> list[float] | None:
-    """An interval to four digits, as JSON holds it."""
-    return [round(bound, 4) for bound in interval] if interval else None
+    return by_group(scored, [[float(result.correct), 1.0] for result in scored], 2)

@@ -11,14 +11,15 @@ abstention: nothing was called, and `detail` says that it was cut.
 """
 
 import json
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 from callwright.files import parse_json
 from callwright.grammars import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Case, Prediction, Record
-from callwright.schema import parameters_of
-from eval.cases import last_text, tools_of, validator
+from callwright.records import Call, Case, Key, Prediction, Record
+from eval.cases import last_text, validators_of
+from eval.tally import Given, Tally, check, tally
 
 Verdict = Literal[
     "infra_error",
@@ -71,6 +72,15 @@ class Result(Record):
     finish_reason: str | None
     latency_s: float | None
     completion_tokens: int | None
+    sample: int = 0
+    """which of several answers to the case"""
+    tally: Tally = Tally()
+    """what the figures for names, arguments and schemas are summed from"""
+
+    @property
+    def key(self) -> Key:
+        """What no two results of a run share."""
+        return self.id, self.sample
 
     @property
     def scored(self) -> bool:
@@ -93,15 +103,22 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     if prediction is None:
         prediction = Prediction(id=case.id, error="not asked")
     got = [read_call(call) for call in prediction.tool_calls]
+    offered = validators_of(case)
+    given = [check(_as_call(call), offered) for call in got]
+    pairs = _assign(case.expected, given)
+    said = _Said([], None) if got else _read_text(prediction.content or "", list(offered))
     decision: Decision | None = None
     if prediction.error is not None:
         verdict, detail = "infra_error", prediction.error
     elif case.expected:
         decision = "tp" if got else "fn"
-        verdict, detail = _judge_call(case, prediction, got)
+        verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
     else:
         decision = "fp" if got else "tn"
-        verdict, detail = _judge_no_call(case, prediction, got)
+        verdict, detail = _judge_no_call(prediction, got, said)
+    readable = [check(call, offered) for call in said.calls]
+    readable += [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
+    emitted = len(got) or len(said.calls) or (said.fault is not None)
     tokens = prediction.usage.get("completion_tokens")
     return Result(
         id=case.id,
@@ -117,70 +134,93 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
         finish_reason=prediction.finish_reason,
         latency_s=prediction.latency_s,
         completion_tokens=tokens if isinstance(tokens, int) else None,
+        sample=prediction.sample,
+        tally=tally(pairs, int(emitted), readable),
     )
 
 
-def _judge_no_call(case: Case, prediction: Prediction, got: list[Any]) -> Fault:
+class _Said(NamedTuple):
+    """What stands in a text."""
+
+    calls: list[Call]
+    fault: str | None
+    """why the server should have returned them, or why an attempt is none; None where nothing is amiss"""
+
+
+def _read_text(text: str, names: list[str]) -> _Said:
+    if reading := find_calls(text, names):
+        fault = f"a call in {reading.grammar} form stands in the text; the server returned none"
+        return _Said([found.call for found in reading.calls], fault)
+    return _Said([], attempts_call(text, names))
+
+
+def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said) -> Fault:
     if got:
         return "false_call", f"called {_names(got)}"
-    text, names = prediction.content or "", [tool["function"]["name"] for tool in tools_of(case)]
-    if reading := find_calls(text):
-        return "malformed_attempt", f"a call in {reading.grammar} form stands in the text; the server returned none"
-    if fault := attempts_call(text, names):
-        return "malformed_attempt", fault + _cut(prediction)
-    if not text.strip():
+    if said.fault:
+        return "malformed_attempt", said.fault + ("" if said.calls else _cut(prediction))
+    if not (prediction.content or "").strip():
         return "correct", "an empty reply"
     return "correct", _cut(prediction).removeprefix("; ")
 
 
-def _judge_call(case: Case, prediction: Prediction, got: list[Any]) -> Fault:
-    tools = tools_of(case)
-    verdict, detail = _judge_calls(case, got, tools) if got else _judge_text(prediction.content or "", tools)
+def _judge_call(
+    prediction: Prediction,
+    got: list[Any],
+    said: _Said,
+    due: int,
+    offered: list[str],
+    pairs: Sequence[tuple[Call, Given]],
+) -> Fault:
+    verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", said)
     if prediction.finish_reason == "length" and verdict in ("bad_json", "missing_call"):
         return "truncated", f"cut at the token limit: {detail}"
     return verdict, detail + (_cut(prediction) if verdict == "no_call" else "")
 
 
-def _judge_text(text: str, tools: list[dict[str, Any]]) -> Fault:
-    if reading := find_calls(text):
-        return "text_call_unparsed", f"a call in {reading.grammar} form stands in the text; the server returned none"
-    if fault := attempts_call(text, [tool["function"]["name"] for tool in tools]):
-        return "bad_json", fault
+def _judge_text(text: str, said: _Said) -> Fault:
+    if said.fault:
+        return ("text_call_unparsed" if said.calls else "bad_json"), said.fault
     return "no_call", "plain text" if text.strip() else "an empty reply"
 
 
-def _judge_calls(case: Case, got: list[Any], tools: list[dict[str, Any]]) -> Fault:
+def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, Given]]) -> Fault:
     for call in got:
         if not isinstance(call, Call):
             return "bad_json", f"arguments of {call['name']}: {call['fault']}"
-    offered = [tool["function"]["name"] for tool in tools]
     for call in got:
         if call.name not in offered:
             return "unknown_tool", f"{call.name!r} is not one of {', '.join(offered) or '(none)'}"
-    faults = [fault for e, g in _assign(case.expected, got, tools) if (fault := _pair_fault(e, g, tools))]
-    if len(got) < len(case.expected):
-        faults.append(("missing_call", f"{len(got)} of {len(case.expected)} calls"))
-    if len(got) > len(case.expected):
-        faults.append(("extra_call", f"{len(got)} calls, expected {len(case.expected)}"))
+    faults = [fault for expected, given in pairs if (fault := _pair_fault(expected, given))]
+    if len(got) < due:
+        faults.append(("missing_call", f"{len(got)} of {due} calls"))
+    if len(got) > due:
+        faults.append(("extra_call", f"{len(got)} calls, expected {due}"))
     return min(faults, key=lambda fault: STAGES.index(fault[0])) if faults else ("correct", "")
 
 
-def _assign(expected: list[Call], got: list[Call], tools: list[dict[str, Any]]) -> list[tuple[Call, Call]]:
+def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
     """Pair expected with given calls so that the most pairs are right, and the rest fail as late as possible."""
-    if len(expected) == len(got) == 1:
-        return [(expected[0], got[0])]
+    if len(expected) == len(got) == 1 or not expected or not got:
+        return list(zip(expected, got, strict=False))
+    mine, theirs = {call.name: call for call in expected}, {given.call.name: given for given in got}
+    if len(mine) == len(expected) and len(theirs) == len(got):  # no name twice: no other tool is better than the same
+        common = mine.keys() & theirs.keys()
+        rest = ([pair[key] for key in pair if key not in common] for pair in (mine, theirs))
+        return [(mine[name], theirs[name]) for name in mine if name in common] + list(zip(*rest, strict=False))
     from scipy.optimize import linear_sum_assignment
 
-    def cost(e: Call, g: Call) -> int:
-        fault = _pair_fault(e, g, tools)
+    def cost(e: Call, g: Given) -> int:
+        fault = _pair_fault(e, g)
         return 1_000 + len(STAGES) - STAGES.index(fault[0]) if fault else 0
 
     rows, columns = linear_sum_assignment([[cost(e, g) for g in got] for e in expected])
     return [(expected[row], got[column]) for row, column in zip(rows, columns, strict=True)]
 
 
-def _pair_fault(expected: Call, got: Call, tools: list[dict[str, Any]]) -> Fault | None:
+def _pair_fault(expected: Call, given: Given) -> Fault | None:
     """The first stage at which a call with a known tool fails against the expected one; None where it is right."""
+    got = given.call
     if got.name != expected.name:
         return "wrong_tool", f"{got.name}, expected {expected.name}"
     for key, matcher in expected.arguments.items():
@@ -188,11 +228,11 @@ def _pair_fault(expected: Call, got: Call, tools: list[dict[str, Any]]) -> Fault
             return "missing_required", f"no argument {key!r}"
     if extra := next((key for key in got.arguments if key not in expected.arguments), None):
         return "extra_argument", f"argument {extra!r} was not asked for"
-    errors = list(validator(parameters_of(got.name, tools) or {}).iter_errors(got.arguments))
-    if error := next((error for error in errors if error.validator == "type"), None):
+    if error := next((error for error in given.errors if error.validator == "type"), None):
         return "wrong_type", f"{_where(error.absolute_path)}: {error.message}"
-    if errors:
-        return "schema_violation", f"{_where(errors[0].absolute_path)}: {errors[0].message}"
+    if given.errors:
+        error = given.errors[0]
+        return "schema_violation", f"{_where(error.absolute_path)}: {error.message}"
     for key, value in got.arguments.items():
         if not accepts(expected.arguments[key], value):
             return "wrong_value", f"{key}: {_why(expected.arguments[key], value)}"
@@ -221,6 +261,11 @@ def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
                 return Call(name=name, arguments=value)
             fault = f"a JSON {type(value).__name__}, not an object"
     return {"name": name, "arguments": arguments, "fault": fault}
+
+
+def _as_call(call: Call | dict[str, Any]) -> Call:
+    """A call for pairing: one that cannot be read has its name, and no arguments."""
+    return call if isinstance(call, Call) else Call(name=call["name"], arguments={})
 
 
 def _names(got: list[Any]) -> str:

@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import json
 import threading
 import time
 
@@ -9,7 +11,8 @@ from werkzeug import Response
 from callwright.errors import UserError
 from callwright.records import Case
 from eval.client import GONE, Endpoint, Limits, Sampling, ask_all, for_llamafactory, key_from
-from eval.predictions import read_predictions
+from eval.predictions import read_predictions, read_samples
+from eval.verdict import judge
 
 CASES = [Case(**case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2))) for i in range(6)]
 QUICK = Limits(concurrency=2, timeout_s=5, retries=0)
@@ -243,3 +246,186 @@ def test_keys_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "a")
     monkeypatch.setenv("MINE", "b")
     assert (key_from(None), key_from("MINE")) == ("a", "b")
+
+
+RAW = Sampling(mode="raw")
+
+
+def test_raw_mode_sends_no_tools_and_reads_the_text(tmp_path):
+    def says(request):
+        assert "tools" not in request
+        text = request["messages"][-1]["content"]
+        call = f'<tool_call>\n{{"name": "generate_image", "arguments": {{"prompt": "{text}"}}}}\n</tool_call>'
+        return answer(call if "draw" in text else "Hello!")
+
+    with endpoint(says) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", sampling=RAW)
+    system = server.requests[0]["messages"][0]
+    assert system["role"] == "system"
+    assert '{"type": "function", "function": {"name": "generate_image"' in system["content"]
+    assert found["c1"].tool_calls[0]["function"] == {"name": "generate_image", "arguments": '{"prompt": "draw 1"}'}
+    assert (found["c1"].read_as, found["c1"].content[:11]) == ("qwen", "<tool_call>")
+    assert (found["c0"].tool_calls, found["c0"].read_as, found["c0"].content) == ([], None, "Hello!")
+    assert read_predictions(tmp_path / "p.jsonl") == found
+    assert judge(CASES[1], found["c1"]).verdict == "correct"
+    assert judge(CASES[0], found["c0"]).verdict == "correct"
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as", "verdict"),
+    [
+        ('<tool_call>{"name": "draw", "arguments": {}}</tool_call>', "qwen", "unknown_tool"),
+        ('{"name": "generate_image", "parameters": {"prompt": "a"}}', "llama3", "correct"),
+        ("[generate_image(prompt='a')]", "pythonic", "correct"),
+        ('{"name": "draw", "parameters": {}}', None, "bad_json"),
+        ('<tool_call>{"name": "generate_image", "arguments": {"prompt": "a"}}', None, "bad_json"),
+        ("I draw it.", None, "no_call"),
+        (None, None, "no_call"),
+    ],
+)
+def test_what_raw_mode_makes_of_a_text(tmp_path, text, read_as, verdict):
+    with endpoint(lambda request: answer(text)) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[1:2], RAW)
+    assert (found["c1"].read_as, judge(CASES[1], found["c1"]).verdict) == (read_as, verdict)
+
+
+def test_the_form_that_was_asked_for_is_read_whatever_the_tool(tmp_path):
+    with endpoint(lambda request: answer('{"name": "draw", "parameters": {}}')) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[1:2], Sampling(mode="raw", raw_format="llama3"))
+    assert (found["c1"].read_as, judge(CASES[1], found["c1"]).verdict) == ("llama3", "unknown_tool")
+
+
+def test_calls_that_a_server_finds_in_raw_mode_are_its_own(tmp_path):
+    with endpoint() as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[1:2], RAW)
+    assert (len(found["c1"].tool_calls), found["c1"].read_as) == (1, None)
+
+
+def test_a_history_that_raw_mode_cannot_write_is_unscored(tmp_path):
+    call = {"id": "1", "type": "function", "function": {"name": "generate_image", "arguments": "{"}}
+    messages = [{"role": "user", "content": "draw"}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    broken = Case(**{**case("x", "", True), "messages": [*messages, {"role": "tool", "content": "1"}]})
+    with endpoint() as server:
+        found = ask(server.url, tmp_path / "p.jsonl", [broken], RAW)
+        assert server.requests == []
+    assert "cannot be asked in raw mode" in found["x"].error
+
+
+def test_native_mode_goes_without_saying():
+    assert Sampling().fingerprint() == {"max_tokens": 96, "temperature": 0.0, "probe_tokens": None}
+    assert RAW.fingerprint() == {**Sampling().fingerprint(), "mode": "raw", "raw_format": "qwen", "raw_system": ""}
+
+
+def endless(request):
+    return Response((b" " * 65536 for _ in range(10**9)), mimetype="application/json")
+
+
+def endless_error(request):
+    return Response((b"x" * 65536 for _ in range(10**9)), 400)
+
+
+def stalls_half_way(request):
+    return Response((time.sleep(1.5 * n) or b'{"choices": ' for n in range(2)), mimetype="application/json")
+
+
+BOMB = gzip.compress(json.dumps(answer("a" * 8_000_000)).encode(), compresslevel=1)
+
+
+def bomb(request):
+    return Response(BOMB, headers={"Content-Encoding": "gzip"}, mimetype="application/json")
+
+
+def moves(request):
+    return Response("", 307, headers={"Location": "/v1/chat/completions"})
+
+
+def told(**message):
+    return {"choices": [{"message": message}]}
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (endless, "an answer of 4 MiB or more"),
+        (endless_error, "HTTP 400: xxx"),
+        (stalls_half_way, "no answer within 1 s"),
+        (bomb, "not JSON"),
+        (moves, "no connection"),
+        (lambda r: Response(b'{"choices": "\xff\xfe"}', mimetype="application/json"), "choices"),
+        (lambda r: Response("", mimetype="application/json"), "not JSON"),
+        (lambda r: Response("null", mimetype="application/json"), "not an answer in OpenAI's form"),
+        (lambda r: Response("[" * 100_000, mimetype="application/json"), "nested too deeply"),
+        (lambda r: Response('{"choices": 1' + "0" * 5000 + "}", mimetype="application/json"), "not JSON"),
+        (lambda r: {"choices": [{}]}, "choices.0.message"),
+        (lambda r: {"choices": [None]}, "choices.0"),
+        (lambda r: {"choices": {"0": {}}}, "choices"),
+        (lambda r: {"error": {"message": "overloaded"}}, "choices: Field required"),
+        (lambda r: told(content=[{"type": "text", "text": "a"}]), "choices.0.message.content"),
+        (lambda r: told(tool_calls={}), "choices.0.message.tool_calls"),
+        (lambda r: told(tool_calls=[None]), "choices.0.message.tool_calls.0"),
+        (lambda r: told(tool_calls=[{"function": None}]), "tool_calls.0.function"),
+        (lambda r: told(tool_calls=[{"function": {"name": None, "arguments": ""}}]), "tool_calls.0.function.name"),
+        (lambda r: {**told(content="a"), "usage": [1]}, "usage"),
+    ],
+    ids=range(20),
+)
+def test_a_hostile_server_costs_its_own_case_only(tmp_path, reply, error):
+    def second_only(request):
+        return reply(request) if request["messages"][-1]["content"] == "hi 2" else draws(request)
+
+    with endpoint(second_only) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", limits=Limits(2, 1 if reply is stalls_half_way else 30, 0))
+    assert error in found["c2"].error
+    assert len(found["c2"].error) < 1_000
+    assert [p.id for p in found.values() if p.error] == ["c2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        ("", "bad_json"),
+        ("4", "bad_json"),
+        ("{", "bad_json"),
+        ('{"prompt": NaN}', "bad_json"),
+        ("{}", "missing_required"),
+    ],
+)
+def test_arguments_that_are_no_object_are_the_models_fault(tmp_path, arguments, verdict):
+    with endpoint(lambda request: answer(arguments=arguments)) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[1:2])
+    assert judge(CASES[1], found["c1"]).verdict == verdict
+
+
+def test_every_case_is_asked_as_often_as_there_are_samples_and_only_for_those_missing(tmp_path):
+    log, sampling = tmp_path / "p.jsonl", Sampling(temperature=0.7, samples=3)
+    log.write_text('{"id": "c0", "content": "old"}\n', "utf-8")  # as runs wrote it that knew no samples
+    with endpoint(lambda r: Response("no", 500) if len(server.requests) == 4 else draws(r)) as server:
+        first = ask(server.url, log, CASES[:3], sampling)
+        assert (list(first), first["c0"].content, len(server.requests)) == (["c0", "c1", "c2"], "old", 8)
+        found = read_samples(log)
+        assert sorted(found) == [(f"c{i}", n) for i in range(3) for n in range(3)]
+        assert sum(p.error is not None for p in found.values()) == 1
+        ask(server.url, log, CASES[:3], sampling)
+        assert len(server.requests) == 9
+        assert not [p for p in read_samples(log).values() if p.error]
+        ask(server.url, log, CASES[:3])
+        assert len(server.requests) == 9
+    assert read_predictions(log) == {
+        f"c{i}": p for (_, n), p in read_samples(log).items() for i in [p.id[1:]] if n == 0
+    }
+
+
+def test_samples_that_would_all_be_the_same_are_refused():
+    with pytest.raises(UserError, match="3 at temperature 0 are all the same"):
+        Sampling(samples=3)
+    assert Sampling(temperature=0.7, samples=3).fingerprint()["samples"] == 3
+
+
+def test_a_proxy_is_asked_for_other_machines_and_not_for_this_one(tmp_path, monkeypatch):
+    with endpoint() as proxy, endpoint() as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        ask(server.url, tmp_path / "p.jsonl", CASES[:1])
+        assert (len(server.requests), len(proxy.requests)) == (1, 0)
+        ask("http://model.example/v1", tmp_path / "q.jsonl", CASES[:1])
+        assert (len(server.requests), len(proxy.requests)) == (1, 1)

@@ -1,15 +1,19 @@
 import json
+import sys
 import time
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callwright.grammars import Grammar, attempts_call, find_calls, read_calls
+from callwright.files import to_json
+from callwright.grammars import GRAMMARS, attempts_call, find_calls, read_calls
+from callwright.tool_prompts import CALLS
 
 CASES = json.loads((Path(__file__).parent / "cases" / "grammars.json").read_text("utf-8"))
-GRAMMARS: tuple[Grammar, ...] = ("default", "qwen", "llama3")
 PIECES = ["<tool_call>", "</tool_call>", "Action:", " f", "\n", "Action Input:", '{"name"', ': "f"', ', "arguments": ']
 PIECES += [
     "{}",
@@ -26,16 +30,26 @@ PIECES += [
     "圖",
     "{" * 40,
     "[TOOL_CALLS]",
+    "[ARGS]",
+    "<|tool_call>call:f{",
+    "<tool_call|>",
+    '<|"|>',
+    "x:1,",
+    "[f(",
+    "x=",
+    "'",
+    ")",
+    "f\n{",
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['grammar']}: {case['name']}")
 def test_readings(case):
-    reading = read_calls(case["text"], case["grammar"])
+    reading = read_calls(case["text"], case["grammar"], case.get("names"))
     assert [[found.call.name, found.call.arguments] for found in reading.calls] == case["calls"]
     assert reading.outside == case["outside"]
     assert reading.fault is None if case["fault"] is None else case["fault"] in (reading.fault or "")
-    assert reading.whole == bool(case["calls"])
+    assert reading.whole == (bool(case["calls"]) and case["fault"] is None)
 
 
 def test_spans_cut_the_calls_out_of_the_text():
@@ -82,8 +96,10 @@ def test_what_is_no_attempt(text):
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40).map("".join))
 def test_no_text_raises(text):
     for grammar in GRAMMARS:
-        reading = read_calls(text, grammar)
-        assert all(0 <= found.start < found.end <= len(text) for found in reading.calls)
+        for names in (None, ["f"]):
+            reading = read_calls(text, grammar, names)
+            assert all(0 <= found.start < found.end <= len(text) for found in reading.calls)
+            to_json([found.call.model_dump() for found in reading.calls]).encode()
     attempts_call(text, ["f"])
     find_calls(text)
 
@@ -103,6 +119,25 @@ def test_no_text_raises(text):
         '{"a":',
         '{"name": "f", "arguments": ',
         '"name" : ',
+        "[TOOL_CALLS]",
+        "[TOOL_CALLS]f[ARGS]{}",
+        "[TOOL_CALLS]" + "f" * 50,
+        '[TOOL_CALLS][{"name": "f", "arguments": {}}]',
+        "<|tool_call>",
+        "<|tool_call>call:f{}<tool_call|>",
+        "<|tool_call>call:f{x:[",
+        "<|tool_call>call:f{x:" + "1" * 50,
+        '<|tool_call>call:f{x:<|"|>',
+        "<|tool_call>call:f{" + " " * 50,
+        "f\n",
+        "f\n{",
+        "[f(",
+        "[f(x=[",
+        "[f(x='a',",
+        "[f(x='",
+        "[" + " " * 50,
+        "[f(x=" + "-" * 50,
+        "[f(x=a+",
     ],
 )
 def test_hostile_text_takes_linear_time(unit):
@@ -112,6 +147,86 @@ def test_hostile_text_takes_linear_time(unit):
         attempts_call(text, ["f"])
         return time.perf_counter() - started
 
-    seconds(1_000)
+    seconds(1_000)  # what is imported at first use
     assert seconds(400_000) < 2 + 40 * seconds(40_000)
     assert seconds(400_000) < 8
+
+
+def test_long_calls_of_python_take_linear_time():
+    def seconds(items: int) -> float:
+        started = time.perf_counter()
+        assert read_calls(f"[{'f(x=1), ' * items}f(x=[{'1, ' * items}])]", "pythonic", ["f"]).whole
+        return time.perf_counter() - started
+
+    seconds(10)
+    assert seconds(20_000) < 1 + 20 * seconds(2_000)
+
+
+ARGUMENTS = st.dictionaries(
+    st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(codec="utf-8"), max_size=12),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@cache
+def tool_utils():
+    """LLaMA-Factory's tool_utils.py by itself: its package takes 16 s of a CPU to import."""
+    path = Path(find_spec("llamafactory").origin).parent / "data" / "tool_utils.py"
+    spec = spec_from_file_location("tool_utils", path)
+    module = module_from_spec(spec)
+    sys.modules["tool_utils"] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("grammar", ["default", "qwen", "llama3", "mistral", "gemma4", "glm4"])
+@settings(max_examples=60, deadline=None)
+@given(
+    calls=st.lists(
+        st.tuples(st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True), ARGUMENTS), min_size=1, max_size=3
+    )
+)
+def test_what_llamafactory_writes_is_read_back(grammar, calls):
+    calls = calls[:1] if grammar == "glm4" else calls
+    if grammar == "gemma4":  # its marks of text cannot stand inside a text
+        calls = [(name, json.loads(to_json(arguments).replace("|", "/"))) for name, arguments in calls]
+    theirs = tool_utils()
+    functions = [theirs.FunctionCall(name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls]
+    text = CALLS.get(grammar, "{}").format(theirs.get_tool_utils(grammar).function_formatter(functions))
+    reading = read_calls(text, grammar)
+    assert [(found.call.name, found.call.arguments) for found in reading.calls] == calls
+    assert (reading.fault, reading.outside) == (None, "")
+    assert find_calls(text, [name for name, _ in calls]) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Call it so:\n```json\n[{"name": "draw", "arguments": {"prompt": "a"}}]\n```',
+        'draw(prompt="a") draws a picture.',
+        "[draw (prompt)](https://example.org) is a link",
+        'person\n{"name": "Ann"}',
+        '{"draw": 1}',
+        '[{"name": "Ann", "age": 3}]',
+        "[1, 2, 3]",
+        "[print(x=1)]",
+        '{"name": "Ann", "parameters": {"age": 3}}',
+        '[{"name": "Ann", "arguments": {"age": 3}}]',
+    ],
+)
+def test_plain_text_is_not_taken_for_a_call(text):
+    assert find_calls(text, ["draw"]) is None
+
+
+@pytest.mark.parametrize(("grammar", "text"), [("glm4", 'draw\n{"prompt": "a"}'), ("pythonic", "[draw(prompt='a')]")])
+def test_what_plain_text_may_look_like_needs_a_tool_on_offer(grammar, text):
+    assert find_calls(text, ["draw"]).grammar == grammar
+    assert find_calls(text, ["paint"]) is None
+    assert find_calls(text) is None

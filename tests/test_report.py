@@ -1,51 +1,17 @@
 import re
-import shutil
-import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
+from run_folder import make_run
 
-from callwright.files import sha256, write_json, write_jsonl, write_text
-from eval import manifest
+from callwright.files import write_json, write_text
+from eval.pages import MAX_CASES, spread
 from eval.report import main
 
 HOSTILE = (
     "<script>document.title = 'pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre></details>"
 )
-TOOL = {
-    "function": {
-        "name": "f",
-        "description": "",
-        "parameters": {"type": "object", "properties": {"x": {"type": "string"}}},
-    }
-}
-
-
-def make_run(folder, name, right, hostile="", sets=("",)):
-    """A run folder of 20 cases a set; `right` of the 10 calls are made."""
-    files = []
-    predictions = []
-    for one in sets:
-        path = folder.parent / f"t_{one or 'golden'}.jsonl"
-        cases = []
-        for i in range(20):
-            call = {"name": "f", "arguments": {"x": "圖"}}
-            identity = f"{one}{i}"
-            made = [{"function": {"name": "f", "arguments": '{"x": "圖"}'}}] if i < right or i == 19 else []
-            tags = {"lang": "zh-TW" if i % 2 else "en", "kind": hostile or "plain"}
-            messages = [{"role": "user", "content": f"畫 {i} {hostile}"}]
-            expected = [call] if i < 10 else []
-            cases.append({"id": identity, "messages": messages, "tools": [TOOL], "expected": expected, "tags": tags})
-            text = {"content": hostile or "no", "tool_calls": made, "latency_s": 0.5, "finish_reason": "stop"}
-            predictions.append({"id": identity, **text})
-        write_jsonl(path, cases)
-        files.append(path)
-    predictions[-2] = {"id": predictions[-2]["id"], "error": f"HTTP 500 {hostile}"}
-    write_jsonl(folder / "predictions.jsonl", predictions)
-    fingerprint = {"cases": "0" * 64, "model": f"m {hostile}", "sampling": {"max_tokens": 9}}
-    about = {"name": name, "suite": "golden", "cases": {str(path): sha256(path) for path in files}}
-    write_json(folder / "manifest.json", {**manifest.describe(["x", hostile], 42), **about, "fingerprint": fingerprint})
-    return folder
 
 
 class Page(HTMLParser):
@@ -79,15 +45,17 @@ def test_the_report_leads_with_base_against_tuned(tmp_path, capsys):
     order = [page.text.index(words) for words in ("base F1", "tuned F1", "exact McNemar", "should call", "By slice")]
     assert order == sorted(order) and order[-1] < page.text.index("What went wrong") < page.text.index("How it was")
     assert "base: 1 of 20, tuned: 1 of 20" in page.text
-    assert "zh-TW" in page.text and "畫 9" in page.text
+    assert "zh-TW" in page.text and "畫 9" in page.text and 'f(x={"contains": ["圖"]})' in page.text
+    assert "&#34;" not in page.text and "&lt;" not in page.text, "escaped twice"
 
 
 def test_the_page_needs_nothing_else(tmp_path):
     run = make_run(tmp_path / "tuned", "tuned", 9)
     assert main([str(run)]) == 0
     html = (run / "report.html").read_text("utf-8")
-    assert not re.search(r"https?://|@import|url\(|<script|<link|<iframe", html)
+    assert not re.search(r"https?://|@import|url\(|<link|<iframe", html)
     assert not [attributes for _, attributes in Page(html).tags if "src" in attributes or "href" in attributes]
+    assert html.count("<script") == 1 and "default-src 'none'" in html
     assert 'name="viewport"' in html
     assert "prefers-color-scheme: dark" in html
     assert not list(run.glob(".*"))
@@ -98,19 +66,42 @@ def test_what_a_model_writes_stays_text(tmp_path):
     tuned = make_run(tmp_path / "tuned", "tuned", 7, HOSTILE)
     assert main([str(tuned), "--base", str(base)]) == 0
     page = Page((tuned / "report.html").read_text("utf-8"))
-    assert {"script", "img"}.isdisjoint(tag for tag, _ in page.tags)
+    assert [tag for tag, _ in page.tags if tag in ("script", "img")] == ["script"]
     assert not [a for _, a in page.tags if any(key.startswith("on") for key in a)]
     assert page.text.count(HOSTILE) > 10
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
-def test_a_browser_runs_nothing(tmp_path):
-    tuned = make_run(tmp_path / "tuned", "tuned", 7, HOSTILE)
-    assert main([str(tuned)]) == 0
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{tuned}/report.html"]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
-    assert "<title>tuned – Callwright</title>" in dom
+def test_the_funnel_counts_what_each_stage_leaves(tmp_path):
+    base, tuned = make_run(tmp_path / "base", "base", 2), make_run(tmp_path / "tuned", "tuned", 9)
+    assert main([str(tuned), "--base", str(base)]) == 0
+    labels = [a["aria-label"] for tag, a in Page((tuned / "report.html").read_text("utf-8")).tags if tag == "svg"]
+    stages = [label for label in labels if label.endswith(" left")]
+    assert stages == [
+        *("no_call: 8 lost, 2 left", "no_call: 1 lost, 9 left", "correct: 0 lost, 2 left", "correct: 0 lost, 9 left"),
+        *("infra_error: 1 lost, 9 left", "infra_error: 1 lost, 9 left"),
+        *("false_call: 1 lost, 8 left", "false_call: 1 lost, 8 left"),
+        *("correct: 0 lost, 8 left", "correct: 0 lost, 8 left"),
+    ]
+
+
+def test_attribution_is_shown_where_there_is_one(tmp_path):
+    run = make_run(tmp_path / "tuned", "tuned", 9)
+    rows = [{"native": "no_call", "raw": "correct", "n": 7, "cause": "server", "ids": ["a", HOSTILE]}]
+    write_json(run / "attribution.json", rows)
+    assert main([str(run)]) == 0
+    page = Page((run / "report.html").read_text("utf-8"))
+    assert "The model's error, or its server's?" in page.text and "loses what the model can do" in page.text
+    assert f"a {HOSTILE}" in [attributes.get("title") for _, attributes in page.tags]
+    write_json(run / "attribution.json", [{"native": "no_call"}])
+    assert main([str(run)]) == 2
+
+
+def test_a_page_of_many_failures_shows_some_of_each_kind():
+    kinds = ["a"] * 5_000 + ["b"] * 3 + ["c"] * 200
+    shown = spread(list(enumerate(kinds)), lambda item: item[1])
+    assert len(shown) == MAX_CASES and shown == sorted(shown)
+    assert [sum(kind == one for _, kind in shown) for one in "abc"] == [149, 3, 148]
+    assert spread("abc", str) == ["a", "b", "c"]
 
 
 def test_sets_are_never_mixed(tmp_path, capsys):
@@ -140,3 +131,21 @@ def test_answers_are_scored_again_unless_the_cases_changed(tmp_path, capsys):
 def test_no_run_folder_is_one_line(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert "is no run folder (no manifest.json); run make eval first" in capsys.readouterr().err
+
+
+def test_figures_are_logged_for_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = make_run(tmp_path / "tuned", "tuned", 9)
+    assert main([str(run), "--log", "tensorboard"]) == 0
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    logged = {name: events.Tensors(name)[0].tensor_proto.float_val[0] for name in events.Tags()["tensors"]}
+    assert logged["golden/f1"] == pytest.approx(0.9) and logged["golden/name_f1"] == pytest.approx(0.9)
+    assert "golden/pass_hat_k" not in logged and not list(tmp_path.glob("tuned/trackio"))
+
+
+def test_a_tracker_that_is_not_installed_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    assert main([str(make_run(tmp_path / "tuned", "tuned", 9)), "--log", "trackio"]) == 2
+    assert capsys.readouterr().err == "error: --log trackio: trackio is not installed; pip install trackio\n"

@@ -12,9 +12,12 @@ from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.recipes import load_recipe
+from callwright.records import Case
 from eval import manifest
-from eval.run import main, share_out
-from eval.suites import Gates, Suite, load_suite, task_of
+from eval.client import Endpoint, Sampling
+from eval.run import Plan, begin, blame, carry_out, main, share_out
+from eval.score import rescore
+from eval.suites import Suite, load_suite
 
 CASES = [case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2)) for i in range(6)]
 
@@ -152,23 +155,13 @@ def test_every_suite_loads(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "train").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_tells_its_task(path):
-    assert (ROOT / "configs" / "data" / f"{task_of(load_recipe(path.stem))}.yaml").exists()
+    assert (ROOT / "configs" / "data" / f"{load_recipe(path.stem).task}.yaml").exists()
 
 
 def test_a_suite_with_an_unknown_key_names_it(tmp_path):
     write_text(tmp_path / "s.yaml", "cases: [a]\nmax_token: 3\n")
     with pytest.raises(UserError, match=r"s\.yaml: max_token: Extra inputs"):
         load_config(tmp_path / "s.yaml", Suite)
-
-
-def test_gates():
-    summary = {"decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
-    assert Gates().missed(summary) == []
-    assert Gates(f1=0.8, recall=0.9).missed(summary) == []
-    assert Gates(f1=0.81, precision=0.1, strict_accuracy=0.7).missed(summary) == [
-        "f1 0.8 < 0.81",
-        "precision None < 0.1",
-    ]
 
 
 def test_copies_of_a_server_fit_the_cores_the_cases_and_the_memory(monkeypatch):
@@ -181,3 +174,142 @@ def test_copies_of_a_server_fit_the_cores_the_cases_and_the_memory(monkeypatch):
     assert share_out(200, None) == (1, 3), "nobody knows how large it is"
     monkeypatch.setattr(manifest, "gpus", lambda: ["H100"])
     assert share_out(200, 1) == (1, None)
+
+
+def by_mode(request):
+    """A model that calls rightly in text, behind a server that loses its calls but for the first."""
+    text = request["messages"][-1]["content"]
+    if "tools" in request:
+        return draws(request) if text == "draw 1" else answer("Hello!" if "hi" in text else "I drew it.")
+    call = f'<tool_call>{{"name": "generate_image", "arguments": {{"prompt": "{text}"}}}}</tool_call>'
+    return answer(call if "draw" in text and text != "draw 5" else "Hello!")
+
+
+def test_both_modes_tell_the_server_from_the_model(tmp_path, arguments, capsys):
+    out = tmp_path / "out"
+    with endpoint(by_mode) as server:
+        assert main([*arguments, server.url, "--mode", "both"]) == 0
+        assert "attribution: 6 answers native and raw: server 1, model 1, both right 4" in capsys.readouterr().out
+        assert len(server.requests) == 12
+        rows = read_json(out / "attribution.json")
+        assert rows[0] == {"native": "no_call", "raw": "correct", "n": 1, "cause": "server", "ids": ["c3"]}
+        assert rows[1] == {"native": "no_call", "raw": "no_call", "n": 1, "cause": "model", "ids": ["c5"]}
+        native, raw = (read_json(folder / "manifest.json") for folder in (out, out / "raw"))
+        assert "mode" not in native["fingerprint"]["sampling"]
+        assert raw["fingerprint"]["sampling"]["mode"] == "raw"
+        assert read_json(out / "raw" / "summary.json")["strict_accuracy"] == pytest.approx(5 / 6, abs=1e-3)
+        assert (out / "raw" / "report.html").exists()
+
+        server.requests.clear()
+        assert main([*arguments, server.url, "--mode", "both"]) == 0
+        assert server.requests == []
+        log = out / "raw" / "predictions.jsonl"
+        log.write_text("".join(log.read_text("utf-8").splitlines(keepends=True)[:4]), "utf-8")
+        assert main([*arguments, server.url, "--mode", "both"]) == 0
+        assert len(server.requests) == 2
+        assert read_json(out / "attribution.json") == rows
+
+
+def test_raw_mode_alone_is_a_run_of_its_own(tmp_path, arguments, capsys):
+    with endpoint(by_mode) as server:
+        assert main([*arguments, server.url, "--mode", "raw", "--raw-format", "llama3"]) == 0
+        assert not any("tools" in request for request in server.requests)
+        assert '{"name": function name, "parameters"' in server.requests[0]["messages"][0]["content"]
+        assert not (tmp_path / "out" / "raw").exists()
+        assert not (tmp_path / "out" / "attribution.json").exists()
+        capsys.readouterr()
+        for more in (["--mode", "native"], ["--mode", "raw"]):  # another mode, another format
+            assert main([*arguments, server.url, *more]) == 2
+            assert "holds answers for other sampling" in capsys.readouterr().err
+
+
+def test_a_raw_format_without_words_is_refused(arguments):
+    with pytest.raises(SystemExit):
+        main([*arguments, "http://127.0.0.1:9/v1", "--mode", "raw", "--raw-format", "seed_oss"])
+
+
+def blamed(tmp_path, url, **suite):
+    """What `blame` says of six cases that were asked natively, and the requests that it took."""
+    cases = [Case(**line) for line in CASES]
+    write_jsonl(tmp_path / "cases.jsonl", CASES)
+    sampling = Sampling()
+    plan = Plan("tuned", tmp_path / "out", [tmp_path / "cases.jsonl"], cases, sampling, {"sampling": sampling.fingerprint()}, [])  # fmt: skip
+    suite = Suite(cases=["x"], retries=0, **suite)
+    start = lambda missing: [Endpoint(url, "m")]  # noqa: E731
+    begin(plan, False, False)
+    carry_out(plan, start, suite.limits)
+    return blame(plan, {"template": "qwen", "default_system": "Be brief."}, suite, False, start)
+
+
+@pytest.mark.parametrize(
+    ("which", "asked"), [("failures", {"c3", "c5"}), ("all", {f"c{i}" for i in range(6)}), ("off", set())]
+)
+def test_a_recipes_failures_are_asked_again_raw(tmp_path, which, asked):
+    out = tmp_path / "out"
+    with endpoint(by_mode) as server:
+        line = blamed(tmp_path, server.url, attribution=which)
+        raw = [request for request in server.requests if "tools" not in request]
+        assert len(raw) == len(asked)
+        if which == "off":
+            assert (line, (out / "attribution.json").exists()) == ("attribution: off", False)
+            return
+        assert line.startswith("attribution: ")
+        assert "server 1, model 1" in line
+        assert all(request["messages"][0]["content"].startswith("Be brief.\n\n# Tools") for request in raw)
+        assert {line["id"] for _, line in read_jsonl(out / "raw" / "predictions.jsonl")} == asked
+        assert {row["cause"]: row["ids"] for row in read_json(out / "attribution.json")}["server"] == ["c3"]
+        server.requests.clear()
+        assert blamed(tmp_path, server.url, attribution=which) == line
+        assert server.requests == []
+        assert rescore(out / "raw")
+        assert len(list(read_jsonl(out / "raw" / "results.jsonl"))) == len(asked)
+        if which == "all":  # fewer cases need no new answers
+            assert "server 1, model 1" in blamed(tmp_path, server.url, attribution="failures")
+            assert server.requests == []
+            assert rescore(out / "raw")
+            assert len(list(read_jsonl(out / "raw" / "results.jsonl"))) == 2
+
+
+def test_where_nothing_failed_nobody_is_asked_again(tmp_path):
+    with endpoint() as server:
+        assert blamed(tmp_path, server.url) == "attribution: nothing failed"
+        assert len(server.requests) == 6
+    assert read_json(tmp_path / "out" / "attribution.json") == []
+
+
+def test_several_samples_of_a_case_give_pass_hat_k(tmp_path, arguments, capsys):
+    def every_other(request):
+        return draws(request) if len(server.requests) % 2 else answer("Well, well.")
+
+    with endpoint(every_other) as server:
+        assert main([*arguments, server.url, "--samples", "4"]) == 2
+        assert "4 at temperature 0 are all the same" in capsys.readouterr().err
+        assert main([*arguments, server.url, "--samples", "4", "--temperature", "0.7", "--concurrency", "1"]) == 0
+        assert len(server.requests) == 24
+        assert main([*arguments, server.url, "--samples", "4", "--temperature", "0.7"]) == 0
+        assert len(server.requests) == 24
+        assert main([*arguments, server.url, "--samples", "3", "--temperature", "0.7"]) == 2
+    summary = read_json(tmp_path / "out" / "summary.json")
+    assert (summary["n"], summary["cases"], summary["strict_accuracy"]) == (24, 6, 0.75)
+    assert {k: figures["value"] for k, figures in summary["pass_hat_k"].items()} == {
+        "1": 0.75,  # (3 cases of 1 + 3 of 2/4) / 6
+        "2": pytest.approx(0.5 + 0.5 / 6, abs=1e-4),
+        "3": 0.5,
+        "4": 0.5,
+    }
+
+
+def test_a_cpu_is_asked_for_some_failures_of_every_verdict(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "gpus", lambda: [])
+
+    def wrong(request):
+        text = request["messages"][-1]["content"]
+        return answer(arguments="{}") if text in ("hi 0", "hi 2", "hi 4", "draw 5") else answer("Well.")
+
+    with endpoint(wrong) as server:
+        assert blamed(tmp_path, server.url, attribution_cases=3).startswith("attribution: 3 answers")
+        assert [line["id"] for _, line in read_jsonl(tmp_path / "out" / "raw" / "cases.jsonl")] == ["c0", "c1", "c5"]
+        monkeypatch.setattr(manifest, "gpus", lambda: ["H100"])
+        server.requests.clear()
+        assert blamed(tmp_path, server.url, attribution_cases=3).startswith("attribution: 6 answers")
+        assert len(server.requests) == 3

@@ -1,15 +1,21 @@
+import itertools
 import json
+import random
 import time
 from pathlib import Path
 
 import pytest
 
+from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, write_jsonl
-from callwright.records import Case, Prediction
+from callwright.records import Call, Case, Prediction, read_records
+from eval.cases import validators_of
 from eval.compare import compare
-from eval.score import main
+from eval.score import main, write_scores
+from eval.stats import wilson
 from eval.summary import summarise
-from eval.verdict import STAGES, judge
+from eval.tally import check
+from eval.verdict import STAGES, Result, _assign, _pair_fault, judge
 
 GOLDEN = json.loads((Path(__file__).parent / "cases" / "verdicts.json").read_text("utf-8"))
 TOOLS = [
@@ -111,6 +117,165 @@ def test_comparison_pairs_by_id_and_leaves_unscored_out():
     assert comparison.f1_gain == pytest.approx(16 / 17 - 2 / 10)
     assert comparison.f1_gain_ci95[0] > 0
     assert compare(results(errors=2), results(errors=2)) is None
+
+
+def test_calls_names_arguments_and_words_are_counted():
+    wanted = {"prompt": {"contains": ["cat", "hat"]}, "size": {"any_of": ["small"], "optional": True}}
+    rows = [
+        # right, and an optional argument that is left out
+        ([["generate_image", wanted]], [("generate_image", '{"prompt": "cat in a hat"}')], None),
+        # one word of two, a wrong size, an argument too many of the wrong type
+        ([["generate_image", wanted]], [("generate_image", '{"prompt": "cat", "size": "huge", "count": "2"}')], None),
+        # unreadable: the name counts, nothing of the arguments
+        ([["get_weather", {"city": "Oslo", "days": 2}]], [("get_weather", '{"city": "Oslo"')], None),
+        # another tool
+        ([["get_weather", {"city": "Oslo"}]], [("generate_image", '{"prompt": "Oslo"}')], None),
+        # two calls in the text, of which one fits its schema
+        ([["get_weather", {"city": "Oslo"}]], [], CALLS_IN_TEXT),
+        # a broken attempt where none was due, an unknown tool, nothing
+        ([], [], "<tool_call>{"),
+        ([], [("fly", "{}")], None),
+        ([["get_weather", {"city": "Oslo"}]], [], "It is sunny."),
+    ]
+    found = [
+        judge(make_case(expected, f"{n}"), make_prediction(calls, f"{n}", content=content))
+        for n, (expected, calls, content) in enumerate(rows)
+    ]
+    summary = summarise(found)
+    assert summary["emitted_calls"] == 1 + 1 + 1 + 1 + 2 + 1 + 1
+    assert summary["parse_rate"] == pytest.approx(6 / 8, abs=1e-4)
+    assert summary["schema_valid_rate"] == pytest.approx(3 / 8, abs=1e-4)
+    names = summary["names"]
+    assert [names[key] for key in ("right", "given", "wanted")] == [3, 5, 6]
+    assert (names["precision"], names["recall"], names["f1"]) == (0.6, 0.5, pytest.approx(6 / 11, abs=1e-4))
+    kinds = summary["arguments"]["by_type"]
+    assert {kind: tuple(kinds[kind][key] for key in ("right", "given", "wanted")) for kind in kinds} == {
+        "string": (1, 3, 4),  # prompts, the size that was given, the city
+        "integer": (0, 1, 1),  # the count that was given, the days that were wanted
+    }
+    assert (summary["arguments"]["precision"], summary["arguments"]["recall"]) == (0.25, 0.2)
+    assert summary["fidelity"]["slots"] == 4
+    assert (summary["fidelity"]["arrived"], summary["fidelity"]["share"]) == (3, 0.75)
+    assert summary["names"]["precision_ci95"] == [round(bound, 4) for bound in wilson(3, 5)]
+
+
+CALLS_IN_TEXT = """<tool_call>
+{"name": "get_weather", "arguments": {"city": "Oslo"}}
+</tool_call>
+<tool_call>
+{"name": "get_weather", "arguments": {"city": 3}}
+</tool_call>"""
+
+
+def test_a_value_of_the_wrong_type_is_not_right_where_anything_is_accepted():
+    found = judge(
+        make_case([["generate_image", {"prompt": {"any": True}}]]),
+        make_prediction([("generate_image", '{"prompt": 3}')]),
+    )
+    assert found.tally.arguments == {"string": (0, 1, 1)}
+    assert (found.tally.parsed, found.tally.valid, found.verdict) == (1, 0, "wrong_type")
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 3000])
+def test_arguments_nested_as_deep_as_one_likes_are_scored(tmp_path, depth):
+    node = {"type": "object", "properties": {"x": {"$ref": "#/$defs/node"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {**node, "$defs": {"node": node}}}}
+    case = make_case([["f", {"x": {"any": True}}]], tools=[tool])
+    deep = '{"x":' * depth + "{}" + "}" * depth
+    returned = judge(case, make_prediction([("f", deep)]))
+    assert returned.verdict in ("correct", "schema_violation", "bad_json")
+    written = judge(case, make_prediction(content=f'<tool_call>{{"name": "f", "arguments": {deep}}}</tool_call>'))
+    assert written.verdict in ("text_call_unparsed", "bad_json")
+    write_scores(tmp_path, [returned, written])
+
+
+def test_what_was_never_given_or_asked_is_null():
+    summary = summarise(results(tn=3))
+    assert (summary["parse_rate"], summary["parse_rate_ci95"], summary["schema_valid_rate"]) == (None, None, None)
+    assert summary["names"]["f1"] is summary["arguments"]["ci95"] is summary["fidelity"]["share"] is None
+    assert summary["arguments"]["by_type"] == {}
+    assert summary["forgetting"]["share"] == 1
+    empty = summarise([])
+    assert empty["forgetting"]["share"] is empty["pass_hat_k"] is empty["power"] is empty["decision"]["ci95"] is None
+
+
+def test_replies_without_a_call_are_checked():
+    said = ["Hello!", "", "hi <|im_end|>"]
+    found = [
+        judge(make_case([], f"{n}"), make_prediction(identity=f"{n}", content=text)) for n, text in enumerate(said)
+    ]
+    forgetting = summarise([*found, *results(fp=5, tp=5, fn=5)])["forgetting"]
+    assert (forgetting["replies"], forgetting["sound"], forgetting["share"]) == (3, 1, 0.3333)
+    assert forgetting["share_ci95"] == [round(bound, 4) for bound in wilson(1, 3)]
+    assert {fault: figures["n"] for fault, figures in forgetting["faults"].items() if figures["n"]} == {
+        "empty": 1,
+        "leak": 1,
+    }
+
+
+def test_a_result_alone_gives_the_same_figures_and_old_ones_are_read():
+    found = results(tp=6, fp=2, fn=3, tn=9, errors=4)
+    lines = [json.loads(json.dumps(result.model_dump())) for result in found]
+    assert summarise([Result.model_validate(line) for line in lines]) == summarise(found)
+    old = [{key: value for key, value in line.items() if key not in ("tally", "sample")} for line in lines]
+    summary = summarise([Result.model_validate(line) for line in old])
+    assert (summary["decision"]["f1"], summary["parse_rate"]) == (pytest.approx(12 / 17, abs=1e-4), None)
+
+
+def test_pairs_are_the_best_there_are():
+    rng = random.Random(1)
+    values = {"generate_image": ["prompt", ["a", "b", 3]], "get_weather": ["city", ["a", "b", 3]], "fly": ["to", ["a"]]}
+    checked = validators_of(make_case([]))
+
+    def call():
+        name = rng.choice(list(values))
+        return Call(name=name, arguments={values[name][0]: rng.choice(values[name][1])})
+
+    def worth(pairs):
+        faults = [_pair_fault(*pair) for pair in pairs]
+        return sum(1000 + len(STAGES) - STAGES.index(fault[0]) for fault in faults if fault)
+
+    for _ in range(300):
+        expected = [call() for _ in range(rng.randint(1, 3))]
+        given = [check(call(), checked) for _ in range(rng.randint(1, 3))]
+        pairs = _assign(expected, given)
+        short, long = sorted([expected, given], key=len)
+        every = ([*zip(short, order, strict=False)] for order in itertools.permutations(long))
+        best = min(worth(way if short is expected else [pair[::-1] for pair in way]) for way in every)
+        assert (len(pairs), worth(pairs)) == (len(short), best)
+
+
+def sampled(right, n, identity, **more):
+    calls = [[("generate_image", '{"prompt": "a"}')]] * right + [[]] * (n - right)
+    return [
+        judge(
+            make_case([["generate_image", {"prompt": "a"}]], identity, **more), make_prediction(c, identity, sample=k)
+        )
+        for k, c in enumerate(calls)
+    ]
+
+
+def test_pass_hat_k_is_the_share_of_all_ways_to_draw_k_answers():
+    rights = [4, 2, 3, 0, 4]
+    summary = summarise([result for n, right in enumerate(rights) for result in sampled(right, 4, f"{n}")])
+    for k in range(1, 5):
+        ways = [[all(way) for way in itertools.combinations([i < right for i in range(4)], k)] for right in rights]
+        mean = sum(sum(way) / len(way) for way in ways) / len(ways)
+        assert summary["pass_hat_k"][f"{k}"]["value"] == pytest.approx(mean, abs=1e-4)
+        low, high = summary["pass_hat_k"][f"{k}"]["value_ci95"]
+        assert low <= mean <= high
+    assert (summary["n"], summary["cases"], summary["strict_accuracy"]) == (20, 5, 0.65)
+    assert summary["strict_accuracy_ci95"] == summary["pass_hat_k"]["1"]["value_ci95"]
+    assert summary["slices"] == {}
+    assert summarise(results(tp=5))["pass_hat_k"] is None
+    uneven = summarise(sampled(3, 3, "a") + sampled(1, 1, "b"))["pass_hat_k"]
+    assert [(uneven[k]["cases"], uneven[k]["value"]) for k in "123"] == [(2, 1), (1, 1), (1, 1)]
+
+
+def test_a_slice_of_few_cases_is_small_however_often_they_are_asked():
+    found = [result for n in range(10) for result in sampled(n % 4, 8, f"{n}", tags={"lang": "en"})]
+    slices = summarise(found)["slices"]["lang"]["en"]
+    assert (slices["n"], slices["small"]) == (80, True)
 
 
 def write(tmp_path, cases, predictions):
@@ -224,3 +389,17 @@ def test_scoring_is_fast(tmp_path):
     started = time.perf_counter()
     assert main(write(tmp_path, cases, predictions)) == 0
     assert time.perf_counter() - started < 5
+
+
+def test_samples_are_scored_apart(tmp_path):
+    cases = [make_case([], "a"), make_case([], "b")]
+    answers = [make_prediction(identity=i, content="x", sample=k) for i, k in (("a", 0), ("a", 2), ("b", 1), ("b", 0))]
+    assert main(write(tmp_path, cases, answers)) == 0
+    lines = [line for _, line in read_jsonl(tmp_path / "out" / "results.jsonl")]
+    got = [(line["id"], line["sample"], line["verdict"] == "infra_error") for line in lines]
+    assert got == [("a", 0, False), ("a", 1, True), ("a", 2, False), ("b", 0, False), ("b", 1, False), ("b", 2, True)]
+    assert len(read_records(tmp_path / "out" / "results.jsonl", Result)) == 6
+    lines[1]["sample"] = 0
+    write_jsonl(tmp_path / "twice.jsonl", lines)
+    with pytest.raises(UserError, match=r"twice.jsonl:2: id \('a', 0\) stands already"):
+        read_records(tmp_path / "twice.jsonl", Result)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from callwright.files import read_json, read_jsonl, write_text
+from eval.predictions import read_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -63,11 +64,22 @@ def test_base_and_tuned_are_evaluated_end_to_end(tiny_house):
     folder = tiny_house / "runs" / "tiny_lora" / "eval" / "golden"
     for which in ("base", "tuned"):
         files = {path.name for path in (folder / which).iterdir()}
-        assert files == {"predictions.jsonl", "results.jsonl", "summary.json", "report.html", "manifest.json"}
+        blame = {"attribution.json", "raw"} if which == "tuned" else set()
+        assert files == {"predictions.jsonl", "results.jsonl", "summary.json", "report.html", "manifest.json"} | blame
         answers = [line for _, line in read_jsonl(folder / which / "predictions.jsonl")]
         assert len(answers) == 4
         assert all(line["error"] is None and line["latency_s"] > 0 for line in answers)
         assert read_json(folder / which / "summary.json")["scored"] == 4
+    # The server's own prompt and ours are the same tokens, so that random weights say the same in both modes.
+    natively, raw = (
+        read_predictions(path / "predictions.jsonl") for path in (folder / "tuned", folder / "tuned" / "raw")
+    )
+    assert raw
+    for key, prediction in raw.items():
+        assert prediction.usage["prompt_tokens"] == natively[key].usage["prompt_tokens"] > 100
+        assert prediction.content == natively[key].content
+    assert {row["cause"] for row in read_json(folder / "tuned" / "attribution.json")} == {"model"}
+    assert "attribution: " in done.stdout
     base, tuned = (read_json(folder / which / "manifest.json") for which in ("base", "tuned"))
     assert base["fingerprint"]["adapter"] is None
     assert len(tuned["fingerprint"]["adapter"]) == 64

@@ -1,0 +1,107 @@
+"""What one answer adds to the figures below its verdict: calls, names, arguments and words, as counts that sum up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from pydantic import Field
+
+from callwright.matchers import accepts, is_matcher, is_optional, missing_words
+from callwright.records import Call, Record
+
+Counts3 = tuple[int, int, int]
+"""right, given, wanted"""
+
+
+class Tally(Record):
+    """The counts of one answer."""
+
+    emitted: int = 0
+    """calls that the server returned; where it returned none, those that stand in the text, whole or broken"""
+    parsed: int = 0
+    """of those, the ones that can be read"""
+    valid: int = 0
+    """of those, the ones whose tool is on offer and whose arguments fit its schema"""
+    names: int = 0
+    """expected calls whose tool was called; of `len(got)` given and `len(expected)` wanted"""
+    arguments: dict[str, Counts3] = Field(default_factory=dict)
+    """JSON type → arguments of the calls that are paired with an expected one of their name"""
+    slots: tuple[int, int] = (0, 0)
+    """words of `contains` matchers in those calls: arrived, asked for"""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A call, checked once against its tool's schema."""
+
+    call: Call
+    schema: Any
+    """of its arguments; None where no such tool is on offer"""
+    errors: Sequence[ValidationError]
+
+    @property
+    def valid(self) -> bool:
+        """Whether it could be acted on."""
+        return self.schema is not None and not self.errors
+
+
+def check(call: Call, offered: Mapping[str, Draft202012Validator]) -> Given:
+    """A call under the schema of its tool, of those on offer."""
+    if (tool := offered.get(call.name)) is None:
+        return Given(call, None, [])
+    try:
+        return Given(call, tool.schema, list(tool.iter_errors(call.arguments)))
+    except RecursionError:  # a schema that refers to itself follows a model as deep as it likes
+        return Given(call, tool.schema, [ValidationError("nested too deeply", validator="$ref")])
+
+
+def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[Given]) -> Tally:
+    """Count an answer.
+
+    Args:
+        pairs: expected calls with those that were returned for them; of an unreadable one only the name counts.
+        emitted: calls that were begun.
+        readable: those of them that can be read.
+    """
+    arguments: dict[str, Counts3] = {}
+    arrived = asked = names = 0
+    for expected, given in pairs:
+        if expected.name != given.call.name:
+            continue
+        names += 1
+        broken = {error.absolute_path[0] for error in given.errors if error.absolute_path}
+        values = given.call.arguments
+        for key in expected.arguments | values:
+            matcher: Any = expected.arguments.get(key)
+            there = key in values
+            wanted = key in expected.arguments and (there or not is_optional(matcher))
+            if not (wanted or there):
+                continue
+            right = wanted and there and key not in broken and accepts(matcher, values[key])
+            kind = _json_type(given.schema or {}, key, values[key] if there else _example(matcher))
+            before = arguments.get(kind, (0, 0, 0))
+            arguments[kind] = before[0] + right, before[1] + there, before[2] + wanted
+            if wanted and is_matcher(matcher) and "contains" in matcher:
+                words, value = matcher["contains"], values.get(key)
+                asked += len(words)
+                arrived += len(words) - len(missing_words(words, value)) if isinstance(value, str) else 0
+    valid = sum(given.valid for given in readable)
+    slots = (arrived, asked)
+    return Tally(emitted=emitted, parsed=len(readable), valid=valid, names=names, arguments=arguments, slots=slots)
+
+
+def _json_type(schema: dict[str, Any], key: str, value: Any) -> str:
+    """The one type that the schema declares for an argument, else that of a value."""
+    declared = schema.get("properties", {}).get(key)
+    if isinstance(declared, dict) and isinstance(declared.get("type"), str):
+        return str(declared["type"])
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def _example(matcher: Any) -> Any:
+    """A value that a matcher accepts, as far as its type goes."""
+    if not is_matcher(matcher):
+        return matcher
+    return "" if "contains" in matcher else next(iter(matcher.get("any_of", [])), None)

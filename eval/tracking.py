@@ -1,0 +1,36 @@
+"""A run's figures for an experiment tracker that is installed: TensorBoard (it comes with LLaMA-Factory) or Trackio."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from callwright.errors import UserError
+
+TRACKERS = ("tensorboard", "trackio")
+
+
+def log_figures(tracker: str, out: Path, sections: Sequence[Mapping[str, Any]]) -> None:
+    """Log each figure of each set of cases (of eval.pages) as `golden/f1` into the run folder.
+
+    Raises:
+        UserError: the tracker is not installed.
+    """
+    rows = [(section["name"], row) for section in sections for row in [*section["figures"], *section["parts"]]]
+    figures = {f"{name}/{row['key']}": row["cells"][-1][0] for name, row in rows if row["key"]}
+    figures = {name: value for name, value in figures.items() if value is not None}
+    os.environ["TRACKIO_DIR"] = str((out / "trackio").resolve())  # read when it is imported
+    try:
+        tracking = import_module({"tensorboard": "tensorboard.summary"}.get(tracker, tracker))
+    except ModuleNotFoundError as error:
+        raise UserError(f"--log {tracker}", f"{error.name} is not installed", f"pip install {tracker}") from None
+    if tracker == "trackio":
+        tracking.init(project="callwright", name=out.name, embed=False)
+        tracking.log(figures)
+        tracking.finish()
+    else:
+        writer = tracking.Writer(str(out / "tensorboard"))
+        for name, value in figures.items():
+            writer.add_scalar(name, value, 0)
+        writer.close()

@@ -1,0 +1,94 @@
+import pytest
+from endpoint import case, endpoint
+from run_folder import make_run
+
+from callwright.config import load_config
+from callwright.errors import UserError
+from callwright.files import read_json, read_jsonl, write_jsonl, write_text
+from eval.figures import FIGURES, at, figure, missed, read_gates
+from eval.report import main as report
+from eval.run import main as run
+from eval.score import main as score
+from eval.suites import Suite
+
+SUMMARY = {"decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
+
+
+def test_a_gate_is_missed_by_less_and_by_what_is_not_defined():
+    assert missed({}, SUMMARY) == []
+    assert missed({"f1": 0.8, "recall": 0.9}, SUMMARY) == []
+    assert missed({"f1": 0.81, "precision": 0.0, "strict_accuracy": 0.7}, SUMMARY) == [
+        "f1 is 0.8, and must be at least 0.81",
+        "precision is not defined, and must be at least 0",
+    ]
+
+
+def test_a_summary_without_a_part_passes_no_gate_of_it():
+    assert all(missed({name: 0}, {}) for name in FIGURES)
+
+
+def test_every_figure_stands_in_the_summary_of_a_run(tmp_path):
+    run = make_run(tmp_path / "run", "tuned", 9)
+    once = [line for _, line in read_jsonl(run / "predictions.jsonl")]
+    write_jsonl(run / "predictions.jsonl", [*once, *({**line, "sample": 1} for line in once)])
+    assert report([str(run)]) == 0
+    summary = read_json(run / "summary.json")
+    for name in FIGURES:
+        assert figure(summary, name) is not None, name
+        assert len(at(summary, FIGURES[name][2])) == 2, name
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("f2=0.9", "'f2' is no figure; known are f1, precision, "),
+        ("f1=0.9,", "'' has no number"),
+        ("f1", "'f1' has no number"),
+        ("f1=0.9,f1=0.8", "'f1' stands twice"),
+        ("f1=x", "f1: Input should be a valid number"),
+        ("f1=nan", "f1: "),
+        ("f1=90", "less than or equal to 1"),
+        ("f1=-1", "greater than or equal to 0"),
+    ],
+)
+def test_gates_that_cannot_be_read_are_one_line(tmp_path, capsys, text, fault):
+    with pytest.raises(UserError, match=r"^--fail-under: "):
+        read_gates(text)
+    assert report([str(tmp_path), "--fail-under", text]) == 2
+    said = capsys.readouterr().err
+    assert fault in said and said.count("\n") == 1
+
+
+def test_a_suite_holds_gates_by_the_same_names(tmp_path):
+    write_text(tmp_path / "s.yaml", "cases: [a]\ngates: {f1: 0.9, strict_accuracy: 0.5}\n")
+    assert load_config(tmp_path / "s.yaml", Suite).gates == read_gates("strict_accuracy=0.5, f1=0.9")
+    write_text(tmp_path / "s.yaml", "cases: [a]\ngates: {f2: 0.9}\n")
+    with pytest.raises(UserError, match=r"s\.yaml: gates: 'f2' is no figure; known are f1"):
+        load_config(tmp_path / "s.yaml", Suite)
+
+
+def test_a_missed_gate_is_one_line_and_status_1(tmp_path, capsys):
+    run = make_run(tmp_path / "run", "tuned", 9)
+    files = ["--cases", str(tmp_path / "t_golden.jsonl"), "--predictions", str(run / "predictions.jsonl")]
+    for command in ([*files, "--out", str(tmp_path / "out")], [str(run)]):
+        main = score if "--out" in command else report
+        assert main([*command, "--fail-under", "f1=0.9"]) == 0
+        assert main([*command, "--fail-under", "f1=0.91,recall=0.9,strict_accuracy=0.95"]) == 1
+        assert capsys.readouterr().err.splitlines() == [
+            "gate missed: f1 is 0.9, and must be at least 0.91",
+            "gate missed: strict_accuracy is 0.8947, and must be at least 0.95",
+        ]
+
+
+def test_a_run_of_an_endpoint_is_held_to_its_gates(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    write_jsonl(tmp_path / "cases.jsonl", [case("a", "draw", True), case("b", "hi", False), case("c", "hi", True)])
+    with endpoint() as server:
+        command = ["--cases", str(tmp_path / "cases.jsonl"), "--out", str(tmp_path / "out"), "--model", "m"]
+        command += ["--base-url", server.url, "--fail-under"]
+        assert run([*command, "f1=0.6"]) == 0
+        assert run([*command, "f1=0.7"]) == 1
+        assert "gate missed: f1 is 0.6667, and must be at least 0.7" in capsys.readouterr().err
+        asked = len(server.requests)
+        assert run([*command, "f0=0.7"]) == 2
+        assert len(server.requests) == asked == 3

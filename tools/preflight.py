@@ -44,9 +44,10 @@ def dataset_files(recipe: Recipe) -> list[Path]:
             continue  # LLaMA-Factory fetches it from a hub
         path = ROOT / entry["file_name"]
         if not path.is_file():
-            task = name.rsplit("_", 1)[0]
+            task, _, part = name.rpartition("_")
+            make = "make data" if part != "pairs" else "make eval SUITE=mine, then make mine"
             raise UserError(
-                f"{recipe.train_path}: dataset {name!r}", f"no {entry['file_name']}", f"run: make data TASK={task}"
+                f"{recipe.train_path}: dataset {name!r}", f"no {entry['file_name']}", f"run: {make} TASK={task}"
             )
         files.append(path)
     return files
@@ -56,7 +57,7 @@ def check(recipe: Recipe) -> list[Path]:
     """Return the dataset files when the recipe can be trained here.
 
     Raises:
-        UserError: no GPU where one is needed, no base model, no data.
+        UserError: no GPU where one is needed, no base model, no adapter to start from, no data.
     """
     if recipe.needs_gpu and not gpus():
         cpu = ", ".join(stem for stem in stems() if not load_recipe(stem).needs_gpu)
@@ -65,7 +66,16 @@ def check(recipe: Recipe) -> list[Path]:
         )
     if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
         raise UserError(recipe.model, "no base model there", f"run: make model RECIPE={recipe.stem}")
+    if (start := adapter(recipe)) and not start.is_file():
+        folder = start.parent.relative_to(ROOT)
+        raise UserError(folder, "no adapter to start from", f"run: make train RECIPE={folder.parts[1]}")
     return dataset_files(recipe)
+
+
+def adapter(recipe: Recipe) -> Path | None:
+    """The weights of the adapter that training starts from, where it is one of ours."""
+    folder = str(recipe.train.get("adapter_name_or_path") or "")
+    return ROOT / folder / "adapter_model.safetensors" if folder.startswith("runs/") else None
 
 
 def stems() -> list[str]:
@@ -81,6 +91,8 @@ def fingerprint(recipe: Recipe, files: list[Path]) -> str:
         "data": [sha256(path) for path in files],
         "base": sha256(base) if base.is_file() else recipe.model,
     }
+    if start := adapter(recipe):
+        parts["adapter"] = sha256(start)
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 
 

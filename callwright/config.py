@@ -122,6 +122,8 @@ class Augment(Config):
     """share of the examples that descends from hand-written seeds, as far as `variants` reaches"""
     variants: int = Field(4, ge=0)
     """at most so many variants of one seed"""
+    mined: bool = False
+    """whether data/seeds/<task>/mined.jsonl, which `tools.mine` writes, comes beside them; all of it goes into train"""
 
     @model_validator(mode="after")
     def _has_api(self) -> "Augment":
@@ -150,6 +152,8 @@ class Split(Config):
     train: int = Field(2160, ge=1)
     val: int = Field(240, ge=0)
     test: int = Field(600, ge=0)
+    mine: int = Field(0, ge=0)
+    """held out of train like test, to be asked and its failures trained on: what `tools.mine` reads; 0: none"""
     near: float = Field(75, ge=50, le=100)
     """texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side"""
     by: Literal["text", "function", "line"] = "text"
@@ -158,6 +162,12 @@ class Split(Config):
     measure how much"""
     order: Literal["mixed", "easy_first"] = "mixed"
     """of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`"""
+
+    @model_validator(mode="after")
+    def _mine_apart(self) -> "Split":
+        if self.mine and self.by != "text":
+            raise ValueError(f"mine needs `by: text`: {self.by} does not keep it apart from test")
+        return self
 
 
 class Audit(Config):
@@ -243,6 +253,8 @@ class DataConfig(Config):
     def _either(self) -> "DataConfig":
         if self.sources and (both := sorted({"augment", "rows", "system"} & self.model_fields_set)):
             raise ValueError(f"sources and {both[0]} exclude each other")
+        if self.sources and self.split.mine:
+            raise ValueError("sources and split.mine exclude each other")
         if len({source.share is None for source in self.sources}) > 1:
             raise ValueError("give a share to every source, or to none")
         if self.split.by == ("line" if self.sources else "function"):

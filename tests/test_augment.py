@@ -15,7 +15,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, write_json, write_jsonl, write_text
 from callwright.matchers import fold
 from callwright.records import Call, Example, Seed, as_line, read_records
-from callwright.schema import load_tools
+from callwright.schema import canonical_tools, load_tools
 from callwright.tasks import read_seeds, seed_fault
 from tools.augment import augment, main
 from tools.dedupe import Novelty, normal_form
@@ -190,12 +190,39 @@ def test_command_writes_examples_and_prints_one_line(toy: Path, capsys: pytest.C
     assert out.startswith("augment toy: 16 examples (") and out.count("\n") == 1
 
 
+def test_variants_of_seeds_leave_an_enum_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callwright.config.ROOT", tmp_path)
+    properties = {"unit": {"enum": ["daily"]}, "url": {"type": "string", "format": "uri"}}
+    tools = canonical_tools([{"name": "go", "parameters": {"type": "object", "properties": properties}}], "tools")
+    call = Call(name="go", arguments={"unit": "daily", "url": "http://a.b/c?d=1"})
+    text, tags = "go to http://a.b/c?d=1 daily, will you?", {"lang": "en"}
+    seed = Seed(id="s", text=text, calls=[call], expected=[call], tags=tags)
+    write_text(
+        tmp_path / "data/seeds/toy/grammar.yaml",
+        GRAMMAR.replace("generate_image", "go").replace('prompt: "{span}"', "")
+        + "transforms: [{name: t, lang: en, share: 1, do: upper}, {name: u, lang: en, share: 1, do: unpunctuate}]\n",
+    )
+    made = augment(DataConfig(task="toy", augment=Augment(call=3, no_call=0, from_seeds=1)), [seed], tools)
+    assert len(made) > 1 and all(e.calls == [call] == e.expected for e in made)
+    assert all("GO TO http://a.b/c?d=1 DAILY" in e.text for e in made[1:])
+
+
 def test_a_grammar_that_runs_dry_says_how_far_it_got(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_text(toy / "configs/data/toy.yaml", "task: toy\naugment: {call: 500, no_call: 8}\n")
     assert main(["toy"]) == 2
     error = capsys.readouterr().err
     assert "grammar.yaml: gives only" in error and "different call examples of 500" in error
     assert not (toy / "data/work/toy/examples.jsonl").exists()
+
+
+def test_a_kind_whose_share_is_zero_is_left_out(toy: Path) -> None:
+    how = '  - {id: how, lang: en, register: plain, kind: how_to, texts: ["how is {thing}?": Fine.]}\n'
+    write_text(toy / "data/seeds/toy/grammar.yaml", f"{GRAMMAR}{how}kinds: {{chat: 1, how_to: 0}}\n")
+    assert main(["toy"]) == 0
+    made = read_records(toy / "data/work/toy/examples.jsonl", Example)
+    assert {e.tags["kind"] for e in made if e.source == "grammar" and not e.calls} == {"chat"}
+    write_text(toy / "configs/data/toy.yaml", "task: toy\naugment: {call: 8, no_call: 500}\n")
+    assert main(["toy"]) == 2, "not even where the others run dry"
 
 
 def test_two_seeds_that_say_the_same_are_named(toy: Path, seeds: list[Seed]) -> None:

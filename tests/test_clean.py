@@ -11,7 +11,8 @@ from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.augment import augment
-from tools.clean import STEPS, Drop, clean, funnel, language_fault, main
+from tools.clean import STEPS, Drop, clean, funnel, language_fault
+from tools.split import main
 
 NUMBERS = iter(range(10**6))
 

@@ -1,8 +1,6 @@
 """Rows and cases: their form, and that LLaMA-Factory's own loader keeps every row."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from random import Random
 
@@ -22,23 +20,14 @@ from tools.register import SHAREGPT, register
 FOLDER = ROOT / "data/seeds/image_intent"
 TOOLS = load_tools(FOLDER / "tools.json")
 CAT = Call(name="generate_image", arguments={"prompt": "一隻貓"})
-LOAD = """
-import json, sys
-from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
-from llamafactory.hparams import get_train_args
-from llamafactory.model import load_tokenizer
-model_args, data_args, training_args, _, _ = get_train_args(json.loads(sys.argv[1]))
-module = load_tokenizer(model_args)
-template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
-train = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
-tokenizer = module["tokenizer"]
-trained = [tokenizer.decode([i for i in row["labels"] if i >= 0]) for row in train]
-print("ROWS", json.dumps([[tokenizer.decode(row["input_ids"]) for row in train], trained]))
-"""
 
 
 def load_rows(rows: list[dict], model: Path, folder: Path) -> tuple[list[str], list[str]]:
     """What LLaMA-Factory's loader makes of rows: the whole texts, and the parts that are trained on."""
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
     write_jsonl(folder / "rows.jsonl", rows)
     register({"rows": {"file_name": "rows.jsonl", **SHAREGPT}}, folder / "dataset_info.json")
     args = {
@@ -46,11 +35,13 @@ def load_rows(rows: list[dict], model: Path, folder: Path) -> tuple[list[str], l
         "dataset": "rows", "dataset_dir": str(folder), "output_dir": str(folder / "out"), "cutoff_len": 100_000,
         "use_cpu": True, "report_to": "none",
     }  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", LOAD, json.dumps(args)], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-2000:]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("ROWS "))
-    texts, trained = json.loads(line.removeprefix("ROWS "))
-    return texts, trained
+    model_args, data_args, training_args, _, _ = get_train_args(args)
+    module = load_tokenizer(model_args)
+    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+    train = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
+    decode = module["tokenizer"].decode
+    trained = [decode([token for token in row["labels"] if token >= 0]) for row in train]
+    return [decode(row["input_ids"]) for row in train], trained
 
 
 def test_llamafactory_keeps_every_row(tiny_model: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Every record of the nasty corpus gets its named fault or its right conversion, and no format loses anything."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,13 @@ def each() -> list[Any]:
 
 def convert(form: str, raw: bytes, lost: list[str]) -> tuple[Any, str]:
     """The row (or case) of a raw line and "", or None and the fault."""
-    faults: list[str] = []
-    tally = Tally()
+    tally = Tally(io.StringIO())
     to = "cases" if form in EVALUATION_ONLY else "sharegpt"
-    make = maker(form, to, "x.jsonl", tally, lambda place, what, text: lost.append(what))
     source = iter([("x.jsonl:1", raw)])
-    made = list(ingest(source, make, tally, "skip", lambda place, reason: faults.append(reason)))
-    return (parse_json(made[0][1]), "") if made else (None, faults[0])
+    made = list(ingest(source, maker(form, to, "x.jsonl", tally), tally, "skip"))
+    lines = [json.loads(line) for line in tally.aside.getvalue().splitlines()]
+    lost.extend(line["lost"] for line in lines if made)
+    return (parse_json(made[0][1]), "") if made else (None, lines[0]["reason"])
 
 
 def test_the_corpus_is_large_enough():

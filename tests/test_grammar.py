@@ -13,7 +13,7 @@ from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.augment import GrammarWriter
-from tools.generate import content_words, generate, told
+from tools.generate import content_words, generate, pinned, told, turned
 from tools.grammar import Grammar, Pattern, SlotValue, said_in
 from tools.read_grammar import load_grammar
 from tools.transform import Draft, apply, swap
@@ -160,6 +160,25 @@ def test_a_transform_leaves_an_enum_alone_where_it_changes_how_it_is_said(gramma
     assert all(d and expected_fault(d.calls[0], d.expected[0]) is None for d in said)
 
 
+def test_a_url_stays_to_the_letter_and_a_schema_may_be_true() -> None:
+    page, tags = "https://example.net/b?id=7", {"type": "array", "items": {"enum": ["daily"]}}
+    properties = {"url": {"type": "string", "format": "uri"}, "tags": tags, "note": True}
+    call = Call(name="open", arguments={"url": page, "tags": ["daily"], "note": "really now"})
+    fixed, copied = pinned([call], canonical_tools([tool("open", properties, [])], "tools"))
+    assert (fixed, copied) == ({page, "daily"}, {page})
+    draft = Draft(f"open {page}, daily, really now?", (call,), fixed=fixed, copied=copied)
+    for do, text in {
+        "unpunctuate": f"open {page} daily really now",
+        "upper": f"OPEN {page}, DAILY, REALLY NOW?",
+    }.items():
+        after = apply(transform({"do": do}), draft, Random(1))
+        note = "REALLY NOW" if do == "upper" else "really now"
+        assert after and (after.text, after.calls[0].arguments) == (text, {**call.arguments, "note": note})
+    assert all(
+        page in typed.text for n in range(20) if (typed := apply(transform({"do": "keyboard"}), draft, Random(n)))
+    )
+
+
 def test_an_a_within_a_word_gets_no_n(grammar: Grammar) -> None:
     grammar.slots["en"]["city"] = [SlotValue(text="Rosalía"), SlotValue(text="a oak")]
     assert {draft.text for draft in many(grammar, "weather-3")} == {
@@ -189,6 +208,13 @@ def test_borrowed_lines_are_turned_into_the_language_or_left(grammar: Grammar, t
     made = [writer.from_pattern("call", "fr", "") for _ in range(12)]
     assert all(e and any(word in e.text for word in ("meteo", "rappelle", "joue")) for e in made)
     assert {e.tags["lang"] for e in made if e} == {"fr"}
+
+
+def test_a_borrowed_carrier_keeps_its_space(grammar: Grammar) -> None:
+    grammar.transforms[0].words["please"] = ["svp"]
+    borrow = grammar.languages["fr"].borrow
+    assert borrow and turned("please, ", grammar, borrow.with_, Random(1)) == "svp, "
+    assert turned(" ", grammar, borrow.with_, Random(1)) == " "
 
 
 @pytest.mark.parametrize(
@@ -234,6 +260,8 @@ def test_unpunctuate_keeps_numbers_and_halfwidth_turns_marks() -> None:
     assert apply(transform({"do": "unpunctuate"}), Draft(text="play 3.5, now!"), Random(1)) == Draft(
         text="play 3.5 now"
     )
+    free = Draft(text="see a.org/b?id=7 at 5~7?!")
+    assert apply(transform({"do": "unpunctuate"}), free, Random(1)) == Draft(text="see a.org/b?id=7 at 5~7")
     assert apply(transform({"do": "halfwidth"}), Draft(text="好，走！"), Random(1)) == Draft(text="好, 走!")
 
 
@@ -294,6 +322,18 @@ BROKEN = {
     "borrowing by an unknown transform": (
         lambda g: g["languages"]["fr"]["borrow"].update({"with": ["latin"]}),
         "languages.fr.borrow.with: no transform 'latin'",
+    ),
+    "slots that hold each other": (
+        lambda g: g["slots"]["en"].update(who=["the one who will {chore}"]),
+        "slots.en.",
+    ),
+    "not a regular expression": (
+        lambda g: g["transforms"][0].update(unless="("),
+        "transforms.0.unless: Input should be a valid regular expression",
+    ),
+    "no such opencc configuration": (
+        lambda g: g["transforms"][0].update(do="opencc", config="tw2xx"),
+        "transforms.0.config: Input should be 'hk2s'",
     ),
     "two families of one id": (lambda g: g["patterns"].append(g["patterns"][0]), "patterns.weather: is the id of two"),
 }

@@ -159,6 +159,9 @@ def test_a_missing_tag_is_named_and_llamafactory_needs_it(missing: str):
 def test_a_missing_column_is_named():
     entry = {**SHAREGPT, "columns": {"messages": "conversations"}}
     assert [words.split(":")[0] for _, words in entry_faults(entry)] == ["`columns` lacks 'system'", "`columns` lacks 'tools'"]  # fmt: skip
+    assert len(entry_faults({"formatting": "sharegpt"})) == 2, "the same; and tags that all are left out are defaults"
+    default = aligned(row(("human", "a"), ("gpt", "b")), load_view({"template": "qwen"}), {"formatting": "sharegpt"})
+    assert [message["content"] for message in default[0]] == ["a", "b"] and default[2] == ""
     assert [code for code, _ in entry_faults({"formatting": "openai"})] == ["unchecked"]
     assert [f.code for f in lint_file(Path("rows.parquet"), SHAREGPT, Across({}))[1]] == ["unchecked"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from callwright.errors import UserError
 from callwright.files import write_jsonl
-from tools.register import SHAREGPT, main, register
+from tools.register import SHAREGPT, check, register
 
 
 def add(args: tuple[Path, int]) -> None:
@@ -36,10 +36,13 @@ def test_concurrent_registrations_lose_nothing(tmp_path: Path):
 
 def test_a_broken_registry_is_left_alone(tmp_path: Path):
     registry = tmp_path / "dataset_info.json"
-    registry.write_text("{broken")
-    with pytest.raises(UserError, match="not JSON"):
-        add((registry, 1))
-    assert registry.read_text() == "{broken"
+    for broken in ("{broken", "[]"):
+        registry.write_text(broken)
+        with pytest.raises(UserError, match=r"not (a )?JSON"):
+            add((registry, 1))
+        with pytest.raises(UserError, match=r"not (a )?JSON"):
+            check(registry)
+        assert registry.read_text() == broken
 
 
 def test_stale_entries_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -66,10 +69,12 @@ def test_stale_entries_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
             "empty": {"file_name": "empty.jsonl", **SHAREGPT},
             "tags": {"file_name": "good.jsonl", **SHAREGPT, "tags": tags},
             "text": "good.jsonl",
+            "odd name": {"file_name": 5},
+            "odd tags": {"file_name": "good.jsonl", **SHAREGPT, "tags": {"role_tag": ["from"]}},
         },
         tmp_path / "dataset_info.json",
     )
-    assert main(["--check", "--registry", str(tmp_path / "dataset_info.json")]) == 1
+    assert check(tmp_path / "dataset_info.json") == 1
     said = capsys.readouterr().out
     for line in (
         "gone: no file gone.jsonl",
@@ -78,7 +83,9 @@ def test_stale_entries_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "empty: holds no rows",
         "tags: tags without function_tag",
         "text: not an object",
-        "9 entries, 6 stale",
+        "odd name: `file_name` is not text",
+        "odd tags: `tags` is not an object of names",
+        "11 entries, 8 stale",
     ):
         assert line in said
     assert not [line for line in said.splitlines() if line.startswith(("good:", "hub:", "hand:"))]

@@ -111,6 +111,13 @@ def test_sizes_are_proportions_for_fewer_examples_and_a_side_may_be_empty() -> N
     assert [len(sides.parts[side]) for side in SIDES] == [90, 0, 10]
 
 
+def test_a_mining_split_is_held_out_like_test() -> None:
+    sides = split(sample(300), Split(train=200, val=20, test=40, mine=40), seed=1)
+    assert {side: len(part) for side, part in sides.parts.items()} == {"train": 200, "val": 20, "test": 40, "mine": 40}
+    lineages = [{e.lineage for e in part} for part in sides.parts.values()]
+    assert sum(map(len, lineages)) == len(set().union(*lineages))
+
+
 def test_one_giant_component_stays_whole() -> None:
     sides = split([example(i, f"{i} text", "same") for i in range(20)], Split(train=10, val=5, test=5), seed=1)
     assert sorted(len(part) for part in sides.parts.values()) == [0, 0, 20]

@@ -2,51 +2,31 @@
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any
 
 from callwright.config import DataConfig, load_data_config
 from callwright.errors import UserError, command
 from callwright.files import write_jsonl
-from callwright.records import Example, Seed, as_line
+from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import read_seeds, seed_fault
 from tools.api.backend import dry_run, from_openai
+from tools.api.plan import LABELS, own_seeds
 from tools.decisions import apply, fold, read_decisions, summary
-from tools.dedupe import Novelty
-from tools.generate import generate
+from tools.dedupe import Novelty, plain_forms
+from tools.generate import generate, pinned
 from tools.grammar import Grammar, Pattern
 from tools.read_grammar import load_grammar
 from tools.transform import Draft, swap
 from tools.vary import Manner, draw, grounded, say
 
-LABELS = ("call", "no_call")
 TRIES = 40
 """draws in a row that say nothing new before a cell of the grammar counts as exhausted"""
 
 Tools = list[dict[str, Any]]
-Backend = Callable[[DataConfig, Sequence[Seed], Tools, Random], Iterator[Example]]
-"""Makes a task's examples: the seeds among them, as many of each label as the config asks for."""
-
-
-def make_example(
-    draft: Draft, identity: str, lineage: str, source: str, tags: dict[str, str], done: list[str]
-) -> Example:
-    """A draft as a record."""
-    return Example(
-        id=identity,
-        text=draft.text,
-        calls=list(draft.calls),
-        reply=draft.reply,
-        expected=list(draft.expected) or None,
-        tags=tags,
-        lineage=lineage,
-        source=source,
-        transforms=done,
-    )
 
 
 @dataclass
@@ -78,14 +58,10 @@ class GrammarWriter:
 
     def seeds(self, seeds: Sequence[Seed], quota: int) -> list[Example]:
         """Seeds of one label: each itself, then variants in rounds, up to `quota`."""
-        chosen = list(seeds) if len(seeds) <= quota else sorted(self.rng.sample(list(seeds), quota), key=seeds.index)
-        examples = []
-        for seed in chosen:
-            if not self.novelty.admits(seed.utterance):
-                raise UserError(f"seed {seed.id!r}", f"says the same as another seed: {seed.utterance!r}", "drop one")
-            examples.append(Example(**seed.model_dump(), lineage=seed.id, source="seed"))
+        examples = own_seeds(seeds, quota, self.rng, lambda example: self.novelty.admits(example.utterance))
+        varied = [seed for seed in examples if seed.text and seed.tags.get("lang") in self.grammar.languages]
         for number in range(1, self.config.augment.variants + 1):
-            turn = [seed for seed in chosen if seed.text and seed.tags.get("lang") in self.grammar.languages]
+            turn = list(varied)
             self.rng.shuffle(turn)
             for seed in turn:
                 if len(examples) >= quota:
@@ -96,7 +72,8 @@ class GrammarWriter:
 
     def variant(self, seed: Seed, number: int) -> Example | None:
         """A seed said in another manner; None where no draw gives something new."""
-        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply)
+        pins = pinned(seed.calls, self.tools)
+        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, *pins)
         for _ in range(TRIES):
             manner = self.manner(seed.label, seed.tags["lang"])
             groups = self.grammar.swaps.get(manner.lang, []) if self.rng.random() < self.grammar.swapped else []
@@ -106,7 +83,8 @@ class GrammarWriter:
             if done:
                 register = manner.register if not manner.native else seed.tags.get("register", manner.register)
                 tags = {**seed.tags, "register": register}
-                example = make_example(varied, f"{seed.id}/{number}", seed.id, "seed", tags, done)
+                history = {"tags": tags, "lineage": seed.id, "source": "seed", "transforms": done}
+                example = Example(id=f"{seed.id}/{number}", **varied.said, **history)
                 if self.admits(varied, example):
                     return example
         return None
@@ -150,8 +128,8 @@ class GrammarWriter:
             varied, done = said
             made = not manner.native and done
             tags = {"lang": lang, "register": manner.register if made else pattern.register_, "kind": pattern.kind}
-            identity = f"{pattern.id}/{self.uses[pattern.id]}"
-            example = make_example(varied, identity, pattern.id, "grammar", tags, done)
+            history = {"tags": tags, "lineage": pattern.id, "source": "grammar", "transforms": done}
+            example = Example(id=f"{pattern.id}/{self.uses[pattern.id]}", **varied.said, **history)
             if self.admits(varied, example):
                 return example
         return None
@@ -159,9 +137,10 @@ class GrammarWriter:
     def patterns(self, label: str, have: Sequence[Example], quota: int) -> Iterator[Example]:
         """Examples of one label that bring `have` up to `quota`, each of the language and kind that lack most."""
         weights = {
-            (lang, kind): language.share * self.kind_share(kind)
+            (lang, kind): language.share * share
             for lang, language in self.grammar.languages.items()
-            for kind in self.kinds(label)
+            for kind, share in self.kinds(label).items()
+            if share
         }
         counts: Counter[tuple[str, str]] = Counter()
         for example in have:
@@ -183,20 +162,18 @@ class GrammarWriter:
             missing -= 1
             yield made
 
-    def kinds(self, label: str) -> list[str]:
-        """The kinds of a label's patterns; calls are of one kind."""
-        return sorted({kind for own, _, kind, _ in self.cells if own == label})
-
-    def kind_share(self, kind: str) -> float:
-        """The weight of a kind."""
-        if not kind:
-            return 1
-        return self.grammar.kinds.get(kind) or sum(len(v) for key, v in self.cells.items() if key[2] == kind)
+    def kinds(self, label: str) -> dict[str, float]:
+        """The kinds of a label's patterns and their shares; calls are of one kind."""
+        counts: Counter[str] = Counter()
+        for (own, _, kind, _), patterns in self.cells.items():
+            counts[kind] += len(patterns) if own == label else 0
+        return {kind: self.grammar.kinds.get(kind, count) for kind, count in sorted(counts.items()) if count}
 
 
-def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: Random) -> Iterator[Example]:
+def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Iterator[Example]:
     """The offline backend: hand-written seeds, their variants, and what grammar.yaml generates."""
-    writer = GrammarWriter(config, load_grammar(config.seeds / "grammar.yaml", tools), tools, rng)
+    grammar = load_grammar(config.seeds / "grammar.yaml", tools)
+    writer = GrammarWriter(config, grammar, tools, Random(f"{config.seed}/augment"))
     kept: dict[str, list[Example]] = {}
     quotas = {"call": config.augment.call, "no_call": config.augment.no_call}
     for label in LABELS:
@@ -208,17 +185,22 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: R
         yield from writer.patterns(label, kept[label], quotas[label])
 
 
-BACKENDS: dict[str, Backend] = {
-    "grammar": from_grammar,
-    "openai": from_openai,
-    "openai --batch": partial(from_openai, batch=True),
-}
-
-
 def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> list[Example]:
     """A task's examples, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
-    backend = BACKENDS[f"{config.augment.backend} --batch" if batch else config.augment.backend]
-    return list(backend(config, seeds, tools, Random(f"{config.seed}/augment")))
+    if config.augment.backend == "openai":
+        return list(from_openai(config, seeds, tools, batch))
+    return list(from_grammar(config, seeds, tools))
+
+
+def mined(config: DataConfig, tools: Tools, made: Sequence[Example]) -> list[Example]:
+    """What `tools.mine` made of failures, without the lines that `made` says already."""
+    path = config.seeds / "mined.jsonl"
+    if not path.is_file():
+        raise UserError(path, "no such file", "run make mine, or set augment.mined: false")
+    lines = read_records(path, Example, lambda line: seed_fault(line, tools) if line.source == "mine" else "not mined")
+    said = set(plain_forms([example.utterance for example in made]))
+    forms = plain_forms([line.utterance for line in lines])
+    return [line for line, form in zip(lines, forms, strict=True) if form not in said]
 
 
 @command
@@ -240,7 +222,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         dry_run(config, seeds, tools, args.batch)
         return 0
-    examples, decided, undecided = apply(augment(config, seeds, tools, args.batch), decisions, tools)
+    made = augment(config, seeds, tools, args.batch)
+    made += mined(config, tools, made) if config.augment.mined else []
+    examples, decided, undecided = apply(made, decisions, tools)
     write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
     counts = Counter((example.source, example.label) for example in examples)
     parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())

@@ -49,7 +49,7 @@ def fit(seeds: Sequence[Seed]) -> Any:
 
 
 def score(model: Any, seeds: Sequence[Seed]) -> Score:
-    """The baseline's score on seeds, some of which call.
+    """The baseline's score on seeds; an F1 of 0 where nothing calls, nor is said to.
 
     The interval is Wilson's of q = tp / (tp + fp + fn); F1 = 2q / (1 + q) rises with q.
     """
@@ -58,6 +58,7 @@ def score(model: Any, seeds: Sequence[Seed]) -> Score:
     pairs = list(zip(model.predict([s.utterance for s in seeds]).tolist(), (bool(s.calls) for s in seeds), strict=True))
     right = sum(said == true for said, true in pairs)
     tp, either, calls = (sum(f(*pair) for pair in pairs) for f in (bool.__and__, bool.__or__, lambda _, true: true))
+    either = max(either, 1)
     bounds = binomtest(tp, either).proportion_ci(method="wilson")
     f1, low, high = (2 * q / (1 + q) for q in (tp / either, float(bounds.low), float(bounds.high)))
     n = len(pairs)

@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +21,7 @@ DIRECTIONS = "Here is a list of functions in JSON format that you can invoke:\n"
 FORMAT = (
     "\nShould you decide to return the function call(s). Put it in the format of [func1(params_name=params_value)]\n"
 )
+GLAIVE = "SYSTEM: You are a helpful assistant with access to the following functions. Use them if required -"
 HERMES = (
     "You are a function calling AI model. Here are the available tools: <tools> {} </tools> <tool_call>\n</tool_call>"
 )
@@ -51,13 +52,18 @@ print("MEASURED", json.dumps([seconds, kib / 1024]))
 """
 
 
-def tool(number: int, typed: str = "string", whole: str = "object") -> dict[str, Any]:
+def tool(number: int, typed: str = "object") -> dict[str, Any]:
     """A made tool of one required argument and one that may be absent."""
     days = {"type": "integer", "description": "how many days ahead"}
-    properties = {"city": {"type": typed, "description": "the city's name, as people write it"}, "days": days}
-    parameters = {"type": whole, "properties": properties, "required": ["city"]}
+    properties = {"city": {"type": "string", "description": "the city's name, as people write it"}, "days": days}
+    parameters = {"type": typed, "properties": properties, "required": ["city"]}
     description = "The weather forecast of a city for the days to come, in degrees Celsius."
     return {"name": f"forecast_{number}", "description": description, "parameters": parameters}
+
+
+def turns(**said: str) -> list[dict[str, str]]:
+    """From/value turns."""
+    return [{"from": sender.rstrip("_"), "value": value} for sender, value in said.items()]
 
 
 def made(form: str, number: int, rng: Random) -> dict[str, Any]:
@@ -69,63 +75,51 @@ def made(form: str, number: int, rng: Random) -> dict[str, Any]:
         f"It will be sunny in {city}. Take a hat and enough water with you.",
         '{"degrees": 21, "sky": "clear"}',
     )
-    function = tool(which)
-    called = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": text}}
-    flat = {
-        "city": {"type": "str", "description": "the city"},
-        "days": {"type": "int, optional", "description": "days"},
-    }
-    call = to_json({"name": name, "arguments": arguments})
-    shapes: dict[str, Callable[[], dict[str, Any]]] = {
-        "openai": lambda: {
-            "messages": [
-                {"role": "user", "content": asked},
-                {"role": "assistant", "content": None, "tool_calls": [called]},
-                {"role": "tool", "tool_call_id": "call_1", "content": result},
-                {"role": "assistant", "content": answer},
-            ],
-            "tools": to_json([{"type": "function", "function": function}]),
-        },
-        "xlam": lambda: {
-            "id": number, "query": asked, "answers": f"[{call}]", "tools": to_json([{**function, "parameters": flat}]),
-        },
-        "glaive": lambda: {
-            "system": "SYSTEM: You are a helpful assistant with access to the following functions. Use them if required -"
-            f"\n{to_json(function)}\n",
-            "chat": f'USER: {asked}\n\n\nASSISTANT: <functioncall> {{"name": "{name}", "arguments": \'{text}\'}} '
-            f"<|endoftext|>\n\n\nFUNCTION RESPONSE: {result}\n\n\nASSISTANT: {answer} <|endoftext|>\n\n",
-        },
-        "hermes": lambda: {
-            "conversations": [
-                {"from": "system", "value": HERMES.format(to_json([{"type": "function", "function": function}]))},
-                {"from": "human", "value": asked},
-                {"from": "gpt", "value": f"<tool_call>\n{call}\n</tool_call>"},
-                {"from": "tool", "value": f"<tool_response>\n{result}\n</tool_response>"},
-                {"from": "gpt", "value": answer},
-            ]
-        },
-        "toolace": lambda: {
-            "system": f"You are an expert. {DIRECTIONS}{to_json([tool(which, whole='dict')])}{FORMAT}",
-            "conversations": [
-                {"from": "user", "value": asked},
-                {"from": "assistant", "value": f'[{name}(city="{city}", days={arguments["days"]})]'},
-                {"from": "tool", "value": result},
-                {"from": "assistant", "value": answer},
-            ],
-        },
-        "sharegpt": lambda: {
-            "conversations": [
-                {"from": "human", "value": asked},
-                {"from": "function_call", "value": call},
-                {"from": "observation", "value": result},
-                {"from": "gpt", "value": answer},
-            ],
-            "tools": to_json([function]),
-        },
-        "alpaca": lambda: {"instruction": asked, "input": "", "output": answer * 3},
-        "chat": lambda: {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer * 3}]},
-    }  # fmt: skip
-    return shapes[form]()
+    function, call = tool(which), to_json({"name": name, "arguments": arguments})
+    user, assistant = {"role": "user", "content": asked}, {"role": "assistant", "content": answer}
+    match form:
+        case "openai":
+            function_call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": text}}
+            calling = {"role": "assistant", "content": None, "tool_calls": [function_call]}
+            messages = [user, calling, {"role": "tool", "tool_call_id": "call_1", "content": result}, assistant]
+            return {"messages": messages, "tools": to_json([{"type": "function", "function": function}])}
+        case "xlam":
+            flat = {
+                "city": {"type": "str", "description": "the city"},
+                "days": {"type": "int, optional", "description": "days"},
+            }
+            tools = to_json([{**function, "parameters": flat}])
+            return {"id": number, "query": asked, "answers": f"[{call}]", "tools": tools}
+        case "glaive":
+            called = f'<functioncall> {{"name": "{name}", "arguments": \'{text}\'}} <|endoftext|>'
+            said = (
+                "",
+                f"USER: {asked}",
+                f"ASSISTANT: {called}",
+                f"FUNCTION RESPONSE: {result}",
+                f"ASSISTANT: {answer}",
+            )
+            return {
+                "system": f"{GLAIVE}\n{to_json(function)}\n",
+                "chat": "\n\n\n".join(said).strip() + " <|endoftext|>\n\n",
+            }
+        case "hermes":
+            prompt = HERMES.format(to_json([{"type": "function", "function": function}]))
+            called, told = f"<tool_call>\n{call}\n</tool_call>", f"<tool_response>\n{result}\n</tool_response>"
+            return {"conversations": turns(system=prompt, human=asked, gpt=called, tool=told, gpt_=answer)}
+        case "toolace":
+            called = f'[{name}(city="{city}", days={arguments["days"]})]'
+            system = f"You are an expert. {DIRECTIONS}{to_json([tool(which, 'dict')])}{FORMAT}"
+            return {
+                "system": system,
+                "conversations": turns(user=asked, assistant=called, tool=result, assistant_=answer),
+            }
+        case "sharegpt":
+            conversation = turns(human=asked, function_call=call, observation=result, gpt=answer)
+            return {"conversations": conversation, "tools": to_json([function])}
+        case "alpaca":
+            return {"instruction": asked, "input": "", "output": answer * 3}
+    return {"messages": [user, assistant]}
 
 
 def measure(form: str, source: Path, how: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Draw a dataset card: README.md with the front matter that hubs read, tables and pictures."""
+"""Draw a dataset card: README.md with tables and pictures."""
 
 import html
 import re
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 FONTS = ("Noto Sans CJK", "Noto Sans TC", "PingFang", "Microsoft JhengHei", "Heiti", "WenQuanYi", "Source Han Sans")
 """families that write Chinese, on one system or another; labels that no font can write stay boxes"""
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def cell(text: str) -> str:
@@ -26,7 +25,7 @@ def cell(text: str) -> str:
 
 
 def draw(findings: "Findings", folder: Path) -> None:
-    """baseline.png, balance.png and coverage.png."""
+    """baseline.png and coverage.png."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -36,7 +35,6 @@ def draw(findings: "Findings", folder: Path) -> None:
     known = {font.name for font in font_manager.fontManager.ttflist}
     family = sorted(name for name in known if name.startswith(FONTS) and "Serif" not in name)[:1]
     scores = {f"{side} (n={score.lines})": score for side, score in findings.scores.items()}
-    shares = findings.balance[:24][::-1]
     columns = sorted({kind for _, _, kind in findings.cells})
     rows = list(dict.fromkeys((lang, register) for lang, register, _ in findings.cells))
 
@@ -55,26 +53,15 @@ def draw(findings: "Findings", folder: Path) -> None:
 
     def bars(axes: Any) -> None:
         values = [score.f1 for score in scores.values()]
-        spans = [
-            [score.f1 - score.low for score in scores.values()],
-            [score.high - score.f1 for score in scores.values()],
-        ]
+        spans = list(zip(*((score.f1 - score.low, score.high - score.f1) for score in scores.values()), strict=True))
         axes.bar(list(scores), values, yerr=spans, capsize=4, color="#4a7ba6", label="character n-grams, 95% interval")
         axes.plot(list(scores), [score.always for score in scores.values()], "k_", markersize=40, label="always call")
         axes.set(ylim=(0, 1), ylabel="F1 of call")
         axes.figure.legend(loc="outside lower center", ncols=2, markerscale=0.4, frameon=False)
 
-    def dots(axes: Any) -> None:
-        at = range(len(shares))
-        axes.scatter([share.calls / share.lines for share in shares], at, [min(share.lines, 200) for share in shares])
-        axes.axvline(findings.calls, color="#999", linewidth=1)
-        axes.set_yticks(at, [f"{share.name} (n={share.lines})" for share in shares])
-        axes.set(xlim=(0, 1), xlabel="share of lines that call; the least even manners")
-
     with TemporaryDirectory(dir=folder) as made, plt.rc_context({"font.family": [*family, "DejaVu Sans"]}):
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        heights = {"baseline": 3.6, "balance": 1 + len(shares) / 4, "coverage": 2 + len(rows) / 4}
-        for (name, height), paint in zip(heights.items(), (bars, dots, grid), strict=True):
+        for name, height, paint in (("baseline", 3.6, bars), ("coverage", 2 + len(rows) / 4, grid)):
             figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
             paint(axes)
             figure.savefig(Path(made) / f"{name}.png", dpi=110)
@@ -90,7 +77,6 @@ def write_card(config: DataConfig, data: "Data", findings: "Findings", gates: li
     folder.mkdir(parents=True, exist_ok=True)
     draw(findings, folder)
     dropped = config.work / "dropped.jsonl"
-    langs = {example.tags.get("lang", "").partition("-")[0] for example in data.examples}
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  # Markdown
     environment.filters["cell"] = cell
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -98,8 +84,6 @@ def write_card(config: DataConfig, data: "Data", findings: "Findings", gates: li
         data=data,
         findings=findings,
         gates=gates,
-        languages=sorted(lang for lang in langs if len(lang) == 2),
-        size=next((name for most, name in SIZES if len(data.examples) < most), "n>1M"),
         sources=Counter(example.source for example in data.examples),
         dropped=Counter(value["step"] for _, value in read_jsonl(dropped)) if dropped.is_file() else {},
     )

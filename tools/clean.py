@@ -1,7 +1,5 @@
-"""Drop examples that would teach nothing, or the wrong thing, and say why: `python -m tools.clean image_intent` shows what
-`tools.split` will leave out."""
+"""Drop examples that would teach nothing, or the wrong thing, and say why: `tools.split` begins with it."""
 
-import argparse
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -10,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
-from callwright.config import Clean, DataConfig, load_data_config
-from callwright.errors import UserError, command
+from callwright.config import Clean, DataConfig
+from callwright.errors import UserError
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
@@ -69,12 +67,9 @@ def said(seed: Seed) -> str:
 
 def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
     """Utterances out of bounds."""
+    fault = f"characters, not {shortest} to {longest}"
     sizes = enumerate(len(example.utterance.strip()) for example in examples)
-    return {
-        index: f"{size} characters, not {shortest} to {longest}"
-        for index, size in sizes
-        if not shortest <= size <= longest
-    }
+    return {index: f"{size} {fault}" for index, size in sizes if not shortest <= size <= longest}
 
 
 def script(char: str) -> str:
@@ -241,16 +236,3 @@ def clean_task(config: DataConfig) -> list[Example]:
         if count:
             print(f"  {step:11}{count:6}  {example}")
     return kept
-
-
-@command
-def main(argv: Sequence[str] | None = None) -> int:
-    """Read data/work/<task>/examples.jsonl, write dropped.jsonl beside it and print the funnel."""
-    parser = argparse.ArgumentParser(prog="python -m tools.clean", description=__doc__)
-    parser.add_argument("task", help="a task of configs/data/")
-    clean_task(load_data_config(parser.parse_args(argv).task))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

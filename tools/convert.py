@@ -2,38 +2,56 @@
 `python -m tools.convert --from xlam FILE --out data/xlam.jsonl`."""
 
 import argparse
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from callwright.config import DataConfig, Source, load_data_config
 from callwright.errors import UserError, command
-from callwright.files import ROOT, atomic, to_json, write_jsonl
+from callwright.files import ROOT, atomic, parse_json, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.formats import bfcl, case, openai, sharegpt
 from tools.formats.readers import EVALUATION_ONLY, READERS
-from tools.formats.sharegpt import Turn
-from tools.ingest import Tally, ingest, records
-from tools.mix import mix, place_of
+from tools.formats.sharegpt import Lose, Turn
+from tools.ingest import Make, Tally, ingest, records
+from tools.mix import mix, read_source, reader_of
 from tools.register import check_name, entry_of, register
+from tools.split import MINE
 
-Make = Callable[[dict[str, Any], str], str]
+MASKED = {"names": "masked"}
+"""the tag of examples whose row calls the tools by other names"""
 
 
 def to_turns(seed: Seed) -> list[Turn]:
-    """A seed as ShareGPT turns that alternate as LLaMA-Factory demands: {human, observation}, {gpt, function_call}.
-
-    Raises:
-        ValueError: messages that cannot alternate so.
-    """
+    """A seed as ShareGPT turns; ValueError for messages that cannot alternate as LLaMA-Factory demands."""
     calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
     answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
     given = seed.messages or [{"role": "user", "content": seed.text}]
     return sharegpt.turns(openai.read({"messages": [*given, answer]}).messages)
+
+
+def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
+    """The row with its tools renamed to tool_1, tool_2, … alike in `tools` and in every call, in an order drawn by `key`:
+    only descriptions and parameters are left to choose by."""
+    tools = parse_json(row["tools"])
+    order = Random(key).sample(range(1, len(tools) + 1), len(tools))
+    names = {tool["name"]: f"tool_{number}" for tool, number in zip(tools, order, strict=True)}
+
+    def renamed(value: Any) -> Any:
+        return (
+            [renamed(item) for item in value]
+            if isinstance(value, list)
+            else {**value, "name": names.get(value["name"], "tool_0")}
+        )
+
+    turns = [
+        {**turn, "value": to_json(renamed(parse_json(turn["value"])))} if turn["from"] == "function_call" else turn
+        for turn in row["conversations"]
+    ]
+    return {**row, "conversations": turns, "tools": to_json(renamed(tools))}
 
 
 def to_rows(
@@ -42,19 +60,29 @@ def to_rows(
     """ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
 
     The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own. Plain
-    replies begin with `reply_prefix` (see callwright.config.Rows).
+    replies begin with `reply_prefix` (see callwright.config.Rows). Examples tagged MASKED are among themselves.
     """
     single = [example for example in examples if example.messages is None]
-    groups = [single[i : i + turns] for i in range(0, len(single), turns)]
+    plain, renamed = ([example for example in single if is_masked(example) == mask] for mask in (False, True))
+    groups, others = ([one[i : i + turns] for i in range(0, len(one), turns)] for one in (plain, renamed))
+    for number, group in enumerate(others):  # early, for runs that read only a part
+        groups.insert(2 * number, group)
     groups += [[example] for example in examples if example.messages is not None]
     functions = sharegpt.tools_text(tools)
     for group in groups:
-        conversations = [
-            {**turn, "value": reply_prefix + turn["value"]} if turn["from"] == "gpt" else turn
-            for example in group
-            for turn in to_turns(example)
-        ]
-        yield {"conversations": conversations, "system": system or "", "tools": functions}
+        conversations = [turn for example in group for turn in with_prefix(to_turns(example), reply_prefix)]
+        row = {"conversations": conversations, "system": system or "", "tools": functions}
+        yield masked(row, group[0].id) if is_masked(group[0]) else row
+
+
+def with_prefix(turns: Sequence[Turn], prefix: str) -> list[Turn]:
+    """Turns whose plain replies begin with a prefix."""
+    return [{**turn, "value": prefix + turn["value"]} if turn["from"] == "gpt" else turn for turn in turns]
+
+
+def is_masked(seed: Seed) -> bool:
+    """Whether a seed is to be trained on with other names for the tools."""
+    return MASKED.items() <= seed.tags.items()
 
 
 def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case:
@@ -73,18 +101,10 @@ def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case
 
 
 def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
-    """Training rows with general chat among them, as much as its share asks for and its source has.
-
-    Raises:
-        UserError: a format that nobody reads, or a source without a good conversation.
-    """
-    if chat.from_ not in READERS:
-        raise UserError(f"rows.chat.from: {chat.from_}", "no such format", f"choose one of: {', '.join(READERS)}")
-    stream, share = records(place_of(chat), chat.subset, chat.split), chat.share or 0
-    make = lambda record, place: sharegpt.write(READERS[chat.from_](record))  # noqa: E731
-    found = [row for _, row in ingest(stream, make, Tally(), chat.on_error)]
-    if not found:
-        raise UserError(place_of(chat), "no conversation that can be trained on", "check the file and its format")
+    """Training rows with general chat among them, as much as its share asks for and its source has."""
+    read, tally, share = reader_of(chat), Tally(), chat.share or 0
+    found = list(read_source(chat, lambda record, lose: sharegpt.write(read(record), lose), tally))
+    print("".join(f"{line}\n" for line in tally.lines()), end="")
     rng, mixed = Random(f"{seed}/chat"), list(rows)
     wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))
     for row in rng.sample(found, wanted):
@@ -97,7 +117,8 @@ def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) 
 def convert_task(config: DataConfig) -> dict[str, int]:
     """Write the rows and cases of a task's split examples; return how many there are of each part."""
     tools = load_tools(config.seeds / "tools.json")
-    parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", "test")}
+    cases = ("test", MINE) if config.split.mine else ("test",)
+    parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
     golden = read_seeds(config.seeds / "golden.jsonl", tools)
 
     rows: dict[str, list[dict]] = {}
@@ -109,33 +130,29 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     if config.rows.chat:
         rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
-    for part, seeds in (("test", parts["test"]), ("golden", golden)):
-        cases = (to_case(seed, tools, config.system).model_dump() for seed in seeds)
-        counts[part] = write_jsonl(config.built(part), cases)
+    for part, seeds in ((part, parts.get(part, golden)) for part in (*cases, "golden")):
+        asked = (to_case(seed, tools, config.system).model_dump() for seed in seeds)
+        counts[part] = write_jsonl(config.built(part), asked)
+    if MINE not in parts:
+        config.built(MINE).unlink(missing_ok=True)
     return counts
 
 
-def maker(form: str, to: str, source: str, tally: Tally, lose: Callable[[str, str, str], None]) -> Make:
-    """What makes the output line of a record and its place; `lose` is told place, kind and text of what gets lost."""
+def maker(form: str, to: str, source: str, tally: Tally) -> Make[str]:
+    """What makes the output line of a record."""
     if form == "bfcl":
         answers = bfcl.read_answers(Path(source))
-        return lambda record, place: to_json(bfcl.read_case(record, answers).model_dump())
-    read = READERS[form]
+        return lambda record, lose: to_json(bfcl.read_case(record, answers).model_dump())
 
-    def make(record: dict[str, Any], place: str) -> str:
-        conversation, gone = read(record), list[tuple[str, str]]()
-        value: Any
+    def make(record: dict[str, Any], lose: Lose) -> str:
+        conversation = READERS[form](record)
         if to == "openai":
-            value = openai.write(conversation)
+            line = to_json(openai.write(conversation))
         elif to == "cases":
-            value = case.write(conversation, f"{Path(source).name}-{tally.read}").model_dump()
+            line = to_json(case.write(conversation, f"{Path(source).name}-{tally.read}").model_dump())
         else:
-            value = sharegpt.write(conversation, lambda what, text: gone.append((what, text)))
-        line = to_json(value)
+            line = to_json(sharegpt.write(conversation, lose))
         line.encode()  # a lone surrogate fails here, while it has a place
-        for what, text in gone:
-            tally.lost[what] += 1
-            lose(place, what, text)
         return line
 
     return make
@@ -143,22 +160,14 @@ def maker(form: str, to: str, source: str, tally: Tally, lose: Callable[[str, st
 
 def convert_file(args: argparse.Namespace) -> Tally:
     """Convert one source. What does not reach the output stands in `<out>.lost.jsonl`: skipped records, lost text."""
-    out, tally = Path(args.out), Tally()
-    try:
-        same = out.samefile(args.source)
-    except (OSError, ValueError):  # one of them is not there
-        same = False
-    if same:
+    out = Path(args.out)
+    if out.resolve() == Path(args.source).resolve():
         raise UserError(out, "is the source as well", "write to another file")
     aside = out.with_name(f"{out.name}.lost.jsonl")
     with atomic(out) as rows, atomic(aside) as lost:
-
-        def tell(place: str, what: str, text: str | None = None) -> None:
-            value = {"place": place, "reason": what} if text is None else {"place": place, "lost": what, "text": text}
-            lost.write(json.dumps(value) + "\n")
-
-        make = maker(args.format, args.to, args.source, tally, tell)
-        for _, line in ingest(records(args.source, args.subset, args.split), make, tally, args.on_error, tell):
+        tally = Tally(lost)
+        make = maker(args.format, args.to, args.source, tally)
+        for _, line in ingest(records(args.source, args.subset, args.split), make, tally, args.on_error):
             rows.write(line + "\n")
         if not tally.taken:
             fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
@@ -198,7 +207,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write data/<task>_{train,val}.jsonl (rows) and data/<task>_{test,golden}.jsonl (cases), or one file from one."""
+    """Write data/<task>_{train,val}.jsonl (rows) and _{test,golden,mine}.jsonl (cases), or one file from one."""
     args = parse(argv)
     if args.format is not None:
         tally = convert_file(args)
@@ -211,8 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_data_config(args.source)
     counts = mix(config) if config.sources else convert_task(config)
     built = config.built("*").relative_to(ROOT)
-    kinds = {"train": "rows", "val": "rows", "test": "cases", "golden": "cases"}
-    print(f"convert: {built}: " + ", ".join(f"{part} {count} {kinds[part]}" for part, count in counts.items()))
+    kind = lambda part: "rows" if part in ("train", "val") else "cases"  # noqa: E731
+    print(f"convert: {built}: " + ", ".join(f"{part} {count} {kind(part)}" for part, count in counts.items()))
     return 0
 
 

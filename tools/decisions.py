@@ -1,8 +1,6 @@
 """What a reviewer decided about examples: read, append and fold review.jsonl, and apply it to a task's examples."""
 
-import fcntl
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,9 +10,10 @@ from typing import Any, Literal
 from pydantic import ValidationError, model_validator
 
 from callwright.errors import UserError
-from callwright.files import read_jsonl, to_json
+from callwright.files import read_jsonl, to_json, write_jsonl
 from callwright.records import Call, Example, Record, explain
 from callwright.tasks import seed_fault
+from tools.register import locked
 
 NAMED = 5
 """of the decisions that were not applied, so many are named in the summary"""
@@ -91,32 +90,16 @@ def fold(decisions: Iterable[Decision]) -> Live:
 def decide(path: Path, choose: Callable[[Live, str], list[Decision]]) -> tuple[Live, list[Decision]]:
     """Append what `choose` makes of the decisions that hold and the time; return those that hold then, and the new ones.
 
-    The file is locked meanwhile, so that pages side by side see each other's lines; they are on the disk on return.
+    The folder is locked meanwhile, so that pages side by side see each other's lines; they are on the disk on return.
 
     Raises:
         UserError: a broken line, or the file cannot be written; it is then as it was.
     """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise UserError(path, f"cannot be written ({error.strerror})", "make it writable") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(path.parent):
         known = read_decisions(path)
         new = choose(fold(known), datetime.now(UTC).isoformat(timespec="microseconds"))
-        size = os.fstat(descriptor).st_size
-        data = "".join(to_json(decision.model_dump(exclude_none=True)) + "\n" for decision in new).encode()
-        if data and size and os.pread(descriptor, 1, size - 1) != b"\n":  # an editor left the last line open
-            data = b"\n" + data
-        try:
-            while data:
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
-        except OSError as error:
-            os.ftruncate(descriptor, size)
-            raise UserError(path, f"could not be written ({error.strerror})", "free some space") from None
-    finally:
-        os.close(descriptor)
+        if new:
+            write_jsonl(path, (decision.model_dump(exclude_none=True) for decision in [*known, *new]))
     return fold([*known, *new]), new
 
 

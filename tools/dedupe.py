@@ -34,15 +34,13 @@ def normal_form(text: str) -> str:
 class Novelty:
     """Lets each normal form in once, whatever its label."""
 
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
     def admits(self, text: str) -> bool:
         """Whether the text says something new; from now on it does not."""
-        form = normal_form(text)
-        if form in self.seen:
-            return False
-        self.seen[form] = text
-        return True
+        before = len(self.seen)
+        self.seen.add(normal_form(text))
+        return len(self.seen) > before
 
 
 def plain_forms(texts: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from callwright.tasks import seed_fault
 from tools.baseline import doubts
 from tools.decisions import Decision, Live, decide, digest, rewritten
 from tools.dedupe import near_pairs
+from tools.generate import LISTED, leaves
 
 UNLIKELY = 0.8
 """probability of the other label from which a label is suspicious"""
@@ -69,21 +70,16 @@ class Line:
         return [{now.tags.get("lang", "")}, {now.label}, {now.tags.get("kind", "")}, {now.source}, reasons, state]
 
 
-def enumerated(schema: Any) -> bool:
-    """Whether a parameter, or each item of it, is one of a closed list, which people need not say in those words."""
-    return isinstance(schema, dict) and ("enum" in schema or enumerated(schema.get("items")))
-
-
 def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
-    """Free-text arguments most of whose words the utterance does not have."""
+    """Free-text arguments most of whose words the utterance does not have; those of a list need not be said so."""
     said = set(WORD.findall(folded(example.utterance)))
     for call in example.calls:
         schemas = (parameters_of(call.name, tools) or {}).get("properties", {})
         for key, value in call.arguments.items():
-            parts = value if isinstance(value, list) else [value]
-            words = WORD.findall(folded(" ".join(part for part in parts if isinstance(part, str))))
+            free = (leaf for leaf, own in leaves(value, schemas.get(key)) if not own.keys() & LISTED)
+            words = WORD.findall(folded(" ".join(leaf for leaf in free if isinstance(leaf, str))))
             share = sum(word in said for word in words) / max(len(words), 1)
-            if words and share < GROUNDED and not enumerated(schemas.get(key)):
+            if words and share < GROUNDED:
                 yield Reason("grounding", 1 - share, f"the utterance has only {share:.0%} of the words of {key}")
 
 

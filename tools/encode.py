@@ -28,15 +28,13 @@ class Verbatim:
         self.chat_template = ""
 
     def encode(self, text: str, add_special_tokens: bool = False) -> list[str]:
-        """The text, as one "id"."""
         return [text]
 
     def convert_tokens_to_ids(self, token: str) -> str:
-        """The token's text."""
         return token
 
     def add_special_tokens(self, tokens: dict[str, Any], **_: Any) -> int:
-        """Take a new end token, as templates with `replace_eos` demand."""
+        """Templates with `replace_eos` set a new end token."""
         self.eos_token = self.eos_token_id = tokens.get("eos_token", self.eos_token)
         return 0
 
@@ -77,9 +75,6 @@ def load_view(settings: dict[str, Any], tokenizer: Any = None, processor: Any = 
     Args:
         settings: a train file's keys; `template` must be among them, those that are not about data are passed over.
         tokenizer: the base model's, which is changed as LLaMA-Factory changes it; Verbatim without any.
-
-    Raises:
-        UserError: a template or tool format that LLaMA-Factory does not have.
     """
     from llamafactory.data.template import TEMPLATES, get_template_and_fix_tokenizer
     from llamafactory.data.tool_utils import TOOLS
@@ -132,11 +127,7 @@ def is_at_hand(model: str) -> bool:
 
 
 def load_tokenizer(settings: dict[str, Any]) -> tuple[Any, Any]:
-    """The tokenizer, and the processor or None, of `model_name_or_path`, as LLaMA-Factory loads them.
-
-    Raises:
-        UserError: they are not on this machine.
-    """
+    """The tokenizer, and the processor or None, of `model_name_or_path`, as LLaMA-Factory loads them from this machine."""
     from llamafactory.hparams import ModelArguments
     from llamafactory.model import load_tokenizer as load
 
@@ -175,22 +166,13 @@ def aligned(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[lis
 
 
 def encode_pairs(messages: list[dict[str, str]], system: str, tools: str, view: View) -> list[tuple[Piece, Piece]]:
-    """(source, target) of each turn as the template encodes it, before `cutoff_len`.
-
-    Raises:
-        Exception: whatever LLaMA-Factory dies of.
-    """
+    """(source, target) of each turn as the template encodes it, before `cutoff_len`; raises what LLaMA-Factory dies of."""
     discard = view.data_args.mask_history and not view.template.preserve_thinking
     return view.template.encode_multiturn(view.tokenizer, messages, system, tools, discard)
 
 
 def encode_row(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """Token ids and labels (-100 where nothing is learned) of a row, `cutoff_len` applied.
-
-    Raises:
-        UserError: LLaMA-Factory drops the row.
-        Exception: whatever LLaMA-Factory dies of.
-    """
+    """Token ids and labels (-100 where nothing is learned) of a row, `cutoff_len` applied; raises what LLaMA-Factory dies of."""
     from llamafactory.data.processor import SupervisedDatasetProcessor
 
     messages, system, tools = aligned(row, view, entry)
@@ -201,10 +183,7 @@ def encode_row(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[
 
 
 def kept(lengths: list[tuple[int, int]], view: View) -> list[tuple[int, int]]:
-    """How many tokens of each (source, target) survive `cutoff_len`; (0, 0) for a turn that is dropped whole.
-
-    After `SupervisedDatasetProcessor._encode_data_example`.
-    """
+    """How many tokens of each (source, target) `SupervisedDatasetProcessor` keeps; (0, 0) for a turn that it drops."""
     from llamafactory.data.processor.processor_utils import infer_seqlen
 
     args = view.data_args

@@ -1,7 +1,7 @@
 """Fill grammar patterns with slot values, and derive calls and what is expected of them from what was said."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -93,12 +93,15 @@ class Saying:
 def borrowed(value: SlotValue, grammar: Grammar, names: list[str], rng: Random) -> SlotValue:
     """A borrowed slot value in the borrower's language: script is converted, words are not exchanged."""
     names = [transform.name for transform in grammar.transforms if transform.name in names and transform.do == "opencc"]
-
-    def turn(text: str) -> str:
-        return (convert(Draft(text=text), grammar, names, rng) or Draft(text=text)).text
-
+    turn = lambda text: turned(text, grammar, names, rng)  # noqa: E731
     passed = turn(value.text) if value.value == value.text else value.value
     return SlotValue(text=turn(value.text), value=passed, words=[turn(word) for word in value.words or []] or None)
+
+
+def turned(text: str, grammar: Grammar, names: list[str], rng: Random) -> str:
+    """A text in a borrower's language, or as it is where `convert` finds none; white space at its ends stays."""
+    draft, bare = convert(Draft(text=text), grammar, names, rng), text.strip()
+    return text.replace(bare, draft.text) if draft and bare else text
 
 
 def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Draft | None:
@@ -138,46 +141,51 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
     saying = Saying(grammar, pattern.lang, rng)
     text = saying.said(template.replace("[", "").replace("]", ""))
     span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
-    calls, expected, fixed = [], [], set()
+    calls, expected = [], []
     for call in (told(call, said_in(template), tools) for call in pattern.calls):
-        templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span))
+        templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span).strip())
         schema = (parameters_of(call.name, tools) or {}).get("properties", {})
-        arguments = filled(templates, saying.passed)
+        arguments = strings(templates, saying.passed)
+        matchers = {key: matcher(templates[key], value, schema.get(key), saying) for key, value in arguments.items()}
         calls.append(Call(name=call.name, arguments=arguments))
-        fixed |= {value for key, value in arguments.items() if isinstance(value, str) and closed(schema.get(key, {}))}
-        expected.append(
-            Call(
-                name=call.name,
-                arguments={
-                    key: matcher(templates[key], value, schema.get(key, {}), saying) for key, value in arguments.items()
-                },
-            )
-        )
+        expected.append(Call(name=call.name, arguments=matchers))
     reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
-    draft = Draft(text=text, calls=tuple(calls), expected=tuple(expected), reply=reply, fixed=frozenset(fixed))
+    draft = Draft(text, tuple(calls), tuple(expected), reply, *pinned(calls, tools))
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 
-def filled(template: Any, fill: Callable[[str], Any]) -> Any:
-    """A JSON value with its string leaves filled."""
-    if isinstance(template, str):
-        return fill(template)
-    if isinstance(template, dict):
-        return {key: filled(item, fill) for key, item in template.items()}
-    return [filled(item, fill) for item in template] if isinstance(template, list) else template
+def leaves(value: Any, schema: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The scalars of a JSON value, each with what its schema says of it: {} where that is nothing."""
+    schema = schema if isinstance(schema, dict) else {}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, schema.get("properties", {}).get(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, schema.get("items"))
+    else:
+        yield value, schema
 
 
-def closed(schema: dict[str, Any]) -> bool:
-    """Whether a schema does not leave a string's text free."""
-    return any(key in schema for key in ("enum", "const", "format", "pattern"))
+LISTED, SPELT = {"enum", "const"}, {"format", "pattern"}
+"""keywords of a schema that give a string's text, or its form"""
 
 
-def matcher(template: Any, value: Any, schema: dict[str, Any], saying: Saying) -> Any:
+def pinned(calls: Iterable[Call], tools: list[dict[str, Any]]) -> tuple[frozenset[str], frozenset[str]]:
+    """A draft's `fixed` and `copied`: the strings whose text the schema does not leave free, and those of no list."""
+    every = [pair for call in calls for pair in leaves(call.arguments, parameters_of(call.name, tools))]
+    texts = [(value, schema.keys()) for value, schema in every if isinstance(value, str)]
+    fixed = frozenset(value for value, keys in texts if keys & (LISTED | SPELT))
+    return fixed, fixed - {value for value, keys in texts if keys & LISTED} - {""}
+
+
+def matcher(template: Any, value: Any, schema: Any, saying: Saying) -> Any:
     """What an argument is expected to be: free text must hold the content words, anything else must be equal.
 
     Text is free where the schema gives a string without enum, const, format or pattern, and what is passed is what is
     said.
     """
-    if not isinstance(value, str) or not isinstance(template, str) or closed(schema) or saying.said(template) != value:
+    closed = isinstance(schema, dict) and schema.keys() & (LISTED | SPELT)
+    if not isinstance(value, str) or not isinstance(template, str) or closed or saying.said(template) != value:
         return value
     return {"contains": saying.words(template)}

@@ -20,9 +20,9 @@ reply` (or a list of replies), or {text, reply, calls}; each item is one lineage
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, model_validator
 
 from callwright.config import Config
 from callwright.records import Call
@@ -50,9 +50,8 @@ def said_in(text: str) -> set[Place]:
     return {*places(text), *([(SPAN, "1")] if BRACKETS.search(text) else [])}
 
 
-def as_list(value: Any) -> Any:
-    """A lone value as a list of one."""
-    return [value] if isinstance(value, str) else value
+Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+"""texts; a lone one may stand for itself"""
 
 
 class SlotValue(Config):
@@ -112,57 +111,42 @@ class Transform(Config):
     """A change to the surface of an utterance, and alike to its arguments."""
 
     name: str
-    lang: list[str]
+    lang: Texts
     do: Literal["replace", "keyboard", "append", "unpunctuate", "lower", "upper", "halfwidth", "opencc"]
     share: float = Field(0, ge=0, le=1)
     """how often it is drawn, whatever the register; 0 for a transform that only `register` or `borrow` applies"""
     register_: str | None = Field(None, alias="register")
     """the register that this transform makes: drawn when that register is"""
-    words: dict[str, list[str]] = Field({})
+    words: dict[str, Texts] = Field({})
     """replace: what may stand for a word"""
     most: int = Field(2, ge=1)
     """replace: at most so many words"""
-    choices: list[str] = Field([])
+    choices: Texts = Field([])
     """append: what to append; unpunctuate: what stands where a mark stood"""
     at: Literal["end", "start", "either"] = "end"
     """append: where"""
-    unless: str | None = None
-    """a regular expression: texts that it finds something in stay as they are"""
-    config: str = ""
-    """opencc: the name of its configuration, such as tw2sp"""
-
-    @field_validator("lang", "choices", mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return as_list(value)
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _lists(cls, value: Any) -> Any:
-        return {key: as_list(item) for key, item in value.items()} if isinstance(value, dict) else value
+    unless: re.Pattern[str] | None = None
+    """texts that it finds something in stay as they are"""
+    config: Literal["hk2s", "s2hk", "s2t", "s2tw", "s2twp", "t2hk", "t2s", "t2tw", "tw2s", "tw2sp"] | None = None
+    """opencc: the name of its configuration"""
 
 
 class Item(Config):
     """Wordings of one thing to say, with what answers it: one lineage."""
 
-    text: list[str] = Field(min_length=1)
-    reply: list[str] = Field([])
+    text: Texts = Field(min_length=1)
+    reply: Texts = Field([])
     calls: list[Call] = Field([])
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return {"text": [value]}
+            return {"text": value}
         if isinstance(value, dict) and len(value) == 1 and "text" not in value:
             ((text, reply),) = value.items()
-            return {"text": [text], "reply": as_list(reply)}
+            return {"text": text, "reply": reply}
         return value
-
-    @field_validator("text", "reply", mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return as_list(value)
 
 
 class Family(Config):
@@ -173,13 +157,8 @@ class Family(Config):
     register_: str = Field(alias="register")
     kind: str
     calls: list[Call] = Field([])
-    reply: list[str] = Field([])
+    reply: Texts = Field([])
     texts: list[Item] = Field(min_length=1)
-
-    @field_validator("reply", mode="before")
-    @classmethod
-    def _list(cls, value: Any) -> Any:
-        return as_list(value)
 
 
 class Pattern(Config):
@@ -204,7 +183,7 @@ class Grammar(Config):
 
     languages: dict[str, Language] = Field(min_length=1)
     registers: dict[str, Register] = Field(min_length=1)
-    kinds: dict[str, float] = Field({})
+    kinds: dict[str, NonNegativeFloat] = Field({})
     """shares of the kinds among the examples that do not call; without them, kinds weigh what their patterns number"""
     slots: dict[str, dict[str, list[SlotValue]]] = Field({})
     carriers: dict[str, dict[str, list[str]]] = Field({})

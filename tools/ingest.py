@@ -14,6 +14,7 @@ from typing import IO, Any, Literal, TypeVar
 from callwright.errors import UserError
 from callwright.files import parse_json
 from tools.formats.conversation import kind
+from tools.formats.sharegpt import Lose
 
 LIMIT = 64 * 2**20
 """bytes of one record that are read before it counts as broken"""
@@ -25,19 +26,22 @@ HUB = "hub:"
 Raw = bytes | str | dict[str, Any] | ValueError
 OnError = Literal["stop", "skip"]
 T = TypeVar("T")
+Make = Callable[[dict[str, Any], Lose], T]
+"""makes something of a record and tells what gets lost; raises ValueError for a record that it cannot take"""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 @dataclass
 class Tally:
-    """What became of the records: how many were read, and why how many were left out."""
+    """What became of the records: how many were read, why how many were left out, and what a row has no place for."""
 
+    aside: IO[str] | None = None
+    """gets a JSON line, with its place, for each record that is left out and each text that is lost"""
     read: int = 0
     taken: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
-    """what a row has no place for"""
     first: dict[str, str] = field(default_factory=dict)
     """the place of the first of each reason"""
 
@@ -46,44 +50,46 @@ class Tally:
         general = _VALUE.sub("…", reason)[:160]
         self.skipped[general] += 1
         self.first.setdefault(general, place)
+        self._note(place=place, reason=reason)
+
+    def lose(self, what: str, text: str, place: str) -> None:
+        """Count a text of a record that is taken."""
+        self.lost[what] += 1
+        self._note(place=place, lost=what, text=text)
+
+    def _note(self, **line: str) -> None:
+        if self.aside:
+            self.aside.write(json.dumps(line) + "\n")
 
     def lines(self) -> Iterator[str]:
         """A line a reason, the most frequent first, and one for each kind of thing that was lost."""
-        for reason, count in self.skipped.most_common(20):
+        shown = self.skipped.most_common(20)
+        for reason, count in shown:
             yield f"  {count} skipped: {reason} (first at {self.first[reason]})"
-        if len(self.skipped) > 20:
-            yield f"  {sum(self.skipped.values()) - sum(n for _, n in self.skipped.most_common(20))} more skipped"
+        if more := self.skipped.total() - sum(count for _, count in shown):
+            yield f"  {more} more skipped"
         for what, count in self.lost.items():
             yield f"  {count} × {what}: a row has no place for it"
 
 
 def ingest(
-    source: Iterator[tuple[str, Raw]],
-    make: Callable[[dict[str, Any], str], T],
-    tally: Tally,
-    on_error: OnError = "stop",
-    tell: Callable[[str, str], None] = lambda place, reason: None,
+    source: Iterator[tuple[str, Raw]], make: Make[T], tally: Tally, on_error: OnError = "stop"
 ) -> Iterator[tuple[str, T]]:
-    """What `make` makes of each record and its place; it raises ValueError for one that it cannot take.
-
-    Args:
-        tell: called with the place and the reason of each record that is skipped.
-
-    Raises:
-        UserError: at the first such record, unless they are to be skipped.
-    """
+    """What `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
     for place, raw in source:
         tally.read += 1
+        gone: list[tuple[str, str]] = []
         try:
-            made = make(record_of(raw), place)
+            made = make(record_of(raw), lambda what, text, gone=gone: gone.append((what, text)))  # type: ignore[misc]
         except (ValueError, RecursionError) as error:
             reason = reason_of(error)
             if on_error == "stop":
                 raise UserError(place, reason, "fix the record, or pass --on-error skip") from None
             tally.skip(reason, place)
-            tell(place, reason)
             continue
         tally.taken += 1
+        for what, text in gone:
+            tally.lose(what, text, place)
         yield place, made
 
 
@@ -100,11 +106,7 @@ def reason_of(error: ValueError | RecursionError) -> str:
 
 
 def record_of(raw: Raw) -> dict[str, Any]:
-    """The object that a raw record holds.
-
-    Raises:
-        ValueError: it is broken, or no object.
-    """
+    """The object that a raw record holds; ValueError where it is broken, or none."""
     if isinstance(raw, ValueError):
         raise raw
     if isinstance(raw, dict):
@@ -139,10 +141,7 @@ def records(source: str, subset: str | None = None, split: str = "train") -> Ite
     """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
     A place is file:line of JSONL and file[index] of the rest. Whether a `.json` file is a list or JSONL, its first
-    character tells.
-
-    Raises:
-        UserError: the source cannot be read.
+    character tells. UserError: the source cannot be read.
     """
     if source.startswith(HUB):
         yield from _hub(source.removeprefix(HUB), subset, split)
@@ -189,7 +188,7 @@ def _array(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
     the lenient scan only finds where an item ends, and the item's text is parsed as strictly as a line.
     """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    scan = json.JSONDecoder().raw_decode
+    scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode  # a number too long is the item's fault alone
     buffer, at, index = text.read(CHUNK), 0, 0
     at = buffer.index("[") + 1
     while True:

@@ -11,21 +11,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, scan_jsonl, to_json
+from callwright.files import ROOT, scan_jsonl, to_json
 from callwright.matchers import fold
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
 from tools.formats.conversation import kind
 from tools.lint_row import CODES, Fault, Row, check_row
-from tools.register import SHAREGPT
+from tools.register import SHAREGPT, find_entry
 
 SHOWN = 10
 """findings of one code that the text format prints"""
 CHUNK = 10 << 20
 """bytes that LLaMA-Factory's JSON reader types at a time (`datasets.packaged_modules.json`)"""
+PARTS = "columns", "tags"
+ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
+"""what LLaMA-Factory takes where an entry has no such part at all"""
+EFFECTS = {
+    "function_tag": "every row with a call is dropped",
+    "tools": "tools are not read",
+    "system": "system messages are not read",
+}
+"""of a column or tag that an entry leaves out"""
 DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
 """what Arrow takes for a timestamp"""
 
@@ -50,9 +59,9 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """For --format json; `row` is the line number."""
-        row, (severity, remedy) = self.place.rpartition(":")[2], CODES[self.code]
-        return {"place": self.place, "row": int(row) if row.isdigit() else None, "code": self.code,
-                "severity": severity, "message": self.message, "remedy": remedy}  # fmt: skip
+        row = self.place.rpartition(":")[2]
+        number = int(row) if row.isdigit() else None
+        return {**vars(self), "row": number, "severity": self.severity, "remedy": CODES[self.code][1]}
 
 
 def entry_faults(entry: dict[str, Any]) -> list[Fault]:
@@ -60,23 +69,20 @@ def entry_faults(entry: dict[str, Any]) -> list[Fault]:
     if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
         what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
         return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
-    faults: list[Fault] = []
-    for part, known in SHAREGPT.items():
-        for key in known if isinstance(known, dict) else ():
-            if not entry.get(part, {}).get(key):
-                effects = {"function_tag": "every row with a call is dropped", "tools": "tools are not read"}
-                effects |= {"system": "system messages are not read"}
-                faults.append(
-                    ("registry", f"`{part}` lacks {key!r}: {effects.get(key, 'no row is read as it stands')}")
-                )
-    return faults
+    return [
+        ("registry", f"`{part}` lacks {key!r}: {EFFECTS.get(key, 'no row is read as it stands')}")
+        for part in PARTS
+        for key in SHAREGPT[part]
+        if not entry.get(part, ABSENT[part]).get(key)
+    ]
 
 
 class Types:
     """Keys and kinds of values over a file, as its JSON reader needs them: one type for each path."""
 
     def __init__(self, big: bool) -> None:
-        self.big, self.keys = big, cast("set[str]", set())
+        self.big = big
+        self.keys: set[str] = set()
         self.kinds: dict[str, str] = {}
         self.dates: dict[str, bool] = {}
 
@@ -164,18 +170,14 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
     Args:
         entry: its entry in dataset_info.json.
         check: a lint_template.TemplateCheck, or None for what holds under every template.
-
-    Raises:
-        UserError: the file is missing or unreadable.
     """
     known = entry_faults(entry) if path.suffix == ".jsonl" else [("unchecked", "only JSONL is; tools.convert makes it")]
     count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
     if any(finding.code == "unchecked" for finding in findings):
         return 0, findings
-    parts = {part: {**known, **entry.get(part, {})} for part, known in SHAREGPT.items() if isinstance(known, dict)}
-    types = None
+    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in PARTS}
+    types = Types(path.is_file() and path.stat().st_size > CHUNK)
     for place, value in scan_jsonl(path):
-        types = types or Types(path.stat().st_size > CHUNK)
         count += 1
         if isinstance(value, UserError):
             findings.append(Finding(place, "json", value.fault))
@@ -188,7 +190,7 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
             faults += check.check(row) if check else ()
             faults += across.faults(row, place)
         findings += [Finding(place, *fault) for fault in faults]
-    whole = list(types.whole_file(**parts)) if types else [cast("Fault", ("json", "the file is empty"))]
+    whole: list[Fault] = list(types.whole_file(**parts)) if count else [("json", "the file is empty")]
     whole += check.whole_file(any_tools) if check else ()
     return count, findings + [Finding(str(path), *fault) for fault in whole]
 
@@ -201,22 +203,16 @@ def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
     model = settings.get("model_name_or_path")
     if model and is_at_hand(model):
         return TemplateCheck(load_view(settings, *load_tokenizer(settings)), True), []
-    missing = (
-        f"no tokenizer of {model} here, so nothing says what cutoff_len cuts; {fetch_hint(model)}" if model else ""
-    )
-    return TemplateCheck(load_view(settings), False), [Finding(str(model), "unchecked", missing)] if missing else []
+    check = TemplateCheck(load_view(settings), False)
+    missing = f"no tokenizer of {model} here, so nothing says what cutoff_len cuts; {fetch_hint(model or '')}"
+    return check, [Finding(model, "unchecked", missing)] if model else []
 
 
 def recipe_files(stem: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]], list[Path]]:
     """A recipe's settings, its local dataset files with their entries, and the evaluation files beside them."""
     recipe = load_recipe(stem, overrides)
-    registry = read_json(ROOT / "dataset_info.json")
-    entries = {}
-    for name in recipe.datasets:
-        if name not in registry:
-            raise UserError(f"dataset {name!r}", "not in dataset_info.json", "run: make data TASK=<task>")
-        if "file_name" in registry[name]:
-            entries[_shown(ROOT / registry[name]["file_name"])] = registry[name]
+    known = [find_entry(name, ROOT / "dataset_info.json") for name in recipe.datasets]
+    entries = {_shown(ROOT / entry["file_name"]): entry for entry in known if "file_name" in entry}
     tasks = sorted({name.rsplit("_", 1)[0] for name in recipe.datasets})
     cases = [ROOT / "data" / f"{task}_{part}.jsonl" for task in tasks for part in ("test", "golden")]
     return recipe.train, entries, [_shown(path) for path in cases if path.is_file()]
@@ -245,12 +241,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("inputs", nargs="*", help="a file of ShareGPT rows; with --recipe, training's key=value")
     parser.add_argument("--recipe", help="a stem under configs/train/: its datasets, template, model and cutoff_len")
     parser.add_argument("--template", help="check what this template of LLaMA-Factory makes of the rows")
-    parser.add_argument("--tool-format", help="instead of the template's own")
     parser.add_argument("--model", help="whose tokenizer counts, against --cutoff-len; needs --template")
     parser.add_argument("--cutoff-len", type=int, default=2048, help="LLaMA-Factory's own default: %(default)s")
-    parser.add_argument(
-        "--cases", action="append", default=[], type=Path, help="evaluation cases that rows must not hold"
-    )
+    parser.add_argument("--cases", action="append", default=[], type=Path, help="evaluation cases not to be held")
     parser.add_argument("--format", choices=["text", "json"], default="text")
     args = parser.parse_args(argv)
     if args.recipe:
@@ -258,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif len(args.inputs) != 1:
         raise UserError("tools.lint", f"{len(args.inputs)} files", "give one, or --recipe")
     else:
-        named = {"template": args.template, "tool_format": args.tool_format, "model_name_or_path": args.model}
+        named = {"template": args.template, "model_name_or_path": args.model}
         settings = {"cutoff_len": args.cutoff_len, **{key: value for key, value in named.items() if value}}
         entries, cases = {Path(args.inputs[0]): dict(SHAREGPT)}, []
     if args.model and not settings.get("template"):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from callwright.errors import UserError
-from callwright.files import parse_json, to_json
+from callwright.files import parse_json
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from tools.formats.conversation import kind
+from tools.register import SHAREGPT
 
 Severity = Literal["error", "warning"]
 CODES: dict[str, tuple[Severity, str]] = {
@@ -49,7 +50,6 @@ _MARKED = re.compile("<tool_call>(.*?)</tool_call>", re.DOTALL)
 _THOUGHT = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 
 ROLES = ("human", "observation"), ("gpt", "function_call")
-ROLE_TAGS = {"user_tag": "human", "observation_tag": "observation", "assistant_tag": "gpt", "function_tag": "function_call"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
     if not isinstance(turns, list):
         return [*faults, ("columns", f"`{columns['messages']}` is {kind(turns)}, not a list")], None
     pairs: list[tuple[str, str]] = []
-    names = {tags[key]: role for key, role in ROLE_TAGS.items()} | {tags["system_tag"]: "system"}
+    names = {tags[key]: role for key, role in SHAREGPT["tags"].items() if key not in ("role_tag", "content_tag")}
     for number, turn in enumerate(turns, 1):
         role, value = (turn.get(tags[key]) for key in ("role_tag", "content_tag")) if isinstance(turn, dict) else (0, 0)
         if not isinstance(role, str) or not isinstance(value, str):
@@ -147,7 +147,6 @@ def read_tools(text: str) -> tuple[list[dict[str, Any]], str | None]:
     """The canonical tools in a row's `tools`, or why LLaMA-Factory cannot use them."""
     try:
         tools = parse_json(text)
-        to_json(tools)
         for tool in tools if isinstance(tools, list) else ():
             if isinstance(tool, dict) and (tool.get("type") == "function") != ("function" in tool):
                 return [], 'a tool has one of "type": "function" and "function", not both'
@@ -161,10 +160,8 @@ def read_tools(text: str) -> tuple[list[dict[str, Any]], str | None]:
 def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
     """The words beside the calls, and the calls, of a function_call turn, as LLaMA-Factory's FunctionFormatter reads it.
 
-    The turn is JSON; or words around `<tool_call>JSON</tool_call>`; or a thought and then JSON.
-
-    Raises:
-        ValueError: LLaMA-Factory would die of it, or train something else than it says.
+    The turn is JSON; or words around `<tool_call>JSON</tool_call>`; or a thought and then JSON. ValueError:
+    LLaMA-Factory would die of it, or train something else than it says.
     """
     marked, thought = _MARKED.search(value), _THOUGHT.match(value)
     whole = _parsed(value)
@@ -182,11 +179,9 @@ def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
 
 def _parsed(text: str) -> Any:
     try:
-        value = parse_json(text)
-        to_json(value)  # 1e999 is read as infinity, which JSON cannot write
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         return ValueError(f"not JSON ({error})")
-    return value
 
 
 def _call(item: Any) -> Call:

@@ -44,9 +44,8 @@ class TemplateCheck:
         self.view, self.has_tokenizer = view, has_tokenizer
         self.text = view.verbatim()
         self.special = self._specials()
-        self.fixed = functools.lru_cache(maxsize=1024)(self._tokens_of_prompt)
+        self.empty = functools.lru_cache(maxsize=1024)(self._empty_prompt)
         self.tool_text = functools.lru_cache(maxsize=1024)(self._tool_text)
-        self.overhead = {role: self._overhead(role) for role in LF_ROLES} if has_tokenizer else {}
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
 
     def whole_file(self, rows_have_tools: bool) -> Iterator[Fault]:
@@ -83,7 +82,7 @@ class TemplateCheck:
         for number, (turn, text) in enumerate(zip(row.turns, written, strict=True), 1):
             yield from self._turn_faults(number, turn, text)
         if self.has_tokenizer:
-            yield from self._cut(row, messages, pieces, written)
+            yield from self._cut(row, messages, sum(len(piece.encode()) for piece in pieces))
 
     def _written(self, number: int, turn: Turn) -> str:
         """A turn's value as the template is given it."""
@@ -117,12 +116,11 @@ class TemplateCheck:
                 if not isinstance(read, str):
                     yield "reads-as-call", f"turn {number}: the answer reads as {len(read)} call(s)"
 
-    def _cut(self, row: Row, messages: list[dict[str, str]], pieces: list[str], written: list[str]) -> Iterator[Fault]:
+    def _cut(self, row: Row, messages: list[dict[str, str]], size: int) -> Iterator[Fault]:
+        """What `cutoff_len` takes of a row of so many bytes."""
         limit = self.view.data_args.cutoff_len
-        bound = self.fixed(row.system, row.tools) + SLACK
-        bound += sum(len(w.encode()) + len(t.beside.encode()) for t, w in zip(row.turns, written, strict=True))
-        bound += sum(self.overhead[turn.role] for turn in row.turns)
-        if bound < limit:  # a token is a byte or more
+        tokens, taken = self.empty(row.system, row.tools)
+        if tokens + size - taken + SLACK < limit:  # a token is a byte or more
             return
         pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.view)
         lengths = [(len(s), len(t)) for s, t in pairs]
@@ -160,13 +158,9 @@ class TemplateCheck:
         words = markers(self.view.template) | {*getattr(self.view.tokenizer, "all_special_tokens", [])}
         return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")
 
-    def _tokens_of_prompt(self, system: str, tools: str) -> int:
-        first = encode_pairs([{"role": "user", "content": ""}, {"role": "assistant", "content": ""}], system, tools, self.view)  # fmt: skip
-        return len(first[0][0])
-
-    def _overhead(self, role: str) -> int:
-        """Tokens that a turn of this role has beside its text."""
-        part = getattr(self.view.template, f"format_{LF_ROLES[role]}")
-        slots = [slot.replace("{{content}}", "") if isinstance(slot, str) else slot for slot in part.slots]
-        thought = len(self.view.template.get_thought_word_ids(self.view.tokenizer))
-        return len(self.view.template._convert_elements_to_ids(self.view.tokenizer, slots)) + thought
+    def _empty_prompt(self, system: str, tools: str) -> tuple[int, int]:
+        """Tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
+        empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
+        [(tokens, _)] = encode_pairs(empty, system, tools, self.view)
+        [(texts, _)] = encode_pairs(empty, system, tools, self.text)
+        return len(tokens), len("".join(texts).encode())

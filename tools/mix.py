@@ -1,15 +1,14 @@
 """Mix the sources of a data config into rows and cases, the same for the same sources and seed."""
 
 import hashlib
-import json
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from callwright.config import DataConfig, Source
 from callwright.errors import UserError
@@ -17,12 +16,14 @@ from callwright.files import ROOT, atomic, to_json
 from tools.dedupe import normal_form
 from tools.formats import case, sharegpt
 from tools.formats.conversation import Conversation, calls_of
-from tools.formats.readers import EVALUATION_ONLY, READERS
-from tools.ingest import HUB, Tally, ingest, records
+from tools.formats.readers import EVALUATION_ONLY, READERS, Reader
+from tools.formats.sharegpt import Lose
+from tools.ingest import HUB, Make, Tally, ingest, records
 
 SIDES = ("train", "val", "test")
 SHOWN = 40
 """functions that the picture names"""
+T = TypeVar("T")
 Picks = list[tuple[int, int]]
 """lines of a side: the number of the source, and where the line begins in its spool"""
 
@@ -68,42 +69,43 @@ def weights_of(config: DataConfig) -> list[int]:
     return [config.split.train, config.split.val, config.split.test]
 
 
-def place_of(source: Source) -> str:
-    """What `records` reads: a hub's data set, or a file under the root."""
-    return f"{HUB}{source.hub}" if source.hub else str(ROOT / str(source.path))
+def reader_of(source: Source) -> Reader:
+    """What reads a source's records; UserError for a format that is never trained on, or that there is not."""
+    if source.from_ not in READERS:
+        why = " to train on: an evaluation set is never trained on" if source.from_ in EVALUATION_ONLY else ""
+        raise UserError(f"from: {source.from_}", f"no such format{why}", f"choose one of: {', '.join(READERS)}")
+    return READERS[source.from_]
 
 
-def spool(
-    config: DataConfig, number: int, file: IO[bytes], functions: Counter[str], tally: Tally, lost: IO[str]
-) -> array:
+def read_source(source: Source, make: Make[T], tally: Tally) -> Iterator[T]:
+    """What `make` makes of each record of a source; UserError where it cannot be read, or nothing in it is good."""
+    place = f"{HUB}{source.hub}" if source.hub else str(ROOT / str(source.path))
+    for _, made in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
+        yield made
+    if not tally.taken:
+        raise UserError(place, "no conversation that can be trained on", "check the file and its format")
+
+
+def spool(config: DataConfig, number: int, file: IO[bytes], functions: Counter[str], tally: Tally) -> array:
     """Write the line of each conversation of a source to its spool; return where each begins, times 4 plus its side."""
     source = config.sources[number]
-    weights = weights_of(config)
-    read = READERS[source.from_]
+    weights, read = weights_of(config), reader_of(source)
 
-    def make(record: dict[str, Any], place: str) -> tuple[int, bytes, list[str]]:
+    def make(record: dict[str, Any], lose: Lose) -> tuple[int, bytes, list[str]]:
         conversation = read(record)
         side = side_of(keys_of(conversation, config.split.by), config.seed, weights)
-        gone: list[tuple[str, str]] = []
-        row = sharegpt.write(conversation, lambda what, text: gone.append((what, text)))
-        identity = f"{number + 1}-{source.from_}-{tally.read}"
-        line = to_json(case.write(conversation, identity).model_dump() if SIDES[side] == "test" else row).encode()
-        for what, text in gone if SIDES[side] != "test" else []:
-            tally.lost[what] += 1
-            lost.write(json.dumps({"place": place, "lost": what, "text": text}) + "\n")
-        return side, line, functions_of(conversation)
-
-    def tell(place: str, reason: str) -> None:
-        lost.write(json.dumps({"place": place, "reason": reason}) + "\n")
+        if SIDES[side] == "test":
+            sharegpt.write(conversation)  # what cannot be a row is no case either
+            value = case.write(conversation, f"{number + 1}-{source.from_}-{tally.read}").model_dump()
+        else:
+            value = sharegpt.write(conversation, lose)
+        return side, to_json(value).encode(), functions_of(conversation)
 
     starts = array("Q")
-    stream = records(place_of(source), source.subset, source.split)
-    for _, (side, line, names) in ingest(stream, make, tally, source.on_error, tell):
+    for side, line, names in read_source(source, make, tally):
         starts.append(file.tell() * 4 + side)
         file.write(line + b"\n")
         functions.update(names)
-    if not starts:
-        raise UserError(place_of(source), "no conversation that can be trained on", "check the file and its format")
     return starts
 
 
@@ -111,42 +113,34 @@ def mix(config: DataConfig) -> dict[str, int]:
     """Write data/<task>_{train,val}.jsonl and _test.jsonl; return how many lines there are of each.
 
     Lines wait in spool files, of which memory holds only where each begins: a mix may be larger than memory.
-
-    Raises:
-        UserError: a source that cannot be read, an unknown format, a side without rows.
+    UserError: a source that cannot be read, an unknown format, a side without rows.
     """
     for source in config.sources:
-        if source.from_ not in READERS:
-            why = "an evaluation set is never trained on" if source.from_ in EVALUATION_ONLY else "no such format"
-            raise UserError(f"from: {source.from_}", why, f"choose one of: {', '.join(READERS)}")
+        reader_of(source)  # a wrong one is told before hours of reading
     config.work.mkdir(parents=True, exist_ok=True)
-    rng, functions, sides = Random(f"{config.seed}/mix"), Counter[str](), [Picks() for _ in SIDES]
+    rng, functions, sides = Random(f"{config.seed}/mix"), Counter[str](), {side: Picks() for side in SIDES}
     with ExitStack() as stack:
         lost = stack.enter_context(atomic(config.work / "lost.jsonl"))
-        tallies = [Tally() for _ in config.sources]
+        tallies = [Tally(lost) for _ in config.sources]
         spools = [stack.enter_context(tempfile.TemporaryFile(dir=config.work)) for _ in config.sources]
-        starts = [spool(config, n, spools[n], functions, tallies[n], lost) for n in range(len(spools))]
+        starts = [spool(config, n, spools[n], functions, tallies[n]) for n in range(len(spools))]
         wanted = quotas(list(map(len, starts)), config.sources)
         for number, quota in enumerate(wanted):
             for start in rng.sample(starts[number], quota):
-                sides[start % 4].append((number, start // 4))
-        for side, weight, picks in zip(SIDES, weights_of(config), sides, strict=True):
-            if weight and not picks:
+                sides[SIDES[start % 4]].append((number, start // 4))
+        for side, weight in zip(SIDES, weights_of(config), strict=True):
+            if weight and not sides[side]:
                 raise UserError(f"split.{side}", "no line falls to this side", "raise its part, or set it to 0")
-        counts = {}
-        for side, picks in zip(SIDES, sides, strict=True):
-            if not picks:
-                continue
-            rng.shuffle(picks)
+        counts = {side: len(picks) for side, picks in sides.items() if picks}
+        for side in counts:
+            rng.shuffle(picks := sides[side])
             with atomic(config.built(side)) as out:
                 for number, start in picks:
                     spools[number].seek(start)
                     out.write(spools[number].readline().decode())
-            counts[side] = len(picks)
     for source, tally, quota in zip(config.sources, tallies, wanted, strict=True):
-        print(
-            f"  {source.hub or source.path} ({source.from_}): {tally.read} read, {tally.taken} good, {quota} in the mix"
-        )
+        name = f"{source.hub or source.path} ({source.from_})"
+        print(f"  {name}: {tally.read} read, {tally.taken} good, {quota} in the mix")
         print("".join(f"  {line}\n" for line in tally.lines()), end="")
     if functions:
         picture = config.work / "functions.png"

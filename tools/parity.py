@@ -50,16 +50,14 @@ class Talk:
         for message in self.messages:
             if message["role"] == "function":
                 beside, calls = read_calls(message["content"])
-                functions = [
-                    {"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls
-                ]
+                functions = [{"type": "function", "function": call.model_dump()} for call in calls]
                 messages.append({"role": "assistant", "content": beside, "tool_calls": functions})
             else:
                 messages.append({"role": OPENAI_ROLES[message["role"]], "content": message["content"]})
-        tools = json.loads(self.tools) if self.tools else None
-        if tools is not None:
-            tools = [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools]
-        return messages, tools
+        if not self.tools:
+            return messages, None
+        tools = json.loads(self.tools)
+        return messages, [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools]
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,15 @@ class Difference:
     trained: str
     served: str
 
+    def __str__(self) -> str:
+        return f"{self.place}: {self.kind} differs: trained {self.trained} | served {self.served}"
+
 
 def render(template: str, tokenizer: Any, talk: Talk, prompt: bool) -> str:
     """What transformers' apply_chat_template makes of a talk; with the opening of an answer for a prompt."""
     messages, tools = talk.openai()
-    return str(tokenizer.apply_chat_template(messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=prompt))  # fmt: skip
+    how = {"chat_template": template, "tokenize": False, "add_generation_prompt": prompt}
+    return str(tokenizer.apply_chat_template(messages, tools=tools, **how))
 
 
 def differences(talk: Talk, template: str, view: View) -> Iterator[Difference]:
@@ -99,23 +101,24 @@ def differences(talk: Talk, template: str, view: View) -> Iterator[Difference]:
         tokens = [token for piece in ids[:pieces] for token in piece]
         again = view.tokenizer.encode(served, add_special_tokens=False)
         if tokens != again:
-            at = next((i for i, (a, b) in enumerate(zip(tokens, again, strict=False)) if a != b), min(len(tokens), len(again)))  # fmt: skip
+            at = parting(tokens, again)
             words = (repr(view.tokenizer.convert_ids_to_tokens(some[at : at + 4])) for some in (tokens, again))
             yield Difference(place, "tokens" if turns == 1 else "history", *words)
 
 
+def parting(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Where two sequences part."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def first_difference(one: str, other: str) -> tuple[str, str]:
     """Both texts around the place where they part."""
-    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    at = parting(one, other)
     return repr(one[max(at - 20, 0) : at + 40]), repr(other[max(at - 20, 0) : at + 40])
 
 
 def rows_of(files: Iterable[Path]) -> Iterator[Talk]:
-    """The rows of dataset files.
-
-    Raises:
-        UserError: a row that LLaMA-Factory would not keep.
-    """
+    """The rows of dataset files; UserError for one that LLaMA-Factory would not keep."""
     for path in files:
         for place, value in read_jsonl(path):
             faults, row = check_row(value, SHAREGPT)
@@ -136,6 +139,9 @@ def fuzzed(count: int, parallel: bool, seed: int = 0) -> Iterator[Talk]:
     def text() -> str:
         return f"{pick.choice(WORDS)} {pick.choice(WORDS)}".strip()
 
+    def keys() -> list[str]:
+        return pick.sample(["prompt", "大小", "items", "b", "A"], pick.randrange(4))
+
     def value(depth: int = 0) -> Any:
         if depth < 3 and pick.random() < 0.3:
             many = [value(depth + 1) for _ in range(pick.randrange(3))]
@@ -143,25 +149,26 @@ def fuzzed(count: int, parallel: bool, seed: int = 0) -> Iterator[Talk]:
         return pick.choice([text(), pick.randrange(-9, 10**12), pick.uniform(-1, 1), 1e-9, 1e21, True, False, None, ""])
 
     def schema(depth: int = 0) -> dict[str, Any]:
-        made: dict[str, Any] = {"type": pick.choice(["string", "number", "boolean", ["string", "null"]])}
-        if pick.random() < 0.5:
-            made["description"] = text()
-        if pick.random() < 0.3:
-            made["enum"] = [text(), text()]
-        if depth < 2 and pick.random() < 0.3:
-            made = {"type": "array", "items": schema(depth + 1)}
-        elif depth < 2 and pick.random() < 0.3:
-            made = {"type": "object", "properties": {"inner": schema(depth + 1)}, "required": ["inner"]}
-        return made
+        nested = pick.random() if depth < 2 else 1
+        if nested < 0.3:
+            return {"type": "array", "items": schema(depth + 1)}
+        if nested < 0.5:
+            return {"type": "object", "properties": {"inner": schema(depth + 1)}, "required": ["inner"]}
+        more: list[dict[str, Any]] = [
+            {},
+            {"description": text()},
+            {"enum": [text(), text()]},
+            {"enum": [text()], "description": text()},
+        ]
+        return {"type": pick.choice(["string", "number", "boolean", ["string", "null"]]), **pick.choice(more)}
 
     def tool(number: int) -> dict[str, Any]:
-        properties = {name: schema() for name in pick.sample(["prompt", "大小", "items", "b", "A"], pick.randrange(4))}
+        properties = {name: schema() for name in keys()}
         parameters = {"type": "object", "properties": properties, "required": sorted(properties)[:1]}
         return {"name": f"tool_{number}", "description": pick.choice([text(), ""]), "parameters": parameters}
 
     def call() -> dict[str, Any]:
-        keys = pick.sample(["prompt", "大小", "items", "b", "A"], pick.randrange(4))
-        return {"name": f"tool_{pick.randrange(3)}", "arguments": {key: value() for key in keys}}
+        return {"name": f"tool_{pick.randrange(3)}", "arguments": {key: value() for key in keys()}}
 
     for number in range(count):
         tools = [tool(index) for index in range(number % 4)]
@@ -244,29 +251,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     own = tokenizer.chat_template if here else None
     view = load_view(recipe.train, tokenizer, processor)
     template = write_template(view, day_of_training(recipe))
-    talks = [*islice(rows_of(files), args.rows), *fuzzed(args.fuzz, view.tool_format != "glm4")]
+    rows = rows_of(path for path, entry in files.items() if not entry.get("ranking"))
+    talks = [*islice(rows, args.rows), *fuzzed(args.fuzz, view.tool_format != "glm4")]
     found = [difference for talk in talks for difference in differences(talk, template, view)]
     path = recipe.run_dir / "chat_template.jinja"
     write_text(path, template)
     shown = path.relative_to(ROOT)
     faults = [difference for difference in found if difference.kind != "history"]
-    for difference in faults[:10]:
-        print(
-            f"{difference.place}: {difference.kind} differs: trained {difference.trained} | served {difference.served}"
-        )
-    if merged := {difference.place.rpartition(",")[0] for difference in found} - {
-        d.place.rpartition(",")[0] for d in faults
-    }:
+    print("".join(f"{difference}\n" for difference in faults[:10]), end="")
+    all_talks, faulty = ({difference.place.rpartition(",")[0] for difference in some} for some in (found, faults))
+    if merged := all_talks - faulty:
         print(f"in {len(merged)} talks an answer sent back as history has other tokens (the same text): its beginning merges "
               f"with the end of its prompt, which training encodes apart; the first: {min(merged)}")  # fmt: skip
     if own:
         print("\n".join(["against the model's own chat template:", *against_own(template, own, tokenizer)]))
+    print("\n".join(["serve it so:", *flags(view, shown)]))
     by = (
         f"the tokenizer of {recipe.model}"
         if here
         else f"a stand-in tokenizer ({fetch_hint(recipe.model)} for the real)"
     )
-    print("\n".join(["serve it so:", *flags(view, shown)]))
     print(f"parity: {shown}: {len(talks)} talks, {len(faults)} differences, by {by}")
     return 1 if faults else 0
 

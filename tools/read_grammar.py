@@ -1,6 +1,7 @@
 """Read a task's grammar.yaml, and say in one line what is wrong with it."""
 
 from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -51,6 +52,15 @@ def faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str,
                 yield f"slots.{lang}.{name}", "is the name of what a text's brackets hold"
             for value in values:
                 yield from unknown_slots(grammar, lang, f"slots.{lang}.{name}", value.text)
+    for lang in grammar.languages:
+        names = {name for slots in grammar.slots.values() for name in slots}
+        holds = {
+            name: {inner for value in grammar.slot(lang, name)[0] for inner, _ in places(value.text)} for name in names
+        }
+        try:
+            TopologicalSorter(holds).prepare()
+        except CycleError as error:
+            yield f"slots.{lang}.{error.args[1][0]}", f"holds itself: {' ← '.join(error.args[1])}"
     for lang, registers in grammar.carriers.items():
         yield from unknown(f"carriers.{lang}", "language", [lang], grammar.languages)
         yield from unknown(f"carriers.{lang}", "register", registers, grammar.registers)

@@ -5,7 +5,7 @@ import argparse
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, write_json
 from tools.formats import sharegpt
+from tools.formats.conversation import list_of_objects
 from tools.ingest import Tally, ingest, records
 
 REGISTRY = ROOT / "dataset_info.json"
@@ -22,7 +23,7 @@ SAMPLE = 24
 """rows of <task>_val_sample: enough for an eval loss where the whole of <task>_val would take minutes of a CPU"""
 
 # LLaMA-Factory takes every tag and column that is left out for absent, and then drops all samples: name them all.
-SHAREGPT = {
+SHAREGPT: dict[str, Any] = {
     "formatting": "sharegpt",
     "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
     "tags": {
@@ -35,6 +36,13 @@ SHAREGPT = {
         "system_tag": "system",
     },
 }
+
+PAIRS = {
+    **SHAREGPT,
+    "ranking": True,
+    "columns": {**SHAREGPT["columns"], "chosen": "chosen", "rejected": "rejected"},
+}
+"""preference pairs: `conversations` up to what is answered, and two answers"""
 
 
 @contextmanager
@@ -49,63 +57,85 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def register(entries: dict[str, dict[str, Any]], registry: Path = REGISTRY) -> None:
-    """Add or replace `entries`; all others stay as they are, in their order.
-
-    Raises:
-        UserError: the registry is there but is not a JSON object.
-    """
+    """Add or replace `entries`; all others stay as they are, in their order."""
     with locked(registry.parent):
-        known = read_json(registry) if registry.exists() else {}
-        if not isinstance(known, dict):
-            raise UserError(registry, "not a JSON object of datasets", "fix it, or move it away")
+        known = entries_of(registry) if registry.exists() else {}
         merged = {**known, **entries}
         if merged != known:
             write_json(registry, merged)
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that LLaMA-Factory's comma-separated `dataset:` or a file system would not take.
+def entries_of(registry: Path) -> dict[str, Any]:
+    """What a registry holds; UserError where it is no JSON object."""
+    known = read_json(registry)
+    if not isinstance(known, dict):
+        raise UserError(registry, "not a JSON object of datasets", "fix it, or move it away")
+    return known
 
-    Raises:
-        UserError: it holds other characters than letters, digits, `_`, `-` and `.`.
-    """
+
+def malformed(entry: Any) -> str | None:
+    """Why LLaMA-Factory would die of reading an entry; None where it would not."""
+    if not isinstance(entry, dict):
+        return "not an object"
+    for part in ("columns", "tags"):
+        names = entry.get(part, {})
+        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+            return f"`{part}` is not an object of names"
+    return None if isinstance(entry.get("file_name", ""), str) else "`file_name` is not text"
+
+
+def find_entry(name: str, registry: Path) -> dict[str, Any]:
+    """The entry called `name`; UserError where there is none that LLaMA-Factory can read."""
+    entries = entries_of(registry)
+    if name not in entries:
+        raise UserError(f"dataset {name!r}", f"not in {registry.name}", "run: make data TASK=<task>")
+    if fault := malformed(entries[name]):
+        raise UserError(f"{registry.name}: {name}", fault, "write it as tools.register does")
+    return entries[name]
+
+
+def check_name(name: str) -> None:
+    """UserError for a name that LLaMA-Factory's comma-separated `dataset:` or a file system would not take."""
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise UserError(f"name {name!r}", "not letters, digits, _ - and .", "choose another name")
 
 
-def entry_of(path: str | Path) -> dict[str, Any]:
-    """The entry of a file of our rows.
-
-    Raises:
-        UserError: the file is not under the root, where recipes look for it.
-    """
-    absolute = Path(path).absolute().resolve()
+def entry_of(path: str | Path, form: Mapping[str, Any] = SHAREGPT) -> dict[str, Any]:
+    """The entry of a file of our rows; UserError where it is not under the root, where recipes look for it."""
+    absolute = Path(path).resolve()
     if not absolute.is_relative_to(ROOT):
         raise UserError(path, "is outside the project", "write it under data/, so that dataset_info.json can name it")
-    return {"file_name": absolute.relative_to(ROOT).as_posix(), **SHAREGPT}
+    return {"file_name": absolute.relative_to(ROOT).as_posix(), **form}
+
+
+def check_pair(record: dict[str, Any]) -> None:
+    """ValueError where a preference pair is not two answers to one conversation."""
+    for side in ("chosen", "rejected"):
+        turns = [*list_of_objects(record.get("conversations"), "conversations"), record.get(side)]
+        sharegpt.write(sharegpt.read({"conversations": turns, "tools": record.get("tools")}))
 
 
 def faults_of(entry: Any, folder: Path) -> Iterator[str]:
     """What is wrong with an entry of the registry in `folder`: a missing file, missing tags, the first bad row."""
-    if not isinstance(entry, dict):
-        yield "not an object"
+    if fault := malformed(entry):
+        yield fault
         return
-    sharegpt_form = entry.get("formatting") == "sharegpt"
-    for key in ("columns", "tags"):
+    if entry.get("formatting") == "sharegpt":
         # a `tags` or `columns` that is there takes LLaMA-Factory's defaults away from what it leaves out
-        missing = [k for k in SHAREGPT[key] if key in entry and k not in entry[key]] if sharegpt_form else []
-        if key == "tags" and missing:
+        columns, tags = (entry.get(part, SHAREGPT[part]) for part in ("columns", "tags"))
+        if missing := [tag for tag in SHAREGPT["tags"] if tag not in tags]:
             yield f"tags without {', '.join(missing)}: LLaMA-Factory drops the rows that use them"
-        elif "messages" in missing:
+        if "messages" not in columns:
             yield "columns without messages"
     if "file_name" not in entry:
         return  # LLaMA-Factory fetches it from a hub
-    path = folder / str(entry["file_name"])
+    path = folder / entry["file_name"]
     if not path.exists():
         yield f"no file {entry['file_name']}"
     elif path.is_file():
-        ours = all(entry.get(key) == value for key, value in SHAREGPT.items())
-        make = (lambda record, place: sharegpt.write(sharegpt.read(record))) if ours else (lambda record, place: None)
+        ours, pairs = (all(entry.get(key) == form[key] for key in form) for form in (SHAREGPT, PAIRS))
+        read = check_pair if pairs else (lambda record: sharegpt.write(sharegpt.read(record))) if ours else id
+        make = lambda record, lose: read(record)  # noqa: E731
         tally = Tally()
         try:
             for _ in ingest(records(str(path)), make, tally, "skip"):
@@ -118,13 +148,11 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
 
 def check(registry: Path) -> int:
     """Print what is wrong with each entry of a registry; return the exit status."""
-    entries = read_json(registry)
-    stale = 0
+    entries, stale = entries_of(registry), 0
     for name, entry in entries.items():
-        found = list(faults_of(entry, registry.parent))
+        found = [f"{name}: {fault}\n" for fault in faults_of(entry, registry.parent)]
         stale += bool(found)
-        for fault in found:
-            print(f"{name}: {fault}")
+        print("".join(found), end="")
     remedy = f"; remove or mend them in {registry.name}, or run tools.register again" if stale else ""
     print(f"register: {len(entries)} entries, {stale} stale{remedy}")
     return 1 if stale else 0
@@ -138,12 +166,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--check", action="store_true", help="name stale entries instead; exit status 1 if there are any"
     )
-    parser.add_argument(
-        "--registry", type=Path, default=REGISTRY, help="the file to check (default: dataset_info.json)"
-    )
     args = parser.parse_args(argv)
     if args.check:
-        return check(args.registry)
+        return check(REGISTRY)
     if args.task is None:
         raise UserError("tools.register", "names no task", "say which, or pass --check")
     config = load_data_config(args.task)
@@ -155,6 +180,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     entries = {name: entry_of(path) for name, path in files.items() if path.is_file()}
     for name in [name for name in entries if name.endswith("_val")]:
         entries[f"{name}_sample"] = {**entries[name], "num_samples": SAMPLE}
+    if (pairs := config.built("pairs")).is_file():
+        entries[pairs.stem] = entry_of(pairs, PAIRS)
     register(entries)
     print(f"register: {', '.join(entries)} in dataset_info.json")
     return 0

@@ -6,9 +6,10 @@ from itertools import groupby, islice
 from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, read_jsonl
+from callwright.files import ROOT, read_jsonl
 from callwright.recipes import Recipe, load_recipe
 from tools.encode import encode_row, load_tokenizer, load_view
+from tools.register import find_entry
 
 IGNORED = -100
 """the label of a token that is not learned"""
@@ -17,16 +18,12 @@ MARKS = "⟦", "⟧"
 
 
 def row_of(recipe: Recipe, split: str, number: int) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Place, row and registry entry of the `number`-th row (from 1) of a recipe's first dataset of a split.
-
-    Raises:
-        UserError: no such dataset, or not so many rows.
-    """
+    """Place, row and registry entry of the `number`-th row (from 1) of a recipe's first dataset of a split."""
     key = {"train": "dataset", "val": "eval_dataset"}[split]
     name = str(recipe.train.get(key) or "").split(",")[0].strip()
-    entry = read_json(ROOT / "dataset_info.json").get(name, {})
+    entry = find_entry(name, ROOT / "dataset_info.json")
     if "file_name" not in entry:
-        raise UserError(f"{recipe.train_path}: {key} {name!r}", "no local file of rows", "run: make data TASK=<task>")
+        raise UserError(f"{recipe.train_path}: {key} {name!r}", "no local file of rows", "choose another dataset")
     found = next(islice(read_jsonl(ROOT / entry["file_name"]), number - 1, None), None) if number > 0 else None
     if found is None:
         raise UserError(f"--row {number}", f"{entry['file_name']} has no such row", "rows count from 1")

@@ -15,12 +15,11 @@ from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.records import Example, read_records
 from callwright.schema import load_tools
+from tools.clean import hand_written
 from tools.decisions import Decision, Live, fold, read_decisions
 from tools.desk import FACETS, Desk, inspect, pretty
 
 HOST, PORT = "127.0.0.1", 7861
-AHEAD = 8
-"""lines that are shown in brief after the current one"""
 KEYS = {"accept": "a", "reject": "r", "edit": "e", "relabel": "l", "undo": "u", "previous": "k", "next": "j"}
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
 """Gradio's page asks a CDN for a script that is not needed here; nothing is to leave or enter this machine"""
@@ -74,10 +73,9 @@ def build(desk: Desk, title: str) -> Any:
             identity = on[0 if step > 0 else -1]
         line, done = desk.lines.get(identity), sum(line.held(live) is not None for line in desk.lines.values())
         now = line and line.now(live)
-        ahead = [desk.lines[one].now(live) for one in picked if places[one] > places.get(identity, -1)][:AHEAD]
         html = draw(
             **{"line": line, "now": now, "held": line and line.held(live), "calls": now and pretty(now.calls)},
-            **{"done": done, "left": len(desk.lines) - done, "picked": len(picked), "ahead": ahead},
+            **{"done": done, "left": len(desk.lines) - done, "picked": len(picked)},
         )
         counted = {buttons[f"{name}-all"]: f"{name} all {len(picked)} shown" for name in ("accept", "reject")}
         hidden = {editor: gr.Column(visible=False), sure: gr.Column(visible=False), notice: ""}
@@ -136,18 +134,16 @@ def build(desk: Desk, title: str) -> Any:
     return page
 
 
-def listen(port: int | None) -> socket.socket:
-    """A socket on the loopback: at `port`, or at PORT where that is free, or at any.
+def listen(port: int) -> socket.socket:
+    """A socket on the loopback.
 
     Raises:
-        UserError: `port` is in use.
+        UserError: the port is in use.
     """
     try:
-        return socket.create_server((HOST, PORT if port is None else port))
+        return socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
-        if port is None:
-            return socket.create_server((HOST, 0))
-        raise UserError(f"--port {port}", str(error), "choose another, or leave it out") from None
+        raise UserError(f"--port {port}", str(error), "choose another; 0 takes one that is free") from None
 
 
 @command
@@ -155,17 +151,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Show data/work/<task>/examples.jsonl, write data/seeds/<task>/review.jsonl."""
     parser = argparse.ArgumentParser(prog="python -m tools.review", description=__doc__)
     parser.add_argument("task", help="a task of configs/data/")
-    parser.add_argument("--port", type=int, help=f"default: {PORT} where it is free, or any")
-    parser.add_argument("--seeds", action="store_true", help="show the hand-written lines too")
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}; 0 takes one that is free")
     args = parser.parse_args(argv)
     config = load_data_config(args.task)
     path, tools = config.seeds / "review.jsonl", load_tools(config.seeds / "tools.json")
     read_decisions(path)
     with listen(args.port) as server:
         lines = inspect(read_records(config.work / "examples.jsonl", Example), tools)
-        lines = [line for line in lines if args.seeds or line.example.source != "seed" or line.example.transforms]
+        lines = [line for line in lines if not hand_written(line.example)]
         if not lines:
-            raise UserError(config.work / "examples.jsonl", "has no generated line", "generate some, or add --seeds")
+            raise UserError(config.work / "examples.jsonl", "has no generated line", "raise `augment:` in the config")
         desk = Desk({line.example.id: line for line in lines}, path, tools)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         warnings.simplefilter("ignore", DeprecationWarning)  # Gradio 5 announces Gradio 6

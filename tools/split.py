@@ -1,4 +1,4 @@
-"""Split a task's examples into train, val and test by lineage and near-duplicates: python -m tools.split image_intent"""
+"""Split a task's examples into train, val, test (and mine) by lineage and near-duplicates: python -m tools.split image_intent"""
 
 import argparse
 from collections import Counter
@@ -14,9 +14,11 @@ from callwright.files import to_json, write_jsonl
 from callwright.records import Example, as_line
 from tools.baseline import doubts
 from tools.clean import clean_task
-from tools.dedupe import near_pairs, normal_form
+from tools.dedupe import near_pairs, nearest, normal_form
 
 SIDES = ("train", "val", "test")
+MINE = "mine"
+"""the side that `split.mine` adds, and the source of what came of its failures"""
 Stratum = tuple[str, str]
 NOISE = 16
 """places by which an example may move when the labels are woven together"""
@@ -24,7 +26,7 @@ NOISE = 16
 
 @dataclass(frozen=True)
 class Sides:
-    """The three sides of a split, and what it took."""
+    """The sides of a split, and what it took."""
 
     parts: dict[str, list[Example]]
     components: list[list[int]]
@@ -32,27 +34,26 @@ class Sides:
     lineages: int
     near: int
     """pairs of near-duplicates"""
+    left_out: int = 0
+    """mined lines that would tell train of val or test"""
 
 
 def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order."""
-    parent = list(range(len(examples)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
+    import numpy
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     first: dict[tuple[str, str], int] = {}
+    edges = list(near)
     for index, example in enumerate(examples):
         for key in (("lineage", example.lineage), ("text", normal_form(example.utterance))):
-            parent[root(index)] = root(first.setdefault(key, index))
-    for a, b in near:
-        parent[root(b)] = root(a)
+            edges.append((first.setdefault(key, index), index))
+    ends = numpy.array(edges, dtype=int).reshape(-1, 2).T
+    graph = coo_array((numpy.ones(len(edges)), tuple(ends)), shape=(len(examples), len(examples)))
     groups: dict[int, list[int]] = {}
-    for index in range(len(examples)):
-        groups.setdefault(root(index), []).append(index)
+    for index, component in enumerate(connected_components(graph, directed=False)[1].tolist()):
+        groups.setdefault(component, []).append(index)
     return list(groups.values())
 
 
@@ -102,6 +103,8 @@ def length(example: Example) -> int:
 
 def late(example: Example, middle: float) -> float:
     """0 to 2: how late in train an example comes, lengths above the `middle` later; see interleave."""
+    if example.source == MINE:
+        return 0
     return 2 if example.transforms else int(example.source != "seed" and length(example) > middle)
 
 
@@ -110,10 +113,10 @@ def interleave(
 ) -> list[Example]:
     """The examples in an order whose every first part is wide and balanced, for runs that read only a part.
 
-    Each label in rounds, one example of every lineage a round, and what teaches most for its tokens first: lines that no
-    transform touched, of these the hand-written ones and the shorter half (seeds left out of training, two folds, equal
-    tokens: F1 0.81 with untransformed lines first, 0.77 without), or what `ease` puts low. Then the labels are woven together in proportion, with
-    enough noise that no place in the order tells the label.
+    Each label in rounds, one example of every lineage a round, and what teaches most for its tokens first: mined lines,
+    and lines that no transform touched, of these the hand-written ones and the shorter half (seeds left out of training,
+    two folds, equal tokens: F1 0.81 with untransformed lines first, 0.77 without), or what `ease` puts low. Then the
+    labels are woven together in proportion, with enough noise that no place in the order tells the label.
     """
     woven: list[tuple[float, Example]] = []
     for label in ("call", "no_call"):
@@ -141,34 +144,56 @@ def easy_first(examples: Sequence[Example]) -> Callable[[Example], float]:
     return lambda example: doubt[example.id]
 
 
+def arranged(part: Sequence[Example], config: Split, side: str, rng: Random) -> list[Example]:
+    """A side in the order that the config asks for."""
+    return interleave(part, rng, easy_first(part) if config.order == "easy_first" and side == "train" else None)
+
+
+def apart(mined: Sequence[Example], held: Sequence[Example], near: float) -> list[Example]:
+    """The mined lines that share neither a lineage nor, nearly, a text with the held-out ones."""
+    lineages = {example.lineage for example in held}
+    mined = [example for example in mined if example.lineage not in lineages]
+    texts = [[example.utterance for example in part] for part in (mined, held)]
+    scores = nearest(*texts) if mined and held else [(0.0, 0)] * len(mined)
+    return [example for example, (score, _) in zip(mined, scores, strict=True) if score < near]
+
+
 def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
-    """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut."""
+    """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut.
+
+    Mined lines join train when the others have their sides: with them or without, val, test and mine are the same.
+    """
+    mined = [example for example in examples if example.source == MINE]
+    examples = [example for example in examples if example.source != MINE]
     rng = Random(f"{seed}/split")
     near = list(near_pairs([example.utterance for example in examples], config.near))
     groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
-    wanted = (config.train, config.val, config.test)
+    wanted = [config.train, config.val, config.test] + [config.mine] * bool(config.mine)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
     side_of = assign(groups, examples, sizes, rng)
     parts: dict[str, list[Example]] = {}
-    for number, side in enumerate(SIDES):
-        mine = sorted(
+    for number, side in enumerate((*SIDES, MINE)[: len(wanted)]):
+        members = sorted(
             member for group, where in zip(groups, side_of, strict=True) if where == number for member in group
         )
-        part = [examples[index] for index in mine]
-        ease = easy_first(part) if config.order == "easy_first" and side == "train" else None
-        parts[side] = interleave(part, rng, ease)
-    return Sides(parts, groups, len({example.lineage for example in examples}), len(near))
+        parts[side] = arranged([examples[index] for index in members], config, side, rng)
+    kept = apart(mined, [example for side in parts if side in ("val", "test") for example in parts[side]], config.near)
+    if kept:
+        parts["train"] = arranged([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
+    return Sides(parts, groups, len({example.lineage for example in examples}), len(near), len(mined) - len(kept))
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Clean data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl and test.jsonl beside it."""
+    """Clean data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl, test.jsonl (and mine.jsonl) beside it."""
     parser = argparse.ArgumentParser(prog="python -m tools.split", description=__doc__)
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
     sides = split(clean_task(config), config.split, config.seed)
     for side, part in sides.parts.items():
         write_jsonl(config.work / f"{side}.jsonl", map(as_line, part))
+    if MINE not in sides.parts:
+        (config.work / f"{MINE}.jsonl").unlink(missing_ok=True)  # these lines are in train now
     sizes = ", ".join(
         f"{side} {len(part)} ({sum(example.label == 'call' for example in part)} call)"
         for side, part in sides.parts.items()
@@ -176,6 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(
         f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
         f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {config.split.near:g}"
+        + (f"; {sides.left_out} mined lines left out: siblings or near copies of val or test" if sides.left_out else "")
     )
     return 0
 

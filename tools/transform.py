@@ -10,7 +10,8 @@ from typing import Any
 from callwright.records import Call
 from tools.grammar import Transform
 
-MARKS = re.compile(r"[,.;:](?=\s|$)|[，。！？、；：!?～~…]+")
+MARKS = re.compile(r"[,.;:](?=\s|$)|[!?~]+(?![!-~])|[，。！？、；：～…]+")
+"""marks of a sentence; within words, numbers and URLs ASCII ones mean something else"""
 HALF = str.maketrans(
     {"，": ", ", "。": ". ", "！": "!", "？": "?", "：": ": ", "；": "; ", "、": ", ", "（": "(", "）": ")"}
 )
@@ -30,27 +31,41 @@ class Draft:
     reply: str | None = None
     fixed: frozenset[str] = frozenset()
     """argument values, such as those of an enum, that stay however they are said"""
+    copied: frozenset[str] = frozenset()
+    """those, such as URLs, that the text says to the letter and goes on saying so"""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a record says of it."""
+        answer = {"calls": list(self.calls), "reply": self.reply, "expected": list(self.expected) or None}
+        return {"text": self.text, **answer}
 
     def mapped(self, change: Callable[[str], str], reply: bool = False) -> "Draft":
         """The draft with `change` applied to its text and the strings of its arguments, and to the reply if asked."""
 
+        copied = re.compile(f"({'|'.join(map(re.escape, sorted(self.copied, key=len, reverse=True)))})")
+
+        def around(text: str) -> str:
+            parts = copied.split(text) if self.copied else [text]  # every second one is copied
+            return "".join(part if place % 2 else change(part) for place, part in enumerate(parts))
+
         def mapped(calls: tuple[Call, ...]) -> tuple[Call, ...]:
-            unless_fixed = lambda text: text if text in self.fixed else change(text)  # noqa: E731
+            unless_fixed = lambda text: text if text in self.fixed else around(text).strip()  # noqa: E731
             return tuple(Call(name=call.name, arguments=strings(call.arguments, unless_fixed)) for call in calls)
 
-        return Draft(
-            text=" ".join(change(self.text).split(" ")).strip(),
+        return replace(
+            self,
+            text=around(self.text).strip(),
             calls=mapped(self.calls),
             expected=mapped(self.expected),
             reply=change(self.reply) if reply and self.reply else self.reply,
-            fixed=self.fixed,
         )
 
 
-def strings(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with `change` applied to its strings (not to keys), white space at their ends dropped."""
+def strings(value: Any, change: Callable[[str], Any]) -> Any:
+    """A JSON value with `change` applied to its strings (not to keys)."""
     if isinstance(value, str):
-        return change(value).strip()
+        return change(value)
     if isinstance(value, dict):
         return {key: strings(item, change) for key, item in value.items()}
     return [strings(item, change) for item in value] if isinstance(value, list) else value
@@ -58,7 +73,7 @@ def strings(value: Any, change: Callable[[str], str]) -> Any:
 
 def apply(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
     """The draft after a transform; None where the transform finds nothing to change."""
-    if transform.unless and re.search(transform.unless, draft.text):
+    if transform.unless and transform.unless.search(draft.text):
         return None
     after = APPLY[transform.do](transform, draft, rng)
     return after if after is not None and after.text and after != draft else None
@@ -141,5 +156,5 @@ APPLY: dict[str, Callable[[Transform, Draft, Random], Draft | None]] = {
     "lower": lambda transform, draft, rng: draft.mapped(str.lower),
     "upper": lambda transform, draft, rng: draft.mapped(str.upper),
     "halfwidth": lambda transform, draft, rng: draft.mapped(lambda text: text.translate(HALF)),
-    "opencc": lambda transform, draft, rng: draft.mapped(converter(transform.config).convert, reply=True),
+    "opencc": lambda transform, draft, rng: draft.mapped(converter(str(transform.config)).convert, reply=True),
 }

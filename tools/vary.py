@@ -6,7 +6,7 @@ from random import Random
 
 from callwright.matchers import fold
 from callwright.records import Call
-from tools.generate import Saying, convert
+from tools.generate import Saying, convert, turned
 from tools.grammar import Grammar, Transform
 from tools.transform import Draft, apply
 
@@ -77,19 +77,16 @@ def say(draft: Draft, manner: Manner, grammar: Grammar, rng: Random, borrowed: b
     done: list[str] = []
     borrow = grammar.languages[manner.lang].borrow
     if borrowed and borrow:
-        turned = convert(draft, grammar, borrow.with_, rng)
-        if turned is None:
+        native = convert(draft, grammar, borrow.with_, rng)
+        if native is None:
             return None
-        draft = turned
+        draft = native
         done += borrow.with_
     if manner.carrier is not None and opens_differently(manner.carrier, draft.text):
         saying = Saying(grammar, manner.carrier_lang, rng)
         before, after = (saying.said(part) for part in manner.carrier.split("{text}"))
         if borrow and manner.carrier_lang != manner.lang:
-            parts = (convert(Draft(text=part), grammar, borrow.with_, rng) for part in (before, after))
-            before, after = (
-                turned.text if turned else part for turned, part in zip(parts, (before, after), strict=True)
-            )
+            before, after = (turned(part, grammar, borrow.with_, rng) for part in (before, after))
         draft = replace(draft, text=before + joined(draft.text, after))
         done.append(f"carrier:{manner.carrier}")
     for transform in manner.transforms:

@@ -63,9 +63,6 @@ def write_template(view: View, date: str | None = None) -> str:
 
     Args:
         date: the day of training as llama3's tool prompt writes it, `01 Jan 2026`; today's at each request without one.
-
-    Raises:
-        UserError: a tool format for which there are no macros.
     """
     from llamafactory.data.template import Llama2Template, ReasoningTemplate
 
@@ -79,6 +76,7 @@ def write_template(view: View, date: str | None = None) -> str:
 
     eos = literal(template.stop_words[0]) if template.replace_eos else "eos_token"
     fused = isinstance(template, Llama2Template)  # the system message begins the first user's turn
+    head = template.format_system.slots[: 1 if fused else None]
     user, result, opening = without_opening(template.format_user.slots, template.format_observation.slots)
     result = expressions(result, "content", eos)
     middle = result.index("content")
@@ -91,11 +89,7 @@ def write_template(view: View, date: str | None = None) -> str:
     values = {
         "MACROS": macros,
         "DEFAULT_SYSTEM": literal(template.default_system),
-        "SYSTEM": expressions(
-            template.format_system.slots[:1] if fused else template.format_system.slots,
-            'system + (tool_prompt(tools) if tools else "")',
-            eos,
-        ),
+        "SYSTEM": expressions(head, 'system + (tool_prompt(tools) if tools else "")', eos),
         "PREFIX": [*expressions(template.format_prefix.slots, "", eos), *([] if fused else ["preamble"])],
         "USER": expressions(user, '(preamble if loop.first else "") + content' if fused else "content", eos),
         "OPENING": literal(opening),
@@ -133,10 +127,8 @@ def expressions(slots: list[Any], content: str, eos: str) -> list[str]:
         elif isinstance(slot, set):
             result += ['(bos_token or "")'] if "bos_token" in slot else [eos] if "eos_token" in slot else []
         else:
-            before, found, after = slot.partition("{{content}}")
-            result += [literal(before)] if before else []
-            result += [content] if found else []
-            result += [literal(after)] if after else []
+            for text in re.split(r"(\{\{content\}\})", slot):
+                result += [content] if text == "{{content}}" else [literal(text)] if text else []
     return result
 
 

@@ -19,7 +19,7 @@ from tools.api import check
 from tools.api.ask import REFUSED, Asker, connect, cost
 from tools.api.batch import BatchAsker
 from tools.api.ledger import Answer, Ledger
-from tools.api.plan import LABELS, Job, Planner, again, labelling
+from tools.api.plan import LABELS, Job, Planner, again, labelling, own_seeds
 from tools.dedupe import normal_form
 from tools.formats.conversation import Talk
 
@@ -76,17 +76,10 @@ def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api,
             remedy = "write its dollars per million tokens, input and output (0 and 0 for a server of your own)"
             raise UserError(place, f"has no {model!r}", remedy)
     planner = Planner(config, api, seeds, tools)
-    examples = []
-    for label in LABELS:
-        mine = [seed for seed in seeds if seed.label == label]
-        quota = planner.quotas[label]
-        if len(mine) > quota:
-            mine = sorted(Random(f"{config.seed}/api").sample(mine, quota), key=mine.index)
-        for seed in mine:
-            examples.append(Example(**seed.model_dump(), lineage=seed.id, source="seed"))
-            if not planner.admit(examples[-1]):
-                raise UserError(f"seed {seed.id!r}", f"says the same as another seed: {seed.utterance!r}", "drop one")
-    return api, planner, examples
+    own = {label: [seed for seed in seeds if seed.label == label] for label in LABELS}
+    admit, rng = planner.admit, f"{config.seed}/api"
+    chosen = [own_seeds(own[label], planner.quotas[label], Random(rng), admit) for label in LABELS]
+    return api, planner, [example for examples in chosen for example in examples]
 
 
 def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> tuple[Estimate, list[Job]]:
@@ -149,6 +142,17 @@ class Writer:
                 request = again(request, said, str(error))
         return None, broken
 
+    async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Line]:
+        """What a request that knows no purpose answers to what was said, checked; the broken answers come first."""
+        planner = self.planner
+        request = labelling(planner.config, planner.api, said, planner.tools)
+        label, broken = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
+        if label is None:
+            return broken
+        line = Line(text, said if len(said) > 1 else None, *label)
+        fault = check.disagreement(job.label, job.names, job.counts, line.calls)
+        return [*broken, replace(line, reason="disagreement", detail=fault) if fault else line]
+
     async def label(self, job: Job, text: str) -> list[Line]:
         """An utterance, labelled and checked, after the broken answers that it took."""
         planner = self.planner
@@ -156,37 +160,26 @@ class Writer:
             return [Line(text, reason="duplicate")]
         if fault := self.scripts.fault(text, job.tags["lang"]):
             return [Line(text, reason="script", detail=fault)]
-        request = labelling(planner.config, planner.api, [{"role": "user", "content": text}], planner.tools)
-        label, broken = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
-        if label is None:
-            return broken
-        line = Line(text, None, *label)
-        fault = check.disagreement(job.label, job.names, job.counts, line.calls)
-        if fault is None and job.mode == "paraphrase" and job.parent:
-            fault = check.drift(job.parent, line.calls)
-        if fault:
-            line = replace(line, reason="disagreement", detail=fault)
-        elif fault := check.ungrounded(text, line.calls, planner.tools):
-            line = replace(line, reason="ungrounded", detail=fault)
+        *broken, line = await self.labelled(job, text, [{"role": "user", "content": text}])
+        drift = check.drift(job.parent, line.calls) if job.mode == "paraphrase" and job.parent else None
+        loose = check.ungrounded(text, line.calls, planner.tools)
+        for reason, fault in (("disagreement", drift), ("ungrounded", loose)):
+            if fault and line.reason is None:
+                line = replace(line, reason=reason, detail=fault)
         return [*broken, line]
 
     async def follow(self, job: Job, parent: Example) -> list[Line]:
         """What the tools that an example calls return, made up, and what is said then, by a request that knows no more."""
-        planner, text = self.planner, parent.utterance
+        text = parent.utterance
         results, broken = await self.read(job.request, partial(check.read_results, count=len(parent.calls)), text)
         if results is None:
             return broken
         talk = Talk(list(parent.messages or [{"role": "user", "content": text}]))
         talk.call((call.name, call.arguments) for call in parent.calls)
         talk.result(*results)
-        request = labelling(planner.config, planner.api, talk.messages, planner.tools)
-        answer, more = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
-        if answer is None:
-            return [*broken, *more]
-        line = Line(text, talk.messages, *answer)
-        if fault := check.disagreement(job.label, job.names, job.counts, line.calls):
-            line = replace(line, reason="disagreement", detail=fault)
-        elif fault := self.scripts.fault(LINK.sub("", str(line.reply)), job.tags.get("lang", "")):
+        *more, line = await self.labelled(job, text, talk.messages)
+        fault = self.scripts.fault(LINK.sub("", str(line.reply)), job.tags.get("lang", ""))
+        if line.reason is None and fault:
             line = replace(line, reason="script", detail=fault)
         return [*broken, *more, line]
 
@@ -210,9 +203,7 @@ def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example |
     return None, {**values, **history, "text": line.text, **more, "detail": line.detail}
 
 
-def from_openai(
-    config: DataConfig, seeds: Sequence[Seed], tools: Tools, rng: Random, batch: bool = False
-) -> Iterator[Example]:
+def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> Iterator[Example]:
     """The backend: the seeds, then what a large model wrote and labelled, until there is enough of each label.
 
     The plan depends on the config, the seeds and the answers in the plan's order; not on their order of arrival, nor on

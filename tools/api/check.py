@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
@@ -13,6 +13,7 @@ from callwright.records import Call, Seed, explain
 from callwright.schema import call_fault, parameters_of
 from tools.api.ledger import Answer
 from tools.clean import language_fault, script
+from tools.generate import LISTED, leaves
 
 BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
 """what parts the content words of a text: all but letters and digits, and the commonest Chinese particles"""
@@ -123,23 +124,16 @@ def content_words(text: str) -> list[str]:
     return [word for word in BREAK.split(text) if len(word) > word.isascii() and not FILLERS.fullmatch(word)]
 
 
-def _free(schema: dict[str, Any], value: Any) -> Iterator[str | float]:
+def _free(value: Any, schema: Any) -> list[str | float]:
     """The strings that no enum or const fixes, and the numbers, of a value under its schema."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _free(schema.get("properties", {}).get(key, {}), item)
-    elif isinstance(value, list):
-        items = schema.get("items")
-        for item in value:
-            yield from _free(items if isinstance(items, dict) else {}, item)
-    elif not isinstance(value, bool) and isinstance(value, str | int | float) and not {"enum", "const"} & set(schema):
-        yield value
+    every = [leaf for leaf, own in leaves(value, schema) if not own.keys() & LISTED]
+    return [leaf for leaf in every if isinstance(leaf, str | int | float) and not isinstance(leaf, bool)]
 
 
 def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> str | None:
     """The first argument that the utterance does not bear out, in words; None where all are grounded."""
     for call in calls:
-        for value in _free(parameters_of(call.name, tools) or {}, call.arguments):
+        for value in _free(call.arguments, parameters_of(call.name, tools)):
             if not isinstance(value, str):
                 if not NUMERALS.search(text):
                     return f"{call.name}: the utterance names no number, the call says {value}"
@@ -155,7 +149,7 @@ def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> l
         properties = (parameters_of(call.name, tools) or {})["properties"]
         arguments = dict(call.arguments)
         for key, value in call.arguments.items():
-            if isinstance(value, str) and list(_free(properties.get(key, {}), value)):
+            if isinstance(value, str) and _free(value, properties.get(key)):
                 words = [word for word in content_words(value) if not missing_words([word], text)]
                 arguments[key] = {"contains": words} if words else value
         result.append(Call(name=call.name, arguments=arguments))

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from callwright.chat import Completion
 from callwright.errors import UserError
@@ -47,8 +47,8 @@ class Answer(BaseModel):
     """names and arguments; these are JSON text that nobody has read yet"""
     finish: str | None = None
     """OpenAI's finish_reason, or `refused` where the server will not answer this request"""
-    input: int | None = None
-    output: int | None = None
+    input: int | None = Field(None, ge=0)
+    output: int | None = Field(None, ge=0)
     """tokens; None where the server does not say"""
 
 

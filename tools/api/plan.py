@@ -1,7 +1,7 @@
 """Plan which utterances to ask a large model for: each round a pure function of config, seeds and earlier answers."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,6 +95,20 @@ def again(request: Request, answer: str, fault: str) -> Request:
     """The same request once more, told what was wrong with its answer."""
     told = {"role": "user", "content": prompt("retry", answer=answer[:4000] or "(nothing)", fault=fault)}
     return Request({**request.body, "messages": [*request.body["messages"], told]}, request.ordinal)
+
+
+def own_seeds(seeds: Sequence[Seed], quota: int, rng: Random, admit: Callable[[Example], bool]) -> list[Example]:
+    """Seeds as examples: all, or a sample of a quota's size, in their order.
+
+    Raises:
+        UserError: one says the same as another.
+    """
+    chosen = list(seeds) if len(seeds) <= quota else sorted(rng.sample(list(seeds), quota), key=seeds.index)
+    examples = [Example(**seed.model_dump(), lineage=seed.id, source="seed") for seed in chosen]
+    for example in examples:
+        if not admit(example):
+            raise UserError(f"seed {example.id!r}", f"says the same as another seed: {example.utterance!r}", "drop one")
+    return examples
 
 
 class Planner:

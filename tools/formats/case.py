@@ -6,11 +6,7 @@ from tools.formats.conversation import Conversation, calls_of
 
 
 def write(conversation: Conversation, identity: str) -> Case:
-    """What comes before the last answer is asked; its calls, as they are, are expected.
-
-    Raises:
-        ValueError: the last message is not the assistant's.
-    """
+    """What comes before the last answer is asked; its calls are expected. ValueError: the last is not the assistant's."""
     *asked, answer = conversation.messages
     if answer["role"] != "assistant" or not asked:
         raise ValueError(f"the last message is the {answer['role']}'s: nothing to expect")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from callwright.schema import canonical_tool
 
 Message = dict[str, Any]
 Tool = dict[str, Any]
+Shape = Callable[[dict[str, Any]], dict[str, Any]]
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 """what a key holds that says nothing: APIs dump every key that they know"""
@@ -100,11 +101,7 @@ class Talk:
 
 
 def text_of(value: Any, what: str) -> str:
-    """A value that must be text.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """A value that must be text; ValueError where it is not."""
     if not isinstance(value, str):
         raise ValueError(f"{what} is {kind(value)}, not text")
     return value
@@ -119,11 +116,7 @@ def kind(value: Any) -> str:
 
 
 def list_of_objects(value: Any, what: str) -> list[dict[str, Any]]:
-    """A list of objects, or the JSON text of one.
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """A list of objects, or the JSON text of one; ValueError where it is something else."""
     if isinstance(value, str):
         value = from_json(value, what)
     if not isinstance(value, list):
@@ -132,6 +125,16 @@ def list_of_objects(value: Any, what: str) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise ValueError(f"{what} holds {kind(item)}, not only objects")
     return value
+
+
+def senders(record: dict[str, Any], known: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """The number, the sender and the text of each from/value turn in `conversations`; ValueError for any other."""
+    for number, turn in enumerate(list_of_objects(record.get("conversations"), "conversations"), 1):
+        only(turn, ("from", "value"), f"turn {number}")
+        sender = str(turn.get("from"))
+        if sender not in known:
+            raise ValueError(f"turn {number}: from {sender!r} is not one of {', '.join(known)}")
+        yield number, sender, text_of(turn.get("value"), f"the value of turn {number}")
 
 
 def from_json(text: str, what: str) -> Any:
@@ -145,8 +148,7 @@ def from_json(text: str, what: str) -> Any:
 def call_of(identity: str, name: Any, arguments: Any) -> dict[str, Any]:
     """An OpenAI tool call. Arguments that are text are kept to the byte; an object becomes JSON text.
 
-    Raises:
-        ValueError: no name, or arguments that are not an object.
+    ValueError: no name, or arguments that are not an object.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError("a call without a name")
@@ -157,12 +159,16 @@ def call_of(identity: str, name: Any, arguments: Any) -> dict[str, Any]:
     return {"id": identity, "type": "function", "function": {"name": name, "arguments": text}}
 
 
-def parts(text: str, count: int, where: str) -> list[str]:
-    """The results of `count` calls that stand in one text: a JSON list, LLaMA-Factory's join, or one a line.
+def pair_of(call: Any, what: str) -> tuple[Any, Any]:
+    """The name and the arguments of a call; ValueError where it is no object, or has a key that would be lost."""
+    if not isinstance(call, dict):
+        raise ValueError(f"{what} is {kind(call)}, not an object")
+    only(call, ("name", "arguments"), what)
+    return call.get("name"), call.get("arguments")
 
-    Raises:
-        ValueError: they cannot be told apart.
-    """
+
+def parts(text: str, count: int, where: str) -> list[str]:
+    """The results of `count` calls in one text: a JSON list, LLaMA-Factory's join, or one a line; else ValueError."""
     if count == 1:
         return [text]
     for found in (items(text), text.split("\n</tool_response>\n<tool_response>\n"), text.split(RESULT_SEPARATOR)):
@@ -189,11 +195,7 @@ def items(text: str) -> list[str]:
 
 
 def sequence(text: str, start: int, what: str) -> list[Any]:
-    """JSON values that stand one after the other from `start` to the end of a text.
-
-    Raises:
-        ValueError: one is not JSON.
-    """
+    """JSON values that stand one after the other from `start` to the end of a text; ValueError where one is not JSON."""
     found, position = [], start
     while position < len(text):
         try:
@@ -206,30 +208,26 @@ def sequence(text: str, start: int, what: str) -> list[Any]:
 
 
 def only(value: dict[str, Any], keys: Iterable[str], what: str) -> None:
-    """Refuse an object with a key that would be lost.
-
-    Raises:
-        ValueError: it has one.
-    """
+    """ValueError for an object with a key that would be lost."""
     if extra := sorted(key for key in value if key not in keys and value[key] not in EMPTY):
         raise ValueError(f"{what}: the key {extra[0]!r} has no place in it")
 
 
-def tools_of(tools: Iterable[Any]) -> list[Tool]:
+def tools_of(tools: Iterable[Any], shaped: Shape = dict) -> list[Tool]:
     """Tools in canonical form; further keys of a function, such as `strict`, stay behind the canonical ones.
 
-    Raises:
-        ValueError: a tool that is none.
+    `shaped` makes an OpenAI tool or function of what a format calls a tool. ValueError: a tool that is none.
     """
-    return [_tool(to_json(tool)) for tool in tools]
+    return [_tool(to_json(tool), shaped) for tool in tools]
 
 
 @lru_cache(maxsize=4096)
-def _tool(text: str) -> Tool:
+def _tool(text: str, shaped: Shape) -> Tool:
     # Data sets repeat their tools from row to row; checking a schema costs more than all the rest of a record.
     tool = json.loads(text)
     if not isinstance(tool, dict):
         raise ValueError(f"a tool is {kind(tool)}, not an object")
+    tool = shaped(tool)
     if tool.get("type", "function") != "function":
         raise ValueError(f"a tool of type {tool['type']!r}, not a function")
     if "function" in tool:

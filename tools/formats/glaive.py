@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from callwright.files import parse_json
-from tools.formats.conversation import Conversation, Talk, from_json, kind, sequence, text_of, tools_of
+from tools.formats.conversation import Conversation, Talk, from_json, pair_of, sequence, text_of, tools_of
 
 INTRODUCTIONS = (
     "You are a helpful assistant with access to the following functions. Use them if required -",
@@ -47,12 +47,9 @@ def _call(text: str) -> tuple[Any, Any]:
     head, found, tail = text.partition('"arguments":')
     arguments = tail.strip().removesuffix("}").strip()
     if not (found and text.endswith("}") and len(arguments) > 1 and arguments[0] == arguments[-1] == "'"):
-        call = from_json(text, "a call")
-        if not isinstance(call, dict):
-            raise ValueError(f"a call is {kind(call)}, not an object")
-        return call.get("name"), call.get("arguments")
+        return pair_of(from_json(text, "a call"), "a call")
     named = from_json(head.strip().removesuffix(",") + "}", "a call")
-    return named.get("name"), _unescaped(arguments[1:-1])
+    return pair_of({**named, "arguments": _unescaped(arguments[1:-1])}, "a call")
 
 
 def _unescaped(text: str) -> str:

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from callwright.files import parse_json_at
-from tools.formats.conversation import Conversation, Talk, kind, list_of_objects, only, sequence, text_of, tools_of
-from tools.formats.python_text import literal
+from callwright.literals import literal
+from tools.formats.conversation import Conversation, Talk, list_of_objects, pair_of, senders, sequence, tools_of
 
 PROMPTS = (("You are a function calling AI model.", "</tool_call>"), ("<tools>", "</tools>"))
 """where the format's own tool prompt begins and ends"""
@@ -22,9 +22,7 @@ def read(record: dict[str, Any]) -> Conversation:
     """
     talk = Talk()
     tools = record.get("tools")
-    for number, turn in enumerate(list_of_objects(record.get("conversations"), "conversations"), 1):
-        only(turn, ("from", "value"), f"turn {number}")
-        sender, value = turn.get("from"), text_of(turn.get("value"), f"the value of turn {number}")
+    for _, sender, value in senders(record, ("system", "human", "gpt", "tool")):
         if sender == "system":
             tools = tools or _tools(value)
             if rest := _without_prompt(value):
@@ -34,10 +32,8 @@ def read(record: dict[str, Any]) -> Conversation:
         elif sender == "gpt" and "<tool_call>" in value:
             calls, beside = _calls(value)
             talk.call(calls, beside)
-        elif sender in ("human", "gpt"):
-            talk.say("user" if sender == "human" else "assistant", value)
         else:
-            raise ValueError(f"turn {number}: from {sender!r} is not one of system, human, gpt, tool")
+            talk.say("user" if sender == "human" else "assistant", value)
     return Conversation(talk.messages, tools_of(list_of_objects(tools or [], "tools")))
 
 
@@ -77,10 +73,7 @@ def _calls(text: str) -> tuple[list[tuple[Any, Any]], str]:
             value = literal(text[opened.end() : max(end, opened.end())])
         if position < 0 or text[end:position].strip():
             raise ValueError(f"a call does not end with {_CLOSE}")
-        if not isinstance(value, dict):
-            raise ValueError(f"a call is {kind(value)}, not an object")
-        only(value, ("name", "arguments"), "a call")
-        calls.append((value.get("name"), value.get("arguments")))
+        calls.append(pair_of(value, "a call"))
         position += len(_CLOSE)
     beside.append(text[position:].strip())
     return calls, "\n".join(piece for piece in beside if piece)

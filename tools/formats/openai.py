@@ -7,9 +7,9 @@ from tools.formats.conversation import (
     Conversation,
     Message,
     call_of,
-    kind,
     list_of_objects,
     only,
+    pair_of,
     text_of,
     tools_of,
 )
@@ -48,14 +48,13 @@ def read(record: dict[str, Any]) -> Conversation:
         if calls:
             made = []
             for call in list_of_objects(calls, f"tool_calls of {where}"):
-                function = call.get("function")
-                if not isinstance(function, dict) or call.get("type", "function") != "function":
-                    raise ValueError(f"{where}: a call that is no function call")
-                only(call, ("id", "type", "function", "index"), f"a call in {where}")
-                only(function, ("name", "arguments"), f"a call in {where}")
+                what = f"a call in {where}"
+                only(call, ("id", "type", "function", "index"), what)
+                if call.get("type", "function") != "function":
+                    raise ValueError(f"{what} of type {call['type']!r}, not a function")
                 count += 1
-                identity = text_of(call.get("id") or f"call_{count}", f"the id of a call in {where}")
-                made.append(call_of(identity, function.get("name"), function.get("arguments")))
+                identity = text_of(call.get("id") or f"call_{count}", f"the id of {what}")
+                made.append(call_of(identity, *pair_of(call.get("function"), what)))
             result["tool_calls"] = made
             waiting = [call["id"] for call in made]
         if role == "tool":
@@ -64,12 +63,8 @@ def read(record: dict[str, Any]) -> Conversation:
             waiting = [other for other in waiting if other != identity]
         result |= {key: text_of(message[key], where) for key in ("name", "reasoning_content") if key in message}
         messages.append(result)
-    return Conversation(messages, tools_of(_tools(record)))
-
-
-def _tools(record: dict[str, Any]) -> list[dict[str, Any]]:
     tools = record.get("tools") or record.get("functions") or []
-    return list_of_objects(tools, "tools")
+    return Conversation(messages, tools_of(list_of_objects(tools, "tools")))
 
 
 def _content(content: Any, where: str, optional: bool) -> str | None:
@@ -80,9 +75,7 @@ def _content(content: Any, where: str, optional: bool) -> str | None:
         content = content[0].get("text")
     if content is None and optional:
         return None
-    if not isinstance(content, str):
-        raise ValueError(f"{where}: content is {kind(content)}, not text")
-    return content
+    return text_of(content, f"{where}: content")
 
 
 def write(conversation: Conversation) -> dict[str, Any]:

@@ -1,12 +1,9 @@
-"""Python in data: literals where JSON is meant, and type names where JSON Schema is meant. Nothing is evaluated."""
+"""Python's type names in data, where JSON Schema is meant."""
 
 import ast
-import math
-import re
-import warnings
 from typing import Any
 
-from tools.formats.conversation import kind
+from callwright.literals import parse, value_of
 
 TYPES = {
     "str": "string", "string": "string", "text": "string", "date": "string", "datetime": "string", "callable": "string",
@@ -15,65 +12,7 @@ TYPES = {
     "iterable": "array", "set": "array", "tuple": "array", "dict": "object", "object": "object", "mapping": "object",
     "none": "null", "nonetype": "null", "null": "null",
 }  # fmt: skip
-_PLAIN = re.compile(r"""'[^'\\\n\r\0]*'|"[^"\\\n\r\0]*\"""")
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-CONSTANTS = {"true": True, "false": False, "null": None}
 Schema = dict[str, Any]
-
-
-def parse(text: str) -> ast.expr:
-    """The syntax tree of an expression.
-
-    Raises:
-        ValueError: it is not Python, or nested too deeply.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes such as "\\d", which stay as they are
-            return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(f"neither JSON nor a Python literal ({getattr(error, 'msg', error)})") from None
-    except (RecursionError, MemoryError):  # the parser's word for too deep
-        raise ValueError("nested too deeply") from None
-
-
-def literal(text: str) -> Any:
-    """The JSON value of a Python literal (tuples are lists; JSON's own true, false and null are taken, too).
-
-    Raises:
-        ValueError: it is something else.
-    """
-    text = text.strip()
-    if _PLAIN.fullmatch(text):  # most arguments are: no need of a syntax tree
-        return text[1:-1]
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return _value(parse(text))
-
-
-def _value(node: ast.expr) -> Any:
-    match node:
-        case ast.Constant(value=None | bool() | int() | str() as value):
-            return value
-        case ast.Constant(value=float() as value) if math.isfinite(value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-        case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            return [_value(element) for element in elements]
-        case ast.Dict(keys=keys, values=values):
-            result: dict[str, Any] = {}
-            for key, item in zip(keys, values, strict=True):
-                name = _value(key) if key else None
-                if not isinstance(name, str):
-                    raise ValueError(f"a key that is {kind(name)}, not text")
-                if name in result:
-                    raise ValueError(f"key {name!r} stands twice")
-                result[name] = _value(item)
-            return result
-        case ast.Name(id=name) if name in CONSTANTS:
-            return CONSTANTS[name]
-    raise ValueError(f"{ast.unparse(node)[:60]!r} is no JSON value")
 
 
 def type_schema(text: str) -> tuple[Schema, bool]:
@@ -129,7 +68,7 @@ def _generic(name: str, given: list[ast.expr]) -> Schema:
         union = [member for node in given for member in _members(node)]
         return {"anyOf": [*union, *([{"type": "null"}] if name == "optional" else [])]}
     if name == "literal":
-        return {"enum": [_value(node) for node in given]}
+        return {"enum": [value_of(node) for node in given]}
     if name == "tuple" and not (isinstance(given[-1], ast.Constant) and given[-1].value is ...):
         count = len(given)
         return {"type": "array", "prefixItems": list(map(_schema, given)), "minItems": count, "maxItems": count}

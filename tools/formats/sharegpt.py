@@ -12,10 +12,9 @@ from tools.formats.conversation import (
     Tool,
     calls_of,
     from_json,
-    kind,
     list_of_objects,
-    only,
-    text_of,
+    pair_of,
+    senders,
     tools_of,
 )
 
@@ -33,9 +32,7 @@ def read(record: dict[str, Any]) -> Conversation:
     talk = Talk()
     if record.get("system"):
         talk.say("system", record["system"])
-    for number, turn in enumerate(list_of_objects(record.get("conversations"), "conversations"), 1):
-        sender, value = turn.get("from"), text_of(turn.get("value"), f"the value of turn {number}")
-        only(turn, ("from", "value"), f"turn {number}")
+    for number, sender, value in senders(record, (*ROLES, "function_call", "observation")):
         if sender == "function_call":
             cut = 0
             if value.startswith(THOUGHT[0]):  # LLaMA-Factory lets a thought stand before the call
@@ -43,12 +40,8 @@ def read(record: dict[str, Any]) -> Conversation:
             talk.call(_calls(value[cut:], number), value[:cut])
         elif sender == "observation":
             talk.result(value)
-        elif sender in ROLES:
-            talk.say(ROLES[sender], value)
         else:
-            raise ValueError(
-                f"turn {number}: from {sender!r} is not one of human, gpt, function_call, observation, system"
-            )
+            talk.say(ROLES[sender], value)
     return Conversation(talk.messages, tools_of(list_of_objects(record.get("tools") or [], "tools")))
 
 
@@ -57,26 +50,16 @@ def _calls(text: str, number: int) -> list[tuple[Any, Any]]:
     calls = value if isinstance(value, list) else [value]
     if not calls:
         raise ValueError(f"turn {number}: a list of no calls")
-    for call in calls:
-        if not isinstance(call, dict):
-            raise ValueError(f"turn {number}: a call is {kind(call)}, not an object")
-        only(call, ("name", "arguments"), f"a call in turn {number}")
-    return [(call.get("name"), call.get("arguments")) for call in calls]
+    return [pair_of(call, f"a call in turn {number}") for call in calls]
 
 
-def ignore(what: str, text: str) -> None:
-    """Lose nothing that anybody wants to know of."""
-
-
-def turns(messages: list[Message], lose: Lose = ignore, first: int = 1) -> list[Turn]:
-    """Messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory demands: {human, observation} and {gpt,
-    function_call}, the last one the model's. The results of parallel calls become one turn, in the order of the calls.
+def turns(messages: list[Message], lose: Lose = lambda what, text: None, first: int = 1) -> list[Turn]:
+    """Messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory
+    demands: {human, observation} and {gpt, function_call}, the last one the model's. The results of parallel calls
+    become one turn, in the order of the calls.
 
     LLaMA-Factory has no place for text beside a call (its issue 9107), a thought or a participant's name: `lose` is
-    told of each.
-
-    Raises:
-        ValueError: messages that cannot alternate so.
+    told of each. ValueError: messages that cannot alternate so.
     """
     result: list[Turn] = []
     order: list[str] = []
@@ -107,7 +90,7 @@ def turns(messages: list[Message], lose: Lose = ignore, first: int = 1) -> list[
     return result
 
 
-def write(conversation: Conversation, lose: Lose = ignore) -> dict[str, Any]:
+def write(conversation: Conversation, lose: Lose = lambda what, text: None) -> dict[str, Any]:
     """The row of a conversation."""
     head = conversation.messages[0]
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")

@@ -1,11 +1,8 @@
 """xlam-function-calling-60k: query, tools and answers, with the tools' parameters as flat Python types."""
 
-import json
-from functools import lru_cache
 from typing import Any
 
-from callwright.files import to_json
-from tools.formats.conversation import Conversation, Talk, Tool, kind, list_of_objects, only, tools_of
+from tools.formats.conversation import Conversation, Talk, kind, list_of_objects, only, tools_of
 from tools.formats.python_text import type_schema
 
 
@@ -19,21 +16,16 @@ def read(record: dict[str, Any]) -> Conversation:
     for answer in answers:
         only(answer, ("name", "arguments", "id"), "an answer")
     talk.call((answer.get("name"), answer.get("arguments")) for answer in answers)
-    tools = [_tool(to_json(tool)) for tool in list_of_objects(record.get("tools"), "tools")]
-    return Conversation(talk.messages, tools)
+    return Conversation(talk.messages, tools_of(list_of_objects(record.get("tools"), "tools"), _shaped))
 
 
-@lru_cache(maxsize=4096)
-def _tool(text: str) -> Tool:
-    tool = json.loads(text)
+def _shaped(tool: dict[str, Any]) -> dict[str, Any]:
     if isinstance(tool.get("function"), dict):
         tool = tool["function"]
     parameters = tool.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise ValueError(f"parameters of {tool.get('name')!r} are {kind(parameters)}, not an object")
-    if parameters.get("type") != "object":
-        tool["parameters"] = _object(parameters)
-    return tools_of([tool])[0]
+    return tool if parameters.get("type") == "object" else {**tool, "parameters": _object(parameters)}
 
 
 def _object(parameters: dict[str, Any]) -> dict[str, Any]:

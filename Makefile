@@ -7,7 +7,7 @@ SUITE ?= golden
 ARGS ?=
 
 # A recipe names its own task. TASK=… on the command line trains, serves and evaluates it on another one.
-OWN = $(shell sed -n 's/^dataset: *\(.*\)_train\b.*/\1/p' configs/train/$(RECIPE).yaml)
+OWN = $(shell sed -nE 's/^dataset: *(.*)_(train|pairs)\b.*/\1/p' configs/train/$(RECIPE).yaml)
 OTHER = $(if $(filter command environment,$(origin TASK)),$(filter-out $(OWN),$(TASK)))
 RUN = runs/$(RECIPE)$(OTHER:%=/%)
 SETTINGS = $(if $(OTHER),dataset=$(OTHER)_train eval_dataset=$(OTHER)_val_sample output_dir=$(RUN)/train) $(ARGS)
@@ -24,7 +24,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock doctor data mix new audit review lint parity model train serve eval ask report webui test check bench-convert bench-data clean
+.PHONY: help setup lock doctor data mix new audit review lint parity model train serve eval ask report compare mine agent bfcl webui test check bench-convert bench-data bench-eval clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,8 +97,21 @@ eval: model  ## base against tuned on golden (SUITE=full: on test as well), with
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
 	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE) $(SETTINGS)
 
-report: .venv/stamp  ## score the answers of the last make eval again and draw the report, without asking anybody
-	$(PY) -m eval.report $(RUN)/eval/$(SUITE)/tuned --base $(RUN)/eval/$(SUITE)/base
+report: .venv/stamp  ## score the last answers again and draw the report; ARGS="--junit F --markdown F --fail-under f1=0.9"
+	$(PY) -m eval.report $(RUN)/eval/$(SUITE)/tuned --base $(RUN)/eval/$(SUITE)/base $(ARGS)
+
+compare: .venv/stamp  ## two runs case by case: make compare A=RUN B=RUN
+	$(PY) -m eval.compare $(A) $(B) $(ARGS)
+
+mine: .venv/stamp  ## failures of RECIPE on its mining split → lines to train on, preference pairs (after make eval SUITE=mine)
+	$(PY) -m tools.mine $(RECIPE) $(SETTINGS)
+
+agent: model  ## base against tuned on tasks that run real tools (examples/agent), step by step
+	$(PY) -m eval.agent --cases examples/agent/cases.jsonl --tools examples/agent/lookups.py --recipe $(RECIPE) $(SETTINGS)
+
+bfcl: model  ## BFCL to the tuned model of RECIPE, or ARGS="--base-url URL --model NAME --out DIR", or ARGS=--replay
+	$(PY) -m tools.fetch_bfcl
+	$(PY) -m eval.bfcl $(if $(findstring --base-url,$(ARGS))$(findstring --replay,$(ARGS)),,--recipe $(RECIPE)) $(ARGS)
 
 webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets in its list
 	$(PY) -m tools.webui
@@ -119,6 +132,9 @@ bench-convert: .venv/stamp  ## rows/s and memory of each converter against datas
 
 bench-data: .venv/stamp  ## seconds and memory of cleaning and of generation, and throughput against a rate limit
 	$(PY) -m tools.bench_data
+
+bench-eval: .venv/stamp  ## asking an endpoint of 50 ms, against the ideal; scoring 20,000 cases
+	$(PY) -m eval.bench
 
 clean:  ## drop built data and runs; models and the environment stay
 	rm -rf data/*.jsonl data/work runs

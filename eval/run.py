@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from callwright.config import choose
 from callwright.errors import UserError, command
@@ -25,7 +24,7 @@ from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, ask_all, key_from
+from eval.client import Endpoint, Limits, Sampling, ask_all, endpoint_at
 from eval.figures import add_gates, gate
 from eval.pages import spread
 from eval.predictions import answered, read_samples
@@ -170,12 +169,7 @@ def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str
 
 def run_endpoint(args: argparse.Namespace) -> int:
     """Evaluate any OpenAI-compatible endpoint; return the exit status."""
-    url = urlsplit(args.base_url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query:
-        raise UserError("--base-url", f"{args.base_url!r} is not a URL", "write it as http://127.0.0.1:8000/v1")
-    if url.username or url.password:
-        raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
-    endpoint = Endpoint(args.base_url, args.model, key_from(args.api_key_env), args.llamafactory)
+    endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
     limits = Limits(args.concurrency, args.timeout, args.retries)
     cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature, samples=args.samples)
     fingerprint = {

@@ -149,7 +149,8 @@ def test_a_count_of_nothing_is_refused(arguments, flag):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "eval").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_suite_loads(path):
     suite = load_suite(path.stem)
-    assert suite.files("image_intent")[0] == ROOT / "data" / "image_intent_golden.jsonl"
+    part = "mine" if path.stem == "mine" else "golden"
+    assert suite.files("image_intent")[0] == ROOT / "data" / f"image_intent_{part}.jsonl"
     assert suite.temperature == 0
 
 

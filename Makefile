@@ -119,7 +119,7 @@ webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets 
 # ---- test ------------------------------------------------------------------------------------------------------------
 
 test: .venv/stamp  ## the tests, offline
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_pipeline.py tests/test_server.py tests  # the longest first
 
 check: .venv/stamp  ## ruff, mypy, tests
 	$(PY) -m ruff check .

@@ -178,7 +178,7 @@ def run_endpoint(args: argparse.Namespace) -> int:
         "sampling": sampling.fingerprint(),
     }
     native = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
-    raw = as_raw(native, args.raw_format)
+    raw = as_raw(native, args.raw_format, args.raw_system)
     plans = {"native": [native], "raw": [replace(raw, out=args.out)], "both": [native, raw]}[args.mode]
     for plan in plans:
         begin(plan, args.fresh, refuse=True)
@@ -351,6 +351,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="raw: send the tools inside the system message and read the calls from the text; both: compare the two",
     )
     single.add_argument("--raw-format", choices=FORMATS, default="qwen", help="tool format of raw mode (default: qwen)")
+    single.add_argument(
+        "--raw-system", default="", metavar="TEXT", help="what the server's template says before the tools, if anything"
+    )
     single.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
     single.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
     single.add_argument("--concurrency", type=_positive, default=4, help="requests at a time (default: 4)")

@@ -1,8 +1,10 @@
 """Rows and cases: their form, and that LLaMA-Factory's own loader keeps every row."""
 
+import copy
 import json
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
@@ -25,6 +27,7 @@ CAT = Call(name="generate_image", arguments={"prompt": "一隻貓"})
 def load_rows(rows: list[dict], model: Path, folder: Path) -> tuple[list[str], list[str]]:
     """What LLaMA-Factory's loader makes of rows: the whole texts, and the parts that are trained on."""
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.data.template import TEMPLATES
     from llamafactory.hparams import get_train_args
     from llamafactory.model import load_tokenizer
 
@@ -37,7 +40,8 @@ def load_rows(rows: list[dict], model: Path, folder: Path) -> tuple[list[str], l
     }  # fmt: skip
     model_args, data_args, training_args, _, _ = get_train_args(args)
     module = load_tokenizer(model_args)
-    template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
+    with patch.dict(TEMPLATES, qwen=copy.deepcopy(TEMPLATES["qwen"])):  # it is changed in place, for the whole process
+        template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
     train = get_dataset(template, model_args, data_args, training_args, stage="sft", **module)["train_dataset"]
     decode = module["tokenizer"].decode
     trained = [decode([token for token in row["labels"] if token >= 0]) for row in train]

@@ -211,6 +211,12 @@ def test_both_modes_tell_the_server_from_the_model(tmp_path, arguments, capsys):
         assert read_json(out / "attribution.json") == rows
 
 
+def test_raw_mode_begins_with_what_the_servers_template_says(arguments):
+    with endpoint(by_mode) as server:
+        assert main([*arguments, server.url, "--mode", "raw", "--raw-system", "You are terse."]) == 0
+        assert all(r["messages"][0]["content"].startswith("You are terse.\n\n# Tools") for r in server.requests)
+
+
 def test_raw_mode_alone_is_a_run_of_its_own(tmp_path, arguments, capsys):
     with endpoint(by_mode) as server:
         assert main([*arguments, server.url, "--mode", "raw", "--raw-format", "llama3"]) == 0

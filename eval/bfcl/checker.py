@@ -150,13 +150,13 @@ def _dict_right(value: dict[str, Any], accepted: Sequence[Any]) -> bool:
         all(key in one and _plain(inner) in _plains(one[key]) for key, inner in value.items())
         and all(key in value or "" in options for key, options in one.items())
         for one in accepted
-        if one != ""
+        if isinstance(one, dict)
     )
 
 
 def _dicts_right(values: list[Any], accepted: Sequence[Any]) -> bool:
     for one in accepted:
-        if len(values) == len(one):
+        if isinstance(one, list | str) and len(values) == len(one):  # BFCL takes [] where "" is accepted
             if not all(isinstance(value, dict) for value in values):
                 return False
             if all(_dict_right(value, [options]) for value, options in zip(values, one, strict=True)):

@@ -19,6 +19,7 @@ from callwright.errors import command
 from callwright.files import write_jsonl
 from callwright.records import Case, Prediction
 from eval import score
+from eval.cases import read_cases
 from eval.client import Endpoint, Limits, Sampling, ask_all
 
 DELAY_S = 0.05
@@ -139,7 +140,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--score", type=_count, default=20_000, help="cases to score (default: 20,000)")
     args = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
-        print(asking([case for case, _ in made(args.ask)], Path(folder)))
+        path = Path(folder) / "asked.jsonl"
+        write_jsonl(path, (case.model_dump() for case, _ in made(args.ask)))
+        print(
+            asking(read_cases([path]), Path(folder))
+        )  # read, and so checked, before anything is asked, as by eval.run
         print(scoring(made(args.score), Path(folder)))
     return 0
 

@@ -29,6 +29,10 @@ def test_what_is_missing_is_named(recipe: Recipe):
     assert [path.name for path in check(recipe)] == ["d.jsonl"]
     with pytest.raises(UserError, match=r"not in dataset_info.json.*d_train"):
         check(replace(recipe, train={**recipe.train, "dataset": "other"}))
+    with pytest.raises(UserError, match="make eval TASK=d SUITE=mine, then make mine"):
+        check(replace(recipe, train={**recipe.train, "dataset": "d_pairs"}))
+    with pytest.raises(UserError, match="runs/sft/train: no adapter to start from; run: make train RECIPE=sft"):
+        check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"}))
     with pytest.raises(UserError, match="make model RECIPE=r"):
         check(replace(recipe, train={**recipe.train, "model_name_or_path": "models/none"}))
     (preflight.ROOT / "data/d.jsonl").unlink()
@@ -73,3 +77,13 @@ def test_settings_are_part_of_the_fingerprint():
     plain = load_recipe("smollm2-135m_lora")
     other = load_recipe("smollm2-135m_lora", ["learning_rate=2e-4"])
     assert fingerprint(plain, []) != fingerprint(other, [])
+
+
+def test_another_adapter_to_start_from_is_another_run(recipe: Recipe):
+    start = preflight.ROOT / "runs/sft/train/adapter_model.safetensors"
+    start.parent.mkdir(parents=True)
+    start.write_bytes(b"one")
+    recipe = replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"})
+    before = fingerprint(recipe, check(recipe))
+    start.write_bytes(b"two")
+    assert fingerprint(recipe, check(recipe)) != before

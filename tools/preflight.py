@@ -33,22 +33,17 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     registry = read_json(ROOT / "dataset_info.json")
     files = []
     for name in recipe.datasets:
-        entry = registry.get(name)
+        entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
+        task, _, part = name.rpartition("_")
+        make = f"make eval TASK={task} SUITE=mine, then make mine" if part == "pairs" else f"make data TASK={task}"
         if entry is None:
-            raise UserError(
-                f"{recipe.train_path}: dataset {name!r}",
-                "not in dataset_info.json",
-                f"run: make data TASK=<task>, or choose one of: {', '.join(registry)}",
-            )
+            remedy = f"run: {make}, or choose one of: {', '.join(registry)}"
+            raise UserError(place, "not in dataset_info.json", remedy)
         if "file_name" not in entry:
             continue  # LLaMA-Factory fetches it from a hub
         path = ROOT / entry["file_name"]
         if not path.is_file():
-            task, _, part = name.rpartition("_")
-            make = "make data" if part != "pairs" else "make eval SUITE=mine, then make mine"
-            raise UserError(
-                f"{recipe.train_path}: dataset {name!r}", f"no {entry['file_name']}", f"run: {make} TASK={task}"
-            )
+            raise UserError(place, f"no {entry['file_name']}", f"run: {make}")
         files.append(path)
     return files
 

@@ -20,7 +20,7 @@ from callwright.files import sha256, write_json, write_jsonl
 from callwright.recipes import load_recipe
 from callwright.records import Call, Prediction, read_records
 from eval import manifest
-from eval.client import Endpoint, Limits, Sampling, ask_once, endpoint_at
+from eval.client import Endpoint, Limits, Sampling, add_asking, ask_once, endpoint_at, limits_of, positive
 from eval.console import p_value
 from eval.predictions import append, log, read_log
 from eval.run import Plan, begin
@@ -189,13 +189,6 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
     return results
 
 
-def positive(text: str) -> int:
-    """A count from the command line."""
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Play from the command line."""
@@ -214,12 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-steps", type=positive, default=6, help="turns of the model a case (default: 6)")
     parser.add_argument("--tool-timeout", type=float, default=10.0, help="seconds a call of a tool (default: 10)")
     parser.add_argument("--max-result", type=positive, default=4000, help="characters of a result (default: 4000)")
-    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
-    parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
-    parser.add_argument("--concurrency", type=positive, default=2, help="cases at a time (default: 2)")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a try of a request (default: 120)")
-    parser.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
-    parser.add_argument("--max-tokens", type=positive, default=256, help="of a turn (default: 256)")
+    add_asking(parser, concurrency=2, max_tokens=256)
     parser.add_argument("--temperature", type=float, default=0.0, help="default: 0")
     parser.add_argument(
         "--start-timeout", type=float, default=300.0, help="with --recipe: seconds for a server to load"
@@ -254,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command=words,
             about={**offered, "command": ["python", "-m", "eval.agent", *words]},
             toolbox=tools,
-            limits=Limits(args.concurrency, args.timeout, args.retries),
+            limits=limits_of(args),
             max_steps=args.max_steps,
         )
         begin(plan, args.fresh, refuse=True)

@@ -17,7 +17,7 @@ from callwright.files import to_json
 from callwright.recipes import load_recipe
 from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
-from eval.client import Endpoint, Limits, Sampling, ask_all, key_from
+from eval.client import Endpoint, Limits, Sampling, ask_all, endpoint_at
 from eval.handlers import RefusedCall, dispatch
 from eval.server import serve
 from eval.verdict import read_call
@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="with --base-url: the model's name there")
     parser.add_argument("--task", default="image_intent", help="with --base-url: whose tools (default: image_intent)")
     parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
+    parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
     parser.add_argument("--act", action="store_true", help="run the handlers of the calls (eval/handlers.py)")
     args = parser.parse_intermixed_args(argv)
     if args.base_url and not args.model:
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("text", "is empty", 'say something, as in: make ask Q="draw a cat"')
     if args.base_url:
         case = case_of(args.text, load_data_config(args.task))
-        prediction = decide(Endpoint(args.base_url, args.model, key_from(args.api_key_env)), case)
+        prediction = decide(endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory), case)
     else:
         recipe = load_recipe(args.recipe, args.overrides)
         case = case_of(args.text, load_data_config(recipe.task))

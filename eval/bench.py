@@ -20,7 +20,7 @@ from callwright.files import write_jsonl
 from callwright.records import Case, Prediction
 from eval import score
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, ask_all
+from eval.client import Endpoint, Limits, Sampling, ask_all, positive
 
 DELAY_S = 0.05
 CONCURRENCY = 64
@@ -126,18 +126,12 @@ def scoring(pairs: Sequence[tuple[Case, Prediction]], folder: Path) -> str:
     return f"scoring {len(pairs):,} cases of 5 tools and up to 3 calls: {seconds:.1f} s, {work:.1f} s of work (goal 10)"
 
 
-def _count(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print both measurements."""
     parser = argparse.ArgumentParser(prog="python -m eval.bench", description=__doc__)
-    parser.add_argument("--ask", type=_count, default=2_000, help="cases to ask (default: 2,000)")
-    parser.add_argument("--score", type=_count, default=20_000, help="cases to score (default: 20,000)")
+    parser.add_argument("--ask", type=positive, default=2_000, help="cases to ask (default: 2,000)")
+    parser.add_argument("--score", type=positive, default=20_000, help="cases to score (default: 20,000)")
     args = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "asked.jsonl"

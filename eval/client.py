@@ -1,5 +1,6 @@
 """Ask an OpenAI-compatible endpoint every case, several at a time, and log each answer as it arrives."""
 
+import argparse
 import asyncio
 import os
 from collections.abc import Callable, Sequence
@@ -105,6 +106,35 @@ def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: b
     if url.username or url.password:
         raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
     return Endpoint(base_url, model, key_from(variable), llamafactory)
+
+
+def positive(text: str) -> int:
+    """A count from the command line."""
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
+
+
+def add_asking(parser: Any, concurrency: int, max_tokens: int) -> None:
+    """The options of how to ask an endpoint; `parser` is argparse's, or a group of one.
+
+    Args:
+        concurrency: requests at a time by default.
+        max_tokens: of an answer by default.
+    """
+    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
+    parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
+    parser.add_argument(
+        "--concurrency", type=positive, default=concurrency, help=f"requests at a time (default: {concurrency})"
+    )
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a try (default: 120)")
+    parser.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
+    parser.add_argument("--max-tokens", type=positive, default=max_tokens, help=f"of an answer (default: {max_tokens})")
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """How hard to ask, as add_asking's options say."""
+    return Limits(args.concurrency, args.timeout, args.retries)
 
 
 def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, ask_all, endpoint_at
+from eval.client import Endpoint, Limits, Sampling, add_asking, ask_all, endpoint_at, limits_of, positive
 from eval.figures import add_gates, gate
 from eval.pages import spread
 from eval.predictions import answered, read_samples
@@ -170,7 +170,7 @@ def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str
 def run_endpoint(args: argparse.Namespace) -> int:
     """Evaluate any OpenAI-compatible endpoint; return the exit status."""
     endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
-    limits = Limits(args.concurrency, args.timeout, args.retries)
+    limits = limits_of(args)
     cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature, samples=args.samples)
     fingerprint = {
         "cases": manifest.cases_hash(args.cases),
@@ -320,12 +320,6 @@ def run_recipe(args: argparse.Namespace) -> int:
     return 0 if held and all(summary["scored"] for summary in summaries) else 1
 
 
-def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate from the command line."""
@@ -354,14 +348,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     single.add_argument(
         "--raw-system", default="", metavar="TEXT", help="what the server's template says before the tools, if anything"
     )
-    single.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
-    single.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
-    single.add_argument("--concurrency", type=_positive, default=4, help="requests at a time (default: 4)")
-    single.add_argument("--timeout", type=float, default=120.0, help="seconds a try (default: 120)")
-    single.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
-    single.add_argument("--max-tokens", type=_positive, default=96, help="of an answer (default: 96)")
+    add_asking(single, concurrency=4, max_tokens=96)
     single.add_argument("--temperature", type=float, default=0.0, help="default: 0")
-    single.add_argument("--samples", type=_positive, default=1, help="answers to each case, for pass^k (default: 1)")
+    single.add_argument("--samples", type=positive, default=1, help="answers to each case, for pass^k (default: 1)")
     args = parser.parse_intermixed_args(argv)
     args.command = list(sys.argv[1:] if argv is None else argv)
     if args.recipe:

@@ -39,7 +39,7 @@ from eval.bfcl.questions import (
 from eval.bfcl.replay import replay
 from eval.bfcl.table import Row, comparable, show
 from eval.bfcl.turns import Talk, converse, drop_rounds
-from eval.client import Endpoint, Limits, Sampling, endpoint_at
+from eval.client import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
 from eval.predictions import read_predictions
 from eval.report import write_report
 from eval.run import Plan, ask, begin
@@ -157,22 +157,14 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--base", action="store_true", help="with --recipe: its base model")
     parser.add_argument("--out", type=Path, help="folder for a run folder a category (a recipe has its own)")
     parser.add_argument("--categories", nargs="+", choices=CATEGORIES, default=list(CATEGORIES), metavar="CATEGORY")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N questions of each category")
+    parser.add_argument("--limit", type=positive, metavar="N", help="the first N questions of each category")
     parser.add_argument(
         "--mode", choices=("native", "raw"), default="native", help="raw: the tools stand in the prompt"
     )
     parser.add_argument("--raw-format", choices=FORMATS, default="qwen", help="of raw mode (default: qwen)")
     parser.add_argument("--fresh", action="store_true", help="drop the answers of earlier runs")
-    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
-    parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
-    parser.add_argument("--concurrency", type=int, default=4, help="requests at a time (default: 4)")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a try (default: 120)")
-    parser.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
-    parser.add_argument("--max-tokens", type=int, default=512, help="of an answer (default: 512)")
+    add_asking(parser, concurrency=4, max_tokens=512)
     args = parser.parse_args(argv)
-    for flag in ("limit", "concurrency", "max_tokens"):
-        if (value := getattr(args, flag)) is not None and value < 1:
-            parser.error(f"--{flag.replace('_', '-')} is {value}; it must be 1 or more")
     if args.base_url and (args.model is None or args.out is None):
         parser.error("--base-url needs --model and --out")
     if args.replay and args.mode == "raw":
@@ -198,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             files = data_files(category)
             plan = Plan(model.name, out, files, cases, sampling, decides, args.command, about, "eval.bfcl")
             begin(plan, args.fresh or args.replay, refuse=True)
-            limits = Limits(args.concurrency, args.timeout, args.retries)
+            limits = limits_of(args)
             rows.append(run_category(questions, plan, model.endpoint(category), limits))
     show(model.name, rows)
     columns = dict(zip(("non_live_ast", "python_simple", "live_ast", "irrelevance"), comparable(rows), strict=True))

@@ -45,21 +45,14 @@ class Simulation:
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """What a tool answers, as the text that the model is given; whatever it dies of is an answer as well."""
+        if name not in self.methods:
+            return f"Error during execution: name {name!r} is not defined"
+        if large := next((key for key in MOST.keys() & arguments if not _bounded(arguments[key], MOST[key])), None):
+            return f"Error during execution: {large} is too large"
         try:
-            arguments = json.loads(to_json(arguments))  # a copy: tools keep and change the lists that they get
-            if name not in self.methods:
-                raise NameError(f"name {name!r} is not defined")
-            large = next((key for key in MOST.keys() & arguments if not _bounded(arguments[key], MOST[key])), None)
-            if large:
-                raise ValueError(f"{large} is too large")
-            result = self.methods[name](**arguments)
-            if isinstance(result, dict):
-                try:
-                    return json.dumps(result)
-                except (TypeError, ValueError):
-                    return str(result)
-            return str(result)
-        except Exception as error:  # the classes are not ours, and the arguments are a model's
+            # A copy: tools keep and change the lists that they get.
+            return _text(self.methods[name](**json.loads(to_json(arguments))))
+        except Exception as error:  # as BFCL does: neither code nor result is ours, and what it dies of is its answer
             return f"Error during execution: {error}"
 
     def state(self) -> dict[str, dict[str, Any]]:
@@ -77,6 +70,15 @@ def _load(name: str) -> Any:
         return getattr(importlib.import_module(f"{MODULES}.{DOCUMENTS[name]}"), name)
     finally:
         sys.path.remove(str(FOLDER))
+
+
+def _text(result: Any) -> str:
+    if isinstance(result, dict):
+        try:
+            return json.dumps(result)
+        except (TypeError, ValueError):
+            pass
+    return str(result)
 
 
 def _bounded(value: Any, most: float) -> bool:

@@ -68,6 +68,14 @@ def test_an_empty_sentence_is_refused(capsys):
     assert "is empty" in capsys.readouterr().err
 
 
+def test_a_url_that_is_none_is_refused_and_its_password_not_repeated(capsys):
+    for url, fault in (("nonsense", "is not a URL"), ("http://a:secret@127.0.0.1:9/v1", "holds a user or a password")):
+        assert main(["draw", "--base-url", url, "--model", "m"]) == 2
+        error = capsys.readouterr().err
+        assert fault in error
+        assert "secret" not in error
+
+
 def test_dispatch_validates_before_it_acts():
     assert dispatch(Call(name="generate_image", arguments={"prompt": "a"}), [TOOL]) == {"would_draw": "a"}
     with pytest.raises(RefusedCall, match="no argument 'size'"):

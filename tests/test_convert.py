@@ -8,12 +8,13 @@ from unittest.mock import patch
 
 import pytest
 
+from callwright.config import DataConfig
 from callwright.files import ROOT, read_jsonl, write_jsonl
-from callwright.records import Call, Seed
+from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.bench_convert import made
-from tools.convert import to_case, to_rows, to_turns
+from tools.convert import rows_by_tag, to_case, to_rows, to_turns, toolboxes
 from tools.formats import sharegpt
 from tools.formats.readers import READERS
 from tools.ingest import record_of
@@ -116,3 +117,38 @@ def test_a_case_asks_what_the_seed_says():
     assert case.messages == [{"role": "system", "content": "S"}, {"role": "user", "content": "t"}]
     assert case.expected == [CAT]
     assert case.group == "1"
+
+
+def test_rows_by_tag_show_the_tools_of_their_value_and_distractors():
+    def tool(name: str) -> dict:
+        return {"type": "function", "function": {"name": name, "description": name, "parameters": {"type": "object"}}}
+
+    def example(number: int, domain: str, name: str | None) -> Example:
+        answer = {"calls": [Call(name=name, arguments={})]} if name else {"calls": [], "reply": "no"}
+        history = {"tags": {"domain": domain}, "lineage": str(number), "source": "seed"}
+        return Example(id=str(number), text=f"{domain} {number}", **answer, **history)
+
+    tools = [tool(name) for name in ("on", "off", "taxi", "bus")]
+    called = {"lights": ("on", "off", None), "rides": ("taxi", None, None), "talk": (None,)}
+    examples = [
+        example(3 * turn + place, domain, name)
+        for domain, names in called.items()
+        for turn in range(10)
+        for place, name in enumerate(names)
+    ]
+    boxes = toolboxes(examples, tools, "domain")
+    assert {value: [t["function"]["name"] for t in box] for value, box in boxes.items()} == {
+        "lights": ["on", "off"], "rides": ["taxi"], "talk": []
+    }  # fmt: skip
+    config = DataConfig(task="t", rows={"tools_by": "domain", "distractors": 2})
+    rows = rows_by_tag(examples, boxes, config, 4)
+    assert rows == rows_by_tag(examples, boxes, config, 4)
+    assert sum(len(row["conversations"]) for row in rows) == 2 * len(examples)
+    beside = set()
+    for row in rows:
+        (domain,) = {turn["value"].split()[0] for turn in row["conversations"] if turn["from"] == "human"}
+        shown = [each["name"] for each in json.loads(row["tools"] or "[]")]
+        own = {t["function"]["name"] for t in boxes[domain]}
+        assert own <= set(shown) and len(set(shown)) == len(shown) <= len(own) + 2
+        beside.add(len(shown) - len(own))
+    assert {0, 1} <= beside

@@ -134,3 +134,22 @@ def test_no_carrier_and_no_transform_tells_the_label(config: DataConfig, example
             mean, least = sum(shares) / 2, min(sizes.values())
             error = (2 * mean * (1 - mean) / least) ** 0.5
             assert abs(shares[0] - shares[1]) <= 3 * error + 2 / least, (lang, name)
+
+
+def test_many_tools_is_apart_from_the_other_tasks():
+    """What starts from it is measured on them: it holds none of their tools, and nothing near their golden lines."""
+    many = load_data_config("many_tools")
+    lines = [*read(many, "seeds"), *read(many, "golden")]
+    names = {tool["function"]["name"] for tool in load_tools(many.seeds / "tools.json")}
+    for task in SIZES:
+        config = load_data_config(task)
+        assert not names & {tool["function"]["name"] for tool in load_tools(config.seeds / "tools.json")}
+        assert near_golden(config, lines, config.split.near) == []
+
+
+def test_golden_of_many_tools_has_domains_of_its_own():
+    many = load_data_config("many_tools")
+    parts = [{seed.tags["domain"] for seed in read(many, name)} for name in ("seeds", "golden")]
+    assert not parts[0] & parts[1]
+    calls = [{call.name for seed in read(many, name) for call in seed.calls} for name in ("seeds", "golden")]
+    assert not calls[0] & calls[1]

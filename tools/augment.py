@@ -181,7 +181,7 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Ite
         quota = min(quotas[label], max(len(mine), round(quotas[label] * config.augment.from_seeds)))
         kept[label] = writer.seeds(mine, quota)
         yield from kept[label]
-    for label in LABELS:
+    for label in LABELS if grammar.families else ():
         yield from writer.patterns(label, kept[label], quotas[label])
 
 

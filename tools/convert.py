@@ -114,25 +114,58 @@ def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) 
     return mixed
 
 
+def toolboxes(seeds: Iterable[Seed], tools: Sequence[dict[str, Any]], tag: str) -> dict[str, list[dict[str, Any]]]:
+    """Value of a tag → the tools, in the order of tools.json, that calls of seeds with that value name."""
+    names: dict[str, set[str]] = {}
+    for seed in seeds:
+        names.setdefault(seed.tags.get(tag, ""), set()).update(call.name for call in seed.calls)
+    return {value: [tool for tool in tools if tool["function"]["name"] in called] for value, called in names.items()}
+
+
+def rows_by_tag(
+    examples: Sequence[Example], boxes: dict[str, list[dict[str, Any]]], config: DataConfig, turns: int
+) -> list[dict]:
+    """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
+    rng, rows = Random(f"{config.seed}/toolboxes"), []
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.tags.get(str(config.rows.tools_by), ""), []).append(example)
+    for value, group in groups.items():
+        others = [tool for other, box in boxes.items() if other != value for tool in box if tool not in boxes[value]]
+        for start in range(0, len(group), turns):
+            count = min(rng.randint(0, config.rows.distractors), len(others))
+            shown = [*boxes[value], *rng.sample(others, count)]
+            rng.shuffle(shown)
+            rows += to_rows(group[start : start + turns], shown, config.system, turns, config.rows.reply_prefix)
+    rng.shuffle(rows)
+    return rows
+
+
 def convert_task(config: DataConfig) -> dict[str, int]:
     """Write the rows and cases of a task's split examples; return how many there are of each part."""
     tools = load_tools(config.seeds / "tools.json")
     cases = ("test", MINE) if config.split.mine else ("test",)
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
     golden = read_seeds(config.seeds / "golden.jsonl", tools)
+    tag, boxes = config.rows.tools_by, {}
+    if tag:
+        boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)
 
     rows: dict[str, list[dict]] = {}
     for part, turns in (("train", config.rows.turns_per_row), ("val", 1)):
         try:
-            rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix))
+            if tag:
+                rows[part] = rows_by_tag(parts[part], boxes, config, turns)
+            else:
+                rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix))
         except ValueError as error:
             raise UserError(config.work / f"{part}.jsonl", str(error), "fix the seed that it descends from") from None
     if config.rows.chat:
         rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
     for part, seeds in ((part, parts.get(part, golden)) for part in (*cases, "golden")):
-        asked = (to_case(seed, tools, config.system).model_dump() for seed in seeds)
-        counts[part] = write_jsonl(config.built(part), asked)
+        asked = (to_case(seed, boxes[seed.tags.get(tag, "")] if tag else tools, config.system) for seed in seeds)
+        counts[part] = write_jsonl(config.built(part), (case.model_dump() for case in asked))
     if MINE not in parts:
         config.built(MINE).unlink(missing_ok=True)
     return counts

@@ -194,7 +194,8 @@ class Grammar(Config):
     """groups of words of a language that may stand for each other in variants of hand-written seeds"""
     swapped: float = Field(0.5, ge=0, le=1)
     """share of the variants of seeds that get a word swapped, where they hold one"""
-    families: list[Family] = Field(min_length=1, alias="patterns")
+    families: list[Family] = Field([], alias="patterns")
+    """without them, all examples are seeds and their variants, and the config's numbers are the most there may be"""
 
     def slot(self, lang: str, name: str) -> tuple[list[SlotValue], Borrow | None]:
         """The values of a slot in a language, and the loan where another language lends them; [] where none has it."""

@@ -199,6 +199,11 @@ class Rows(Config):
     """what every plain reply of a row begins with. A call always begins with the same token, replies with hundreds of
     different ones: greedy decoding would pick the call even where a reply is twice as likely. A common first token makes
     the decision one token against one."""
+    tools_by: str | None = None
+    """a tag: examples of one value share rows with each other only, and are shown the tools that the task's calls of that
+    value name, among `distractors`. Without it, every row shows all tools"""
+    distractors: int = Field(0, ge=0)
+    """with tools_by: at most so many tools of other values in a row, so that a model reads what it may call"""
     chat: "Source | None" = None
     """general chat, of which `share` of all training rows is made, so that the model does not forget how to talk"""
 
@@ -206,6 +211,8 @@ class Rows(Config):
     def _part(self) -> "Rows":
         if self.chat and not (self.chat.share and self.chat.share < 1):
             raise ValueError("chat.share is a part of the training rows: above 0, below 1")
+        if self.distractors and self.tools_by is None:
+            raise ValueError("distractors are tools of other values of tools_by: name its tag")
         return self
 
 
@@ -238,6 +245,8 @@ class DataConfig(Config):
 
     task: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
     """names data/seeds/<task>/ and data/<task>_*.jsonl"""
+    like: str | None = None
+    """a task whose seeds, grammar, golden, val and test are this one's, too; only what is trained on is drawn anew"""
     seed: int = 42
     system: str | None = None
     """system message of every row and case; without it the template's own default serves, at training and serving"""
@@ -257,14 +266,16 @@ class DataConfig(Config):
             raise ValueError("sources and split.mine exclude each other")
         if len({source.share is None for source in self.sources}) > 1:
             raise ValueError("give a share to every source, or to none")
+        if self.like and (self.sources or self.split.mine or self.split.by != "text"):
+            raise ValueError("like excludes sources, split.mine and other ways to split")
         if self.split.by == ("line" if self.sources else "function"):
             raise ValueError(f"split.by {self.split.by} is for {'seeds' if self.sources else 'sources'}")
         return self
 
     @property
     def seeds(self) -> Path:
-        """data/seeds/<task>/"""
-        return ROOT / "data" / "seeds" / self.task
+        """data/seeds/<task>/, or of the task that it is like"""
+        return ROOT / "data" / "seeds" / (self.like or self.task)
 
     @property
     def work(self) -> Path:

@@ -8,10 +8,12 @@ from functools import partial
 from random import Random
 from statistics import median
 
-from callwright.config import Split, load_data_config
+from callwright.config import DataConfig, Split, load_data_config
 from callwright.errors import command
 from callwright.files import to_json, write_jsonl
-from callwright.records import Example, as_line
+from callwright.records import Example, Seed, as_line, read_records
+from callwright.schema import load_tools
+from callwright.tasks import read_seeds
 from tools.baseline import doubts
 from tools.clean import clean_task
 from tools.dedupe import near_pairs, nearest, normal_form
@@ -149,9 +151,9 @@ def arranged(part: Sequence[Example], config: Split, side: str, rng: Random) -> 
     return interleave(part, rng, easy_first(part) if config.order == "easy_first" and side == "train" else None)
 
 
-def apart(mined: Sequence[Example], held: Sequence[Example], near: float) -> list[Example]:
-    """The mined lines that share neither a lineage nor, nearly, a text with the held-out ones."""
-    lineages = {example.lineage for example in held}
+def apart(mined: Sequence[Example], held: Sequence[Seed], near: float) -> list[Example]:
+    """The lines that share neither a lineage nor, nearly, a text with the held-out ones."""
+    lineages = {example.lineage for example in held if isinstance(example, Example)}
     mined = [example for example in mined if example.lineage not in lineages]
     texts = [[example.utterance for example in part] for part in (mined, held)]
     scores = nearest(*texts) if mined and held else [(0.0, 0)] * len(mined)
@@ -183,13 +185,28 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     return Sides(parts, groups, len({example.lineage for example in examples}), len(near), len(mined) - len(kept))
 
 
+def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
+    """Val and test of the task that this one is like; the rest of the examples, apart from them and golden, is train.
+
+    Raises:
+        UserError: that task is not split yet.
+    """
+    other = load_data_config(str(config.like))
+    parts = {side: read_records(other.work / f"{side}.jsonl", Example) for side in ("val", "test")}
+    golden = read_seeds(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
+    kept = apart(examples, [*parts["val"], *parts["test"], *golden], config.split.near)
+    parts = {"train": arranged(kept, config.split, "train", Random(config.seed)), **parts}
+    return Sides(parts, [], len({example.lineage for example in kept}), 0, len(examples) - len(kept))
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Clean data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl, test.jsonl (and mine.jsonl) beside it."""
     parser = argparse.ArgumentParser(prog="python -m tools.split", description=__doc__)
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
-    sides = split(clean_task(config), config.split, config.seed)
+    examples = clean_task(config)
+    sides = split_like(config, examples) if config.like else split(examples, config.split, config.seed)
     for side, part in sides.parts.items():
         write_jsonl(config.work / f"{side}.jsonl", map(as_line, part))
     if MINE not in sides.parts:
@@ -198,6 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{side} {len(part)} ({sum(example.label == 'call' for example in part)} call)"
         for side, part in sides.parts.items()
     )
+    if config.like:
+        print(
+            f"split {config.task}: {sizes}; val and test are {config.like}'s, {sides.left_out} lines near them left out"
+        )
+        return 0
     print(
         f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
         f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {config.split.near:g}"

@@ -33,7 +33,10 @@ class Recipe:
 
     @property
     def run_dir(self) -> Path:
-        """where everything else about it goes: runs/<stem>/, the folder around output_dir's train/"""
+        """where everything else about it goes: runs/<stem>/, the folder around output_dir's train/; runs/adapters/<name>/
+        for an adapter that is kept in adapters/"""
+        if self.output_dir.parent == ROOT / "adapters":
+            return ROOT / "runs" / "adapters" / self.output_dir.name
         return self.output_dir.parent if self.output_dir.name == "train" else self.output_dir
 
     @property

@@ -19,6 +19,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     monkeypatch.setattr("callwright.recipes.ROOT", tmp_path)
     write_json(tmp_path / "dataset_info.json", {"d_train": {"file_name": "data/d.jsonl"}, "hub": {"hf_hub_url": "a/b"}})
     (tmp_path / "data").mkdir()
+    (tmp_path / "configs/data").mkdir(parents=True)
+    (tmp_path / "configs/data/d.yaml").write_text("task: d\n")
     (tmp_path / "data/d.jsonl").write_text("{}\n")
     write_json(tmp_path / "models/tiny/config.json", {})
     train = {"model_name_or_path": "models/tiny", "dataset": "d_train,hub", "output_dir": "runs/r/train"}
@@ -33,6 +35,8 @@ def test_what_is_missing_is_named(recipe: Recipe):
         check(replace(recipe, train={**recipe.train, "dataset": "d_pairs"}))
     with pytest.raises(UserError, match="runs/sft/train: no adapter to start from; run: make train RECIPE=sft"):
         check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"}))
+    with pytest.raises(UserError, match="adapters/x: no adapter to start from; run: git checkout adapters/x"):
+        check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "adapters/x"}))
     with pytest.raises(UserError, match="make model RECIPE=r"):
         check(replace(recipe, train={**recipe.train, "model_name_or_path": "models/none"}))
     (preflight.ROOT / "data/d.jsonl").unlink()
@@ -49,9 +53,57 @@ def test_a_recipe_that_needs_a_gpu_says_so(capsys: pytest.CaptureFixture[str]):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            "GatedRepoError",
+            "a/b: the hub asks you to accept its terms first; accept them at https://hf.co/a/b, then run: ",
+        ),
+        ("RepositoryNotFoundError", "no such model on the hub"),
+        ("OfflineModeIsEnabled", "the hub does not answer"),
+    ],
+)
+def test_what_the_hub_wants_is_one_line(error: str, said: str, monkeypatch: pytest.MonkeyPatch):
+    import httpx
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    kind = getattr(errors, error)
+    answer = httpx.Response(403, request=httpx.Request("GET", "https://hf.co/api"))
+
+    def refuse(model: str) -> None:
+        raise kind("refused", response=answer) if issubclass(kind, errors.HfHubHTTPError) else kind("refused")
+
+    monkeypatch.setattr(huggingface_hub, "auth_check", refuse)
+    with pytest.raises(UserError) as caught:
+        preflight.check_hub("a/b")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_does_not_fit_says_what_would(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(preflight, "gpus", lambda: ["A GPU, 24576"])
+    with pytest.raises(UserError, match=r"does not fit into 24; would fit: \w+=\S+"):
+        preflight.check_memory(load_recipe("llama3.1-8b_qlora-fast"))
+    assert "fits into 24" in preflight.check_memory(load_recipe("llama3.1-8b_qlora-24gb"))
+
+
+def test_data_of_no_task_of_ours_is_made_as_the_recipe_says():
+    recipe = load_recipe("qwen2-vl-2b_lora", ["dataset=nowhere_train", "model_name_or_path=models", "use_cpu=true"])
+    with pytest.raises(UserError, match=r"run: what the head of configs/train/qwen2-vl-2b_lora.yaml says"):
+        check(recipe)
+
+
+def test_data_that_is_mixed_is_made_by_make_mix():
+    recipe = load_recipe("qwen1.5-4b_lora", ["dataset=glaive_mix_nothing"])
+    with pytest.raises(UserError, match="make mix TASK=glaive_mix"):
+        check(replace(recipe, train={**recipe.train, "model_name_or_path": "models", "use_cpu": True}))
+
+
 def test_unknown_recipe(capsys: pytest.CaptureFixture[str]):
     assert main(["nope"]) == 2
-    assert "choose one of: gemma3-1b_qlora" in capsys.readouterr().err
+    assert "choose one of: functiongemma-270m_lora" in capsys.readouterr().err
 
 
 def test_only_the_same_run_is_resumed(recipe: Recipe):

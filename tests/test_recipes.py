@@ -26,7 +26,7 @@ for path in sys.argv[1:]:
 
 def test_llamafactory_parses_every_recipe():
     """An unknown key or a wrong type raises in LLaMA-Factory's parser."""
-    paths = [f"configs/{kind}/{stem}.yaml" for kind in ("train", "serve") for stem in STEMS]
+    paths = [f"configs/{kind}/{stem}.yaml" for kind in ("train", "serve", "export") for stem in STEMS]
     done = subprocess.run([sys.executable, "-c", PARSE, *paths], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == paths
@@ -37,10 +37,15 @@ def test_one_stem_is_one_recipe(stem):
     """Train and serve agree on what makes the prompt and on where the weights are."""
     train = yaml.safe_load((ROOT / f"configs/train/{stem}.yaml").read_text())
     serve = yaml.safe_load((ROOT / f"configs/serve/{stem}.yaml").read_text())
-    for key in ("model_name_or_path", "template", "tool_format", "default_system", "quantization_bit"):
+    for key in ("template", "tool_format", "enable_thinking", "default_system", "quantization_bit", "image_max_pixels"):
         assert train.get(key) == serve.get(key), key
     assert train["output_dir"] == f"runs/{stem}/train"
-    assert serve["adapter_name_or_path"] == train["output_dir"]
+    if train["finetuning_type"] == "full":
+        assert "adapter_name_or_path" not in serve
+        assert serve["model_name_or_path"] == train["output_dir"]
+    else:
+        assert serve["model_name_or_path"] == train["model_name_or_path"]
+        assert serve["adapter_name_or_path"] == train["output_dir"]
     assert train["dataset_dir"] == "."
     assert "val_size" not in train, "val_size splits at random and leaks lineages"
     assert not (train["template"] == "llama3" and "tool_format" not in train), "llama3's tool prompt holds the date"
@@ -73,6 +78,13 @@ def test_base_is_served_without_the_adapter():
     recipe = load_recipe("smollm2-135m_lora")
     assert "adapter_name_or_path" in recipe.serve(tuned=True)
     assert "adapter_name_or_path" not in recipe.serve(tuned=False)
+
+
+def test_a_model_that_was_trained_whole_is_served_against_its_base():
+    recipe = load_recipe("smollm2-135m_full")
+    assert recipe.serve(tuned=True)["model_name_or_path"] == "runs/smollm2-135m_full/train"
+    assert recipe.serve(tuned=False)["model_name_or_path"] == recipe.model
+    assert "adapter_name_or_path" not in recipe.serve(tuned=True)
 
 
 def test_a_task_moves_a_recipe_s_data_and_folder():

@@ -69,6 +69,8 @@ def entry_faults(entry: dict[str, Any]) -> list[Fault]:
     if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
         what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
         return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
+    if entry.get("columns", {}).get("images"):
+        return [("unchecked", "images: only rows of text are linted")]
     return [
         ("registry", f"`{part}` lacks {key!r}: {EFFECTS.get(key, 'no row is read as it stands')}")
         for part in PARTS

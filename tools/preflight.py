@@ -6,12 +6,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from callwright.config import choose
+from callwright.config import choose, read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, sha256, to_json, write_json
 from callwright.recipes import Recipe, load_recipe
+from tools.estimate import verdict
 
 STAMP = "callwright.json"
+ERROR = 1.15
+"""an estimate may be so much too high: between 1 and that, a run is warned and not refused"""
 
 
 def gpus() -> list[str]:
@@ -35,7 +38,13 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     for name in recipe.datasets:
         entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
         task, _, part = name.rpartition("_")
-        make = f"make eval TASK={task} SUITE=mine, then make mine" if part == "pairs" else f"make data TASK={task}"
+        config = ROOT / "configs/data" / f"{task}.yaml"
+        mixed = config.is_file() and "sources" in read_yaml(config)
+        make = f"make {'mix' if mixed else 'data'} TASK={task}"
+        if not config.is_file():
+            make = f"what the head of configs/train/{recipe.stem}.yaml says"
+        if part == "pairs":
+            make = f"make eval TASK={task} SUITE=mine, then make mine"
         if entry is None:
             remedy = f"run: {make}, or choose one of: {', '.join(registry)}"
             raise UserError(place, "not in dataset_info.json", remedy)
@@ -61,16 +70,65 @@ def check(recipe: Recipe) -> list[Path]:
         )
     if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
         raise UserError(recipe.model, "no base model there", f"run: make model RECIPE={recipe.stem}")
+    if not (ROOT / recipe.model).is_dir():
+        check_hub(recipe.model)
     if (start := adapter(recipe)) and not start.is_file():
         folder = start.parent.relative_to(ROOT)
-        raise UserError(folder, "no adapter to start from", f"run: make train RECIPE={folder.parts[1]}")
+        remedy = f"make train RECIPE={folder.parts[1]}" if folder.parts[0] == "runs" else f"git checkout {folder}"
+        raise UserError(folder, "no adapter to start from", f"run: {remedy}")
     return dataset_files(recipe)
+
+
+def check_hub(model: str) -> None:
+    """Find out before training whether the hub gives a model away.
+
+    Raises:
+        UserError: it does not, with what to accept where; or it does not answer, and the model is not in the cache.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    if isinstance(huggingface_hub.try_to_load_from_cache(model, "config.json"), str):
+        return
+    page = f"https://hf.co/{model}"
+    try:
+        huggingface_hub.auth_check(model)
+    except errors.GatedRepoError:
+        remedy = f"accept them at {page}, then run: hf auth login"
+        raise UserError(model, "the hub asks you to accept its terms first", remedy) from None
+    except errors.RepositoryNotFoundError:
+        raise UserError(
+            model, "no such model on the hub, or a private one", "run: hf auth login, or check it"
+        ) from None
+    except (OSError, errors.HfHubHTTPError, errors.OfflineModeIsEnabled) as error:
+        fault = f"the hub does not answer ({type(error).__name__})"
+        remedy = "check the network, or give a folder: ARGS=model_name_or_path=models/…"
+        raise UserError(model, fault, remedy) from None
+
+
+def check_memory(recipe: Recipe) -> str:
+    """What tools.estimate says of the recipe on the GPU that is there; "" where nothing can be said.
+
+    Raises:
+        UserError: it cannot fit, with the change that would make it fit.
+    """
+    found = gpus()
+    if not found or any(recipe.train.get(key) for key in ("use_cpu", "deepspeed", "fsdp")):
+        return ""
+    try:
+        there = min(float(line.rpartition(",")[2]) for line in found) * 2**20
+        parts, _, said = verdict(recipe, there)
+    except (UserError, ValueError):
+        return ""  # a model whose sizes are not known, or a driver that tells no memory
+    if sum(parts.values()) > ERROR * there:
+        raise UserError(f"recipe {recipe.stem!r}", said, "pass it in ARGS, or choose another recipe")
+    return said
 
 
 def adapter(recipe: Recipe) -> Path | None:
     """The weights of the adapter that training starts from, where it is one of ours."""
     folder = str(recipe.train.get("adapter_name_or_path") or "")
-    return ROOT / folder / "adapter_model.safetensors" if folder.startswith("runs/") else None
+    return ROOT / folder / "adapter_model.safetensors" if folder.startswith(("runs/", "adapters/")) else None
 
 
 def stems() -> list[str]:
@@ -125,8 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     choose("configs/serve", args.recipe, "recipe")
     recipe = load_recipe(args.recipe, args.overrides)
-    note = clear_way(recipe, fingerprint(recipe, check(recipe)))
-    print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}")
+    files = check(recipe)
+    said = check_memory(recipe)
+    note = clear_way(recipe, fingerprint(recipe, files))
+    print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {said}" if said else ""))
     return 0
 
 

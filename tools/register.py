@@ -12,7 +12,7 @@ from typing import Any
 
 from callwright.config import load_data_config
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, write_json
+from callwright.files import ROOT, read_json, read_jsonl, write_json
 from tools.formats import sharegpt
 from tools.formats.conversation import list_of_objects
 from tools.ingest import Tally, ingest, records
@@ -43,6 +43,10 @@ PAIRS = {
     "columns": {**SHAREGPT["columns"], "chosen": "chosen", "rejected": "rejected"},
 }
 """preference pairs: `conversations` up to what is answered, and two answers"""
+
+
+VISION = {**SHAREGPT, "columns": {**SHAREGPT["columns"], "images": "images"}}
+"""rows with images: paths from the root"""
 
 
 @contextmanager
@@ -100,11 +104,17 @@ def check_name(name: str) -> None:
         raise UserError(f"name {name!r}", "not letters, digits, _ - and .", "choose another name")
 
 
-def entry_of(path: str | Path, form: Mapping[str, Any] = SHAREGPT) -> dict[str, Any]:
-    """The entry of a file of our rows; UserError where it is not under the root, where recipes look for it."""
+def entry_of(path: str | Path, form: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The entry of a file of our rows; UserError where it is not under the root, where recipes look for it.
+
+    Without a `form`, the file's first row tells whether they have images.
+    """
     absolute = Path(path).resolve()
     if not absolute.is_relative_to(ROOT):
         raise UserError(path, "is outside the project", "write it under data/, so that dataset_info.json can name it")
+    if form is None:
+        first = next(read_jsonl(absolute), ("", {}))[1] if absolute.suffix == ".jsonl" and absolute.is_file() else {}
+        form = VISION if "images" in first else SHAREGPT
     return {"file_name": absolute.relative_to(ROOT).as_posix(), **form}
 
 

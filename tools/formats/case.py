@@ -7,6 +7,8 @@ from tools.formats.conversation import Conversation, calls_of
 
 def write(conversation: Conversation, identity: str) -> Case:
     """What comes before the last answer is asked; its calls are expected. ValueError: the last is not the assistant's."""
+    if conversation.images:
+        raise ValueError("images: only ShareGPT rows can hold them")
     *asked, answer = conversation.messages
     if answer["role"] != "assistant" or not asked:
         raise ValueError(f"the last message is the {answer['role']}'s: nothing to expect")

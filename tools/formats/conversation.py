@@ -19,6 +19,9 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 _BETWEEN = re.compile(r"[\s,]*")
 
+IMAGE = "<image>"
+"""where an image stands in a text, for LLaMA-Factory (`IMAGE_PLACEHOLDER`)"""
+
 RESULT_SEPARATOR = "\n"
 """between the results of parallel calls in one observation: what eval.client sends to LLaMA-Factory's server"""
 
@@ -36,11 +39,16 @@ class Conversation:
 
     messages: list[Message]
     tools: list[Tool] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    """paths, from the root, of what each IMAGE in the texts stands for, in order"""
 
     def __post_init__(self) -> None:
         names = [tool["function"]["name"] for tool in self.tools]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"tool {twice!r} is defined twice")
+        places = sum(str(message["content"]).count(IMAGE) for message in self.messages)
+        if self.images and len(self.images) != places:
+            raise ValueError(f"{len(self.images)} images, and {places} times {IMAGE} in the texts")
         waiting: list[str] = []
         answered = False
         for number, message in enumerate(self.messages, 1):
@@ -179,32 +187,27 @@ def parts(text: str, count: int, where: str) -> list[str]:
 
 def items(text: str) -> list[str]:
     """The JSON text of each item of a JSON list, to the byte (of a string, the string); [] for anything else."""
-    found: list[str] = []
     text = text.strip()
     try:
-        if not isinstance(parse_json(text), list):
-            return []
-        position = _BETWEEN.match(text, 1).end()  # type: ignore[union-attr]  # it matches anywhere
-        while position < len(text) - 1:
-            value, end = parse_json_at(text, position)
-            found.append(value if isinstance(value, str) else text[position:end])
-            position = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+        listed = isinstance(parse_json(text), list)
     except ValueError:
         return []
-    return found
+    return [value if isinstance(value, str) else own for value, own in _values(text[:-1], 1)] if listed else []
+
+
+def _values(text: str, position: int) -> Iterator[tuple[Any, str]]:
+    while (position := _BETWEEN.match(text, position).end()) < len(text):  # type: ignore[union-attr]  # always matches
+        value, end = parse_json_at(text, position)
+        yield value, text[position:end]
+        position = end
 
 
 def sequence(text: str, start: int, what: str) -> list[Any]:
     """JSON values that stand one after the other from `start` to the end of a text; ValueError where one is not JSON."""
-    found, position = [], start
-    while position < len(text):
-        try:
-            value, end = parse_json_at(text, position)
-        except ValueError as error:
-            raise ValueError(f"{what}: not JSON ({error})") from None
-        found.append(value)
-        position = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
-    return found
+    try:
+        return [value for value, _ in _values(text, start)]
+    except ValueError as error:
+        raise ValueError(f"{what}: not JSON ({error})") from None
 
 
 def only(value: dict[str, Any], keys: Iterable[str], what: str) -> None:

@@ -79,5 +79,7 @@ def _content(content: Any, where: str, optional: bool) -> str | None:
 
 
 def write(conversation: Conversation) -> dict[str, Any]:
-    """The record; reading it gives the same conversation."""
+    """The record; reading it gives the same conversation. ValueError: images, which only rows can hold."""
+    if conversation.images:
+        raise ValueError("images: only ShareGPT rows can hold them")
     return {"messages": conversation.messages, **({"tools": conversation.tools} if conversation.tools else {})}

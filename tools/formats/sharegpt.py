@@ -1,4 +1,4 @@
-"""ShareGPT rows, as LLaMA-Factory reads them: from/value turns, the system text, and tools as JSON text."""
+"""ShareGPT rows, as LLaMA-Factory reads them: from/value turns, the system text, tools as JSON text, and images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,7 @@ from tools.formats.conversation import (
     list_of_objects,
     pair_of,
     senders,
+    text_of,
     tools_of,
 )
 
@@ -28,7 +29,7 @@ THOUGHT = ("<think>", "</think>")
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """A record with `conversations`, `system` (or a first turn of it) and `tools`."""
+    """A record with `conversations`, `system` (or a first turn of it), `tools`, and `image` or `images` (paths)."""
     talk = Talk()
     if record.get("system"):
         talk.say("system", record["system"])
@@ -42,7 +43,9 @@ def read(record: dict[str, Any]) -> Conversation:
             talk.result(value)
         else:
             talk.say(ROLES[sender], value)
-    return Conversation(talk.messages, tools_of(list_of_objects(record.get("tools") or [], "tools")))
+    images = record.get("images") or record.get("image") or []
+    images = [text_of(path, "an image") for path in (images if isinstance(images, list) else [images])]
+    return Conversation(talk.messages, tools_of(list_of_objects(record.get("tools") or [], "tools")), images)
 
 
 def _calls(text: str, number: int) -> list[tuple[Any, Any]]:
@@ -95,7 +98,8 @@ def write(conversation: Conversation, lose: Lose = lambda what, text: None) -> d
     head = conversation.messages[0]
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")
     turned = turns(conversation.messages[start:], lose, start + 1)
-    return {"conversations": turned, "system": system, "tools": tools_text(conversation.tools)}
+    row = {"conversations": turned, "system": system, "tools": tools_text(conversation.tools)}
+    return {**row, "images": conversation.images} if conversation.images else row
 
 
 def tools_text(tools: list[Tool]) -> str:

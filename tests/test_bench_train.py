@@ -1,0 +1,45 @@
+"""The training bench: a tiny model through the real trainer and through the bare loop, and a run that fails."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from callwright.files import read_json
+from tools import bench_train
+from tools.bench_train import BASE, batch, main, measure, table
+from tools.estimate import Shape
+
+TINY = Shape(64, 2, 4, 2, 16, 128, 49152, True, float32=True)
+
+
+@pytest.mark.skipif(not bench_train.ROWS.is_file() or not bench_train.TOKENIZER.is_dir(), reason="run: make data model")
+def test_a_tiny_model_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lora = {"lora_rank": 4, "lora_alpha": 8, "lora_target": "q_proj,v_proj"} | batch(1)
+    entries = {
+        "tiny-real": (6, lora),
+        "tiny-bare": (6, lora),
+    }
+    monkeypatch.setattr(bench_train, "ENTRIES", entries)
+    monkeypatch.setattr(bench_train, "SIZES", {"tiny": "tiny"})
+    monkeypatch.setattr(bench_train, "SHAPES", {"tiny": TINY})
+    monkeypatch.setitem(BASE, "max_samples", 8)
+    assert main(["--only", "tiny", "--out", str(tmp_path), "--steps", "4", "--timeout", "200"]) == 0
+    real, bare = read_json(tmp_path / "results.json")["runs"]
+    for one in (real, bare):
+        assert one["utterances_s"] == pytest.approx(6 * one["rows_s"])
+        assert 400 < one["tokens_s"] / one["rows_s"] < 1200, "the rows have six utterances"
+        assert len(one["losses"]) == 4
+        assert one["losses"][0] == pytest.approx(10.8, abs=0.3), "ln 49152: nothing is known yet"
+    assert (tmp_path / "table.md").read_text().count("| tiny-") == 2
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [("print('why'); raise SystemExit(3)", "3: why"), ("import time; time.sleep(60)", "out of time: ")],
+)
+def test_a_run_that_fails_becomes_a_row(program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bench_train, "here", lambda call: [sys.executable, "-c", program])
+    row = measure("tiny-bare", {"output_dir": str(tmp_path / "out")}, TINY, 1, 5)
+    assert row == {"run": "tiny-bare", "failed": said}
+    assert f"| tiny-bare | failed, {said}" in table([row], {"device": "a GPU", "flops": 1e12}, 1)

@@ -1,0 +1,37 @@
+"""GPUs are sampled beside a command, whose status is kept; the driver's tool is stood in for where there is none."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from callwright.files import read_jsonl
+from tools import watch
+from tools.watch import main
+
+DRIVER = """#!/bin/sh
+case "$1" in *name*) echo 'Made-up GPU, 1000';; *) echo '0, 97, 512'; echo '1, [N/A], 256'; echo '1, 3, 256';; esac
+"""
+
+
+def test_use_and_memory_are_sampled_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "nvidia-smi").write_text(DRIVER)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(watch, "EVERY_S", 0.05)
+    out = tmp_path / "run"
+    assert main([str(out), sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(3)"]) == 3
+    samples = [sample for _, sample in read_jsonl(out / "gpu.jsonl")]
+    assert {(one["gpu"], one["use"], one["mib"]) for one in samples} == {(0, 97, 512), (1, 3, 256)}
+    assert (out / "gpu.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_gpu_only_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watch, "gpus", lambda: [])
+    assert main([str(tmp_path), sys.executable, "-c", "print(1)"]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_command_is_said(capsys: pytest.CaptureFixture[str]):
+    assert main(["runs/x"]) == 2
+    assert "no command to run" in capsys.readouterr().err

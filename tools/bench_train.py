@@ -1,0 +1,226 @@
+"""Measure training on this machine's GPU: `python -m tools.bench_train [--only 8b-fast …] [--out runs/bench-train]`.
+
+Models of real shapes with random weights (speed and memory are real, the loss means nothing) train on the rows of
+image_intent through `llamafactory-cli train`; without a GPU only what a CPU can do is run. The peaks of LLaMA-Factory's
+runs hold the loading of the weights, those of a `-bare` run do not.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import yaml
+
+from callwright.errors import UserError, command
+from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
+from tools.estimate import CONTEXT, GIB, SHAPES, Shape, estimate
+from tools.preflight import gpus
+from tools.register import SHAREGPT
+
+TOKENIZER = ROOT / "models/smollm2-135m-instruct"
+ROWS = ROOT / "data/image_intent_train.jsonl"
+TURNS = 1, 6
+"""utterances a row: a tool prompt for each, and one for six"""
+SIZES = {"135m": "SmolLM2-135M", "1b": "Llama-3.2-1B", "8b": "Llama-3.1-8B"}
+
+BASE: dict[str, Any] = {
+    "stage": "sft", "do_train": True, "template": "qwen", "default_system": "You are a helpful assistant.",
+    "finetuning_type": "lora", "dataset_dir": ".", "cutoff_len": 2048, "preprocessing_num_workers": 4, "bf16": True,
+    "save_strategy": "no", "report_to": "none", "disable_tqdm": True, "learning_rate": 1.0e-4, "seed": 42,
+}  # fmt: skip
+LORA: dict[str, Any] = {"lora_rank": 32, "lora_alpha": 16, "lora_target": "q_proj,k_proj,v_proj,o_proj"}
+NF4: dict[str, Any] = {"quantization_bit": 4, "quantization_type": "nf4", "double_quantization": True}
+FAST: dict[str, Any] = {"enable_liger_kernel": True, "disable_gradient_checkpointing": True}
+ALL: dict[str, Any] = {"lora_rank": 12, "lora_alpha": 24, "lora_target": "all", "disable_gradient_checkpointing": True}
+
+
+def batch(size: int, accumulated: int = 1) -> dict[str, Any]:
+    """A batch of so many rows, gathered over so many steps."""
+    return {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulated}
+
+
+ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
+    "8b-origin": (1, LORA | NF4 | batch(2, 4) | {"lora_dropout": 0.05}),
+    "8b-defaults": (1, batch(8)),  # LLaMA-Factory's: LoRA of rank 8 on all modules, half precision, checkpointing
+    "8b-fast": (1, LORA | NF4 | FAST | batch(24)),
+    "8b-fast-six": (6, LORA | NF4 | FAST | batch(8)),
+    "8b-packed": (1, LORA | NF4 | FAST | batch(3) | {"neat_packing": True, "packing": True}),
+    "8b-bf16": (1, LORA | FAST | batch(16)),
+    "8b-checkpointed": (1, LORA | NF4 | batch(64) | {"enable_liger_kernel": True}),
+    "8b-unsloth": (1, LORA | NF4 | batch(24) | {"use_unsloth": True, "disable_gradient_checkpointing": True}),
+    "8b-bare": (1, LORA | NF4 | FAST | batch(24)),
+    "1b-fast": (1, LORA | NF4 | FAST | batch(32)),
+    "1b-fast-six": (6, LORA | NF4 | FAST | batch(12)),
+    "135m-defaults": (1, batch(8)),
+    "135m-fast": (1, ALL | batch(32)),
+    "135m-fast-six": (6, ALL | batch(12)),
+    "135m-bare": (1, ALL | batch(32)),
+}
+"""name → utterances a row, and what is set besides BASE; `-bare` is the same in a loop of its own, without a trainer"""
+ON_CPU: dict[str, Any] = {"bf16": False, "use_cpu": True, "preprocessing_num_workers": 1} | batch(1)
+
+
+def here(call: str) -> list[str]:
+    """The command that calls a function of tools.train_bare in a process of its own."""
+    return [sys.executable, "-c", f"from tools.train_bare import *; {call}"]
+
+
+def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, list[tuple[float, str]]]:
+    """Run a command from the root; return its status and its lines, each with the second at which it came."""
+    lines = []
+    gpu = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": str(world)} if world > 1 else {"CUDA_VISIBLE_DEVICES": "0"}
+    paths = {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # where torchrun is  # fmt: skip
+    more = {"PYTHONUNBUFFERED": "1", "RECORD_VRAM": "1", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True, cwd=ROOT, env=gpu | dict(os.environ) | paths | more,
+    )  # fmt: skip
+    stop = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
+    stop.start()
+    try:
+        for line in process.stdout or ():
+            lines.append((time.perf_counter(), line.strip()))
+        return process.wait(), lines
+    finally:
+        stop.cancel()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def prepare(folder: Path) -> None:
+    """Write the rows of TURNS with the same utterances, and the registry, into `folder`."""
+    if not ROWS.is_file() or not (TOKENIZER / "tokenizer.json").is_file():
+        raise UserError("tools.bench_train", "no rows or no tokenizer", "run: make data model")
+    rows = [row for _, row in read_jsonl(ROWS)]
+    for turns in TURNS:
+        said = (
+            {**row, "conversations": row["conversations"][i : i + 2 * turns]}
+            for row in rows
+            for i in range(0, len(row["conversations"]), 2 * turns)
+        )
+        write_jsonl(folder / f"rows{turns}.jsonl", said)
+    write_json(folder / "dataset_info.json", {f"rows{n}": {"file_name": f"rows{n}.jsonl", **SHAREGPT} for n in TURNS})
+
+
+def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeout_s: float) -> dict[str, Any]:
+    """Run one entry and return its figures, or `failed` with its last line."""
+    out = Path(settings["output_dir"])
+    recipe = out.with_suffix(".yaml")
+    write_text(recipe, yaml.safe_dump(settings))
+    real = [sys.executable, "-m", "llamafactory.cli", "train", str(recipe)]
+    status, lines = run(here(f"train({str(recipe)!r})") if name.endswith("-bare") else real, timeout_s, world)
+    losses = [(at, match[1]) for at, line in lines if (match := re.search(r"'loss': '?([\w.+-]+)", line))]
+    if status or len(losses) < 2:
+        said = next((line for _, line in reversed(lines) if line), "")
+        return {"run": name, "failed": f"{'out of time' if status == -signal.SIGKILL else status}: {said}"}
+    from datasets import load_from_disk
+
+    masks = load_from_disk(settings["tokenized_path"])["train"]["attention_mask"]
+    lengths = [sum(value > 0 for value in mask) for mask in masks]
+    packed = mean(max(mask) for mask in masks)  # a packed sample's mask numbers its rows
+    seconds = (losses[-1][0] - losses[0][0]) / (settings["logging_steps"] * (len(losses) - 1))
+    samples = world * settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"] / seconds
+    adapter = shape.lora(settings.get("lora_rank", 8), settings.get("lora_target", "all"))
+    attention = shape.heads * shape.head_dim * shape.layers * mean(lengths) / packed
+    multiplied = shape.body + shape.vocab * shape.hidden
+    operations = (
+        4 * multiplied + 6 * adapter + 6 * attention
+    )  # frozen weights have no gradient; recomputing is not counted
+    log = out / "trainer_log.jsonl"
+    peaks = [entry for _, entry in read_jsonl(log)] if log.is_file() else []
+    most = [max((p.get(f"vram_{kind}", 0) for p in peaks), default=0) for kind in ("allocated", "reserved")]
+    return {
+        "run": name,
+        "rows_s": samples * packed,
+        "tokens_s": samples * mean(lengths),
+        "flops": operations * samples * mean(lengths),
+        "gib": [*most, (sum(estimate(settings, shape, max(lengths)).values()) + CONTEXT) / GIB],
+        "losses": [float(loss) for _, loss in losses],
+    }
+
+
+def table(results: list[dict[str, Any]], peak: dict[str, Any], world: int) -> str:
+    """The results as Markdown; a GPU's share is of the matrix product measured in the same run."""
+    lines = [
+        f"{world} × {peak['device']}, matrix product {peak['flops'] / 1e12:.1f} TFLOP/s; tokens without padding",
+        "",
+        "| run | rows/s | utterances/s | tokens/s | share of peak | allocated GiB | reserved GiB | estimated GiB |",
+        "|---" * 8 + "|",
+    ]
+    for one in results:
+        if "failed" in one:
+            lines.append(f"| {one['run']} | failed, {one['failed'].replace('|', '/')[:200]} | | | | | | |")
+            continue
+        memory = " | ".join(f"{gib:.1f}" if gib else "–" for gib in one["gib"])
+        speed = f"{one['rows_s']:.1f} | {one['utterances_s']:.1f} | {one['tokens_s']:,.0f}"
+        lines.append(f"| {one['run']} | {speed} | {one['flops'] / peak['flops'] / world:.0%} | {memory} |")
+    return "\n".join(lines) + "\n"
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entries; write table.md and results.json after each."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench_train", description=__doc__)
+    parser.add_argument("--only", nargs="+", help=f"names, or how they begin, of: {', '.join(ENTRIES)}")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs/bench-train")
+    parser.add_argument("--steps", type=int, help="of each run; the first quarter is not timed (20, on a CPU 4)")
+    parser.add_argument("--nproc", type=int, default=1, help="processes (GPUs) that train together (default: 1)")
+    parser.add_argument("--timeout", type=float, default=240, help="seconds of one run (default: %(default)g)")
+    args = parser.parse_args(argv)
+    on_gpu = bool(gpus())
+    names = [name for name in ENTRIES if name.startswith(tuple(args.only or ("" if on_gpu else "135m-defaults",)))]
+    if not names:
+        raise UserError(f"--only {' '.join(args.only)}", "names no entry", f"choose of: {', '.join(ENTRIES)}")
+    steps, results = args.steps or (20 if on_gpu else 4), []
+    with tempfile.TemporaryDirectory(prefix="bench-train-") as scratch:
+        work = Path(scratch)
+        prepare(work)
+        peak = json.loads(run(here("matrix_product()"), args.timeout)[1][-1][1])
+        print(f"{peak['device']}: {peak['flops'] / 1e12:.1f} TFLOP/s")
+        for name in names:
+            size, (turns, changes) = name.split("-")[0], ENTRIES[name]
+            model, shape = work / size, SHAPES[SIZES[size]]
+            if not model.is_dir():
+                for other in SIZES:  # weights of 16 GB: one model at a time
+                    shutil.rmtree(work / other, ignore_errors=True)
+                status, lines = run(here(f"make_model({shape!r}, {str(model)!r})"), args.timeout)
+                if status:
+                    raise UserError(name, f"no model could be made ({lines[-1:] or status})", "free memory")
+                for file in TOKENIZER.glob("*token*"):
+                    shutil.copy(file, model)
+            settings = BASE | {"lora_dropout": 0.0} | changes | ({} if on_gpu else ON_CPU) | {
+                "model_name_or_path": str(model), "dataset_dir": str(work), "dataset": f"rows{turns}", "max_steps": steps,
+                "output_dir": str(work / name),
+                "tokenized_path": str(work / f"tokens{turns}{'-packed' if changes.get('packing') else ''}"),
+                "logging_steps": max(steps // 4, 1),
+            }  # fmt: skip
+            missing = settings.get("use_unsloth") and importlib.util.find_spec("unsloth") is None
+            one = {"run": name, "failed": "unsloth is not installed"} if missing else measure(
+                name, settings, shape, args.nproc, args.timeout)  # fmt: skip
+            if "failed" not in one:
+                one["utterances_s"] = one["rows_s"] * turns
+            results.append(one)
+            write_text(args.out / "table.md", table(results, peak, args.nproc))
+            write_json(args.out / "results.json", {"peak": peak, "world": args.nproc, "steps": steps, "runs": results})
+            print(table([one], peak, args.nproc).splitlines()[-1], flush=True)
+    failed = sum("failed" in one for one in results)
+    print(f"bench-train: {args.out / 'table.md'}: {len(results)} runs, {failed} failed")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,78 @@
+"""Run a training command and sample the GPUs beside it: `python -m tools.watch runs/x llamafactory-cli train x.yaml`.
+
+Leaves gpu.jsonl and gpu.png in the folder; without a GPU the command is run and nothing else. The status is the command's.
+"""
+
+import argparse
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from callwright.errors import UserError, command
+from callwright.files import atomic, write_jsonl
+from tools.preflight import gpus
+
+EVERY_S = 2.0
+QUERY = ["nvidia-smi", "--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+
+
+def sample(samples: list[dict[str, float]], stop: threading.Event) -> None:
+    """Add a sample a GPU every EVERY_S seconds until told to stop; a sample that cannot be had is left out."""
+    start = time.monotonic()
+    while not stop.wait(EVERY_S):
+        done = subprocess.run(QUERY, capture_output=True, text=True)
+        for line in done.stdout.splitlines() if done.returncode == 0 else ():
+            try:
+                gpu, use, memory = (float(value) for value in line.split(","))
+            except ValueError:
+                continue  # "[N/A]" on GPUs that do not tell
+            samples.append({"s": round(time.monotonic() - start, 1), "gpu": gpu, "use": use, "mib": memory})
+
+
+def draw(samples: list[dict[str, float]], path: Path) -> None:
+    """Draw use and memory over time, a line a GPU, into a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    for axis, key, label in zip(
+        figure.subplots(2, sharex=True), ("use", "mib"), ("GPU use, %", "memory, MiB"), strict=True
+    ):
+        for gpu in sorted({one["gpu"] for one in samples}):
+            mine = [one for one in samples if one["gpu"] == gpu]
+            axis.plot([one["s"] for one in mine], [one[key] for one in mine], label=f"GPU {gpu:.0f}")
+        axis.set(ylabel=label, ylim=(0, None))
+    axis.set_xlabel("seconds")
+    axis.legend()
+    with atomic(path) as file:
+        figure.savefig(file.buffer, format="png")  # type: ignore[attr-defined]  # atomic's text file has one
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; write what was sampled."""
+    parser = argparse.ArgumentParser(prog="python -m tools.watch", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    args = parser.parse_args(argv)
+    if not args.command:
+        raise UserError("tools.watch", "no command to run", "say what to run behind the folder")
+    samples: list[dict[str, float]] = []
+    stop, watching = threading.Event(), bool(gpus())
+    watcher = threading.Thread(target=sample, args=(samples, stop), daemon=True)
+    if watching:
+        watcher.start()
+    try:
+        return subprocess.run(args.command).returncode
+    finally:
+        stop.set()
+        if watching:
+            watcher.join()
+        if samples:
+            write_jsonl(args.folder / "gpu.jsonl", samples)
+            draw(samples, args.folder / "gpu.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from callwright.config import choose
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, sha256, write_json, write_jsonl
+from callwright.llamacpp import CONTEXT
 from callwright.recipes import Recipe, load_recipe
 from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
@@ -26,12 +27,13 @@ from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
 from eval.client import Endpoint, Limits, Sampling, add_asking, ask_all, endpoint_at, limits_of, positive
 from eval.figures import add_gates, gate
+from eval.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
 from eval.pages import spread
 from eval.predictions import answered, read_samples
 from eval.report import print_summary, write_report
 from eval.runs import load_run
 from eval.score import MANIFEST, PREDICTIONS, score_samples, write_scores
-from eval.server import check_models, serve
+from eval.server import Server, check_models, serve
 from eval.stats import SEED
 from eval.suites import Suite, load_suite
 
@@ -194,11 +196,16 @@ def run_endpoint(args: argparse.Namespace) -> int:
     return 0 if gate(args.fail_under, summaries[0]) and all(summary["scored"] for summary in summaries) else 1
 
 
-def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: Sequence[str]) -> Plan:
+def plan_recipe(
+    recipe: Recipe, name: str, suite: Suite, tuned: bool, command: Sequence[str], gguf: Path | None = None
+) -> Plan:
     """The plan of a recipe's base or tuned model on a suite.
 
+    Args:
+        gguf: asked behind llama.cpp instead of LLaMA-Factory; its run folder is beside the other's.
+
     Raises:
-        UserError: the cases are missing or broken.
+        UserError: the cases are missing or broken, or there is no such GGUF file.
     """
     task = recipe.task
     paths = suite.files(task)
@@ -213,6 +220,8 @@ def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: S
         "server": f"llamafactory {manifest.package('llamafactory')}",
         "sampling": sampling.fingerprint(),
     }
+    if gguf:
+        fingerprint |= {"model": gguf_hash(gguf), "adapter": None, "serve": str(CONTEXT), "server": llama_cpp()}
     data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
     files = [ROOT / recipe.train_path, ROOT / choose("configs/serve", recipe.stem, "recipe")]
     about = {
@@ -222,7 +231,7 @@ def plan_recipe(recipe: Recipe, name: str, suite: Suite, tuned: bool, command: S
         "data": {os.path.relpath(file, ROOT): sha256(file) for file in data if file.exists()},
     }
     which = "tuned" if tuned else "base"
-    out = recipe.run_dir / "eval" / name / which
+    out = recipe.run_dir / "eval" / (f"{name}-llamacpp" if gguf else name) / which
     return Plan(which, out, paths, cases, sampling, fingerprint, command, about)
 
 
@@ -246,16 +255,21 @@ def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
 
 
 @contextmanager
-def served(recipe: Recipe, tuned: bool, timeout_s: float) -> Iterator[Callable[[int], Sequence[Endpoint]]]:
+def served(
+    recipe: Recipe, tuned: bool, timeout_s: float, gguf: Path | None = None
+) -> Iterator[Callable[[int], Sequence[Endpoint]]]:
     """Copies of a model's server, started once, when they are first asked for."""
     endpoints: list[Endpoint] = []
+
+    def one(threads: int | None, number: int) -> AbstractContextManager[Server]:
+        return serve_gguf(gguf, recipe, threads, number) if gguf else serve(recipe, tuned, threads, number)
 
     def start(cases: int) -> Sequence[Endpoint]:
         if not endpoints:
             weights = ROOT / str(recipe.serve(tuned)["model_name_or_path"])
-            size = sum(path.stat().st_size for path in weights.glob("*.safetensors"))
+            size = sum(path.stat().st_size for path in ([gguf] if gguf else weights.glob("*.safetensors")))
             copies, threads = share_out(cases, size or None)
-            servers = [stack.enter_context(serve(recipe, tuned, threads, number)) for number in range(copies)]
+            servers = [stack.enter_context(one(threads, number)) for number in range(copies)]
             endpoints.extend(server.wait(timeout_s) for server in servers)
         return endpoints
 
@@ -300,16 +314,17 @@ def blame(
 
 
 def run_recipe(args: argparse.Namespace) -> int:
-    """Evaluate a recipe's base and tuned model, one after the other behind LLaMA-Factory's server; return the exit status."""
+    """Evaluate a recipe's base and tuned model, one after the other behind one server; return the exit status."""
     recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
     check_models(recipe, tuned=True)
-    plans = [plan_recipe(recipe, args.suite, suite, tuned, args.command) for tuned in (False, True)]
+    files = gguf_files(recipe) if args.runtime == "llamacpp" else (None, None)
+    plans = [plan_recipe(recipe, args.suite, suite, bool(n), args.command, gguf) for n, gguf in enumerate(files)]
     for plan in plans:
         begin(plan, args.fresh, refuse=False)
     base, best = plans
-    with served(recipe, False, args.start_timeout) as start:
+    with served(recipe, False, args.start_timeout, files[0]) as start:
         summaries = [carry_out(base, start, suite.limits)]
-    with served(recipe, True, args.start_timeout) as start:
+    with served(recipe, True, args.start_timeout, files[1]) as start:
         summaries.append(carry_out(best, start, suite.limits))
         blamed = blame(best, recipe.serve(tuned=True), suite, args.fresh, start)
     print_summary(load_run(best.out), load_run(base.out))
@@ -328,6 +343,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
     what.add_argument("--cases", type=Path, nargs="+", help="cases files to ask an endpoint")
     parser.add_argument("--suite", default="golden", help="with --recipe: a stem of configs/eval (default: golden)")
+    parser.add_argument(
+        "--runtime",
+        choices=("llamafactory", "llamacpp"),
+        default="llamafactory",
+        help="with --recipe: what serves it; llamacpp needs make export GGUF=f16",
+    )
     parser.add_argument(
         "--start-timeout", type=float, default=300.0, help="with --recipe: seconds for a server to load"
     )

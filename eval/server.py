@@ -10,10 +10,11 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -88,12 +89,10 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     which = "tuned" if tuned else "base"
     check_models(recipe, tuned)
     args = recipe.serve(tuned)
-    endpoint = Endpoint(
-        f"http://{HOST}:{_free_port()}/v1", f"{recipe.stem}-{which}", secrets.token_urlsafe(24), llamafactory=True
-    )
+    endpoint = local_endpoint(f"{recipe.stem}-{which}", llamafactory=True)
     environment = os.environ | {
         "API_HOST": HOST,
-        "API_PORT": endpoint.base_url.split(":")[2].removesuffix("/v1"),
+        "API_PORT": str(urlsplit(endpoint.base_url).port),
         "API_KEY": endpoint.api_key,
         "API_MODEL_NAME": endpoint.model,
         "API_VERBOSE": "0",
@@ -104,22 +103,37 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
         config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
-        with open(log, "wb") as out:
-            process = subprocess.Popen(
-                [Path(sys.executable).with_name("llamafactory-cli"), "api", config],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a process group of its own, so that all of it can be stopped
-            )
-        with _stopped_at_the_end(process):
-            yield Server(endpoint, process, log)
+        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
+        with start([llamafactory, "api", config], environment, endpoint, log) as server:
+            yield server
+
+
+@contextmanager
+def start(
+    command: Sequence[str | Path], environment: Mapping[str, str], endpoint: Endpoint, log: Path
+) -> Iterator[Server]:
+    """Start a server's process, in the repository's root, and stop it at the end whatever happens."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a process group of its own, so that all of it can be stopped
+        )
+    with _stopped_at_the_end(process):
+        yield Server(endpoint, process, log)
+
+
+def local_endpoint(model: str, llamafactory: bool = False) -> Endpoint:
+    """An endpoint on a free port of 127.0.0.1 behind a random key, for a server that is to be started."""
+    return Endpoint(f"http://{HOST}:{_free_port()}/v1", model, secrets.token_urlsafe(24), llamafactory)
 
 
 def check_models(recipe: Recipe, tuned: bool) -> None:

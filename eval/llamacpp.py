@@ -1,0 +1,103 @@
+"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.server: `serve_gguf(path, log)`.
+
+As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from callwright.errors import UserError, command
+from callwright.files import read_json, sha256
+from callwright.llamacpp import CONTEXT, environment, versions
+from callwright.recipes import Recipe
+from eval.manifest import cores
+from eval.server import HOST, Server, local_endpoint, start
+
+KEY = "LLAMACPP_KEY"
+"""the variable that holds the key: arguments can be seen by others"""
+
+
+def gguf_files(recipe: Recipe, tuned: str = "F16") -> tuple[Path, Path]:
+    """The GGUF files of a recipe's base, in F16, and of its tuned model.
+
+    Raises:
+        UserError: they are not there, or made of another adapter.
+    """
+    folder = recipe.run_dir / "export"
+    files = recipe.run_dir / "base-F16.gguf", folder / f"{recipe.stem}-{tuned}.gguf"
+    remedy = f"run: python -m tools.export {recipe.stem} --gguf {tuned.lower()} --base"
+    if missing := next((file for file in files if not file.is_file()), None):
+        raise UserError(missing, "is not there", remedy)
+    trained = {path.name: sha256(path) for path in recipe.output_dir.glob("*.safetensors")}
+    if read_json(folder / "manifest.json")["made_of"]["trained"] != trained:
+        raise UserError(folder, "was exported before the last training", remedy)
+    return files
+
+
+def gguf_hash(gguf: Path) -> str:
+    """What stands for a GGUF file in a fingerprint."""
+    return f"{gguf.name} {sha256(gguf)}"
+
+
+def llama_cpp() -> str:
+    """The server in a fingerprint's words."""
+    return f"xllamacpp {versions().get('xllamacpp')}"
+
+
+@contextmanager
+def serve_gguf(gguf: Path, recipe: Recipe, threads: int | None = None, copy: int = 0) -> Iterator[Server]:
+    """Serve a GGUF file, by the chat template inside it, on a free port of 127.0.0.1 behind a random key.
+
+    Args:
+        threads: CPU threads to compute with; all cores without it.
+        copy: of several servers of one model; names the log.
+
+    Raises:
+        UserError: no such file, or llama.cpp is not installed.
+    """
+    if not gguf.is_file():
+        raise UserError(gguf, "is not there", f"run: python -m tools.export {recipe.stem} --gguf f16,q8_0,q4_k_m")
+    endpoint = local_endpoint(gguf.stem)
+    variables = {**environment(), KEY: endpoint.api_key}
+    port = str(urlsplit(endpoint.base_url).port)
+    words: list[str | Path] = [sys.executable, "-m", "eval.llamacpp", gguf, "--alias", gguf.stem, "--port", port]
+    log = recipe.run_dir / f"llamacpp-{gguf.stem}{f'-{copy}' if copy else ''}.log"
+    with start([*words, "--threads", str(threads or cores())], variables, endpoint, log) as server:
+        yield server
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Be the server, until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m eval.llamacpp", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("gguf", type=Path)
+    parser.add_argument("--alias", required=True, help="the model's name at the endpoint")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=cores())
+    args = parser.parse_args(argv)
+    if not (key := os.environ.get(KEY)):
+        raise UserError(KEY, "the variable is not set", f"export {KEY}=… first: nobody is served without a key")
+    from xllamacpp import CommonParams, Server
+
+    params = CommonParams()
+    params.model.path = str(args.gguf)
+    params.model_alias = {args.alias}
+    params.hostnames, params.port, params.api_keys = [HOST], args.port, [key]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
+    params.n_ctx, params.n_parallel = CONTEXT, 1
+    params.cache_ram_mib = 0  # the one conversation's own beginning is all that is reused
+    params.use_jinja, params.ui, params.offline, params.no_mmproj = True, False, True, True
+    server = Server(params)
+    print(f"llama.cpp serves {args.gguf} at {server.listening_address}", flush=True)
+    signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -44,7 +44,7 @@ def packages() -> Finding:
     """Installed versions against the lock."""
     wrong = []
     for line in read_text(ROOT / "requirements.txt").splitlines():
-        name, equals, rest = line.partition("==")
+        name, equals, rest = line.rstrip(" \\").partition("==")
         if not equals or line.startswith((" ", "#")) or ";" in rest:
             continue  # a line with a marker may rightly be absent
         try:

@@ -28,7 +28,6 @@ COLUMNS = (
 )
 """what is counted, an answer"""
 
-
 SHARES = {
     "f1": ("tp tp", "tp tp fp fn"),
     "precision": ("tp", "tp fp"),
@@ -99,16 +98,10 @@ class Comparison:
 
     def changed(self) -> list[tuple[str, Result, Result]]:
         """The cases that went another way: only B right, only A right, both wrong with another verdict."""
-        found = [(_change(a, b), a, b) for a, b in zip(self.a, self.b, strict=True)]
-        order = ("only A right", "only B right", "both wrong")
-        kept = [one for one in found if one[0]]
-        return sorted(kept, key=lambda one: (order.index(one[0]), *(STAGES.index(r.verdict) for r in one[1:])))
-
-
-def _change(a: Result, b: Result) -> str:
-    if a.correct != b.correct:
-        return "only A right" if a.correct else "only B right"
-    return "both wrong" if a.verdict != b.verdict else ""
+        kinds = {(True, False): "only A right", (False, True): "only B right", (False, False): "both wrong"}
+        differ = [(a, b) for a, b in zip(self.a, self.b, strict=True) if a.verdict != b.verdict]
+        found, order = [(kinds[a.correct, b.correct], a, b) for a, b in differ], [*kinds.values()]
+        return sorted(found, key=lambda one: (order.index(one[0]), *(STAGES.index(r.verdict) for r in one[1:])))
 
 
 def compare(a: Sequence[Result], b: Sequence[Result], seed: int = SEED) -> Comparison | None:

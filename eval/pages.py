@@ -125,10 +125,8 @@ def section(name: str, models: Models, comparison: "Comparison | None", probed: 
     """
     summaries = [(clip(model, 80), summarise(results)) for model, results in models]
     mine = summaries[-1][1]
-    rows = _rows(
-        [s | {"forgetting": None} if cut else s for (_, s), cut in zip(summaries, probed, strict=True)],
-    )
-    table = [row | {"gain": _gain(row, comparison)} for row in rows]
+    shown = [s | {"forgetting": None} if cut else s for (_, s), cut in zip(summaries, probed, strict=True)]
+    table = [row | {"gain": _gain(row, comparison)} for row in _rows(shown)]
     return {
         "name": name,
         "models": summaries,

@@ -146,11 +146,8 @@ def toolbox(source: str, is_module: bool, timeout_s: float, longest: int) -> Too
     if is_module:
         named = module.functions(module.load(source))
         found = [module.found(name, function) for name, function in named.items() if typed(function)]
-        lost = [
-            f"{name}: left out: a parameter without a type, or that is no keyword"
-            for name, function in named.items()
-            if not typed(function)
-        ]
+        why = "left out: a parameter without a type, or that is no keyword"
+        lost = [f"{name}: {why}" for name, function in named.items() if not typed(function)]
     else:
         found = mcp_server.read(source, START_S)
     tools, more = to_tools(found)

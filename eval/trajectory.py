@@ -156,7 +156,7 @@ def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
     left = [step for at, step in enumerate(case.expected) if at not in done]
     stop, answer, spoken = trajectory.stop, trajectory.answer, None
     if stop in ("answer", "cut"):
-        spoken = judge(_expecting(case, left), Prediction(id=case.id, content=answer)).verdict
+        spoken = judge(case.model_copy(update={"expected": left}), Prediction(id=case.id, content=answer)).verdict
     missing = missing_facts(case.facts, answer)
     right = spoken == "correct" and stop == "answer" and not left and not missing and (bool(case.expected) or not calls)
     said = [turn.prediction for turn in trajectory.turns]
@@ -192,7 +192,7 @@ def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[Made], s
         before += _words(turn)
         for tool_call, result in zip(turn.prediction.tool_calls, turn.results, strict=True):
             alone = Prediction(id=case.id, tool_calls=[tool_call])
-            judged = {at: judge(_expecting(case, [step]), alone) for at, step in due.items()}
+            judged = {at: judge(case.model_copy(update={"expected": [step]}), alone) for at, step in due.items()}
             at = max(judged, key=lambda at: STAGES.index(judged[at].verdict), default=-1)
             verdict: Verdict = "extra_call" if case.expected else "false_call"
             verdict, detail = (judged[at].verdict, judged[at].detail) if judged else (verdict, "nothing was due")
@@ -215,10 +215,6 @@ def _words(turn: Turn) -> str:
 def _as_object(tool_call: dict[str, Any]) -> dict[str, Any]:
     call = read_call(tool_call)
     return call.model_dump() if isinstance(call, Call) else call
-
-
-def _expecting(case: AgentCase, steps: list[Call]) -> Case:
-    return case.model_copy(update={"expected": steps})
 
 
 def summarise(results: Sequence[AgentResult]) -> dict[str, Any]:

@@ -149,12 +149,11 @@ def records(source: str, subset: str | None = None, split: str = "train") -> Ite
     name, shown = source.removesuffix(".gz"), source if source.isprintable() else repr(source)
     try:
         with open(source, "rb") as plain:
-            file: IO[bytes] = plain
-            if name != source:
-                file = io.BufferedReader(gzip.GzipFile(fileobj=plain))
+            file = plain if name == source else io.BufferedReader(gzip.GzipFile(fileobj=plain))
+            start = file.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             if name.endswith(".parquet"):
                 yield from _parquet(file if name == source else io.BytesIO(file.read()), shown)
-            elif not name.endswith(("jsonl", "ndjson")) and _starts_list(file):
+            elif not name.endswith(("jsonl", "ndjson")) and start[:1] == b"[":
                 yield from _array(file, shown)
             else:
                 yield from _lines(file, shown)
@@ -163,10 +162,6 @@ def records(source: str, subset: str | None = None, split: str = "train") -> Ite
     except (OSError, EOFError, zlib.error, ValueError) as error:  # what is wrong with a record is yielded, not raised
         fault = reason_of(error) if isinstance(error, ValueError) else getattr(error, "strerror", None) or error
         raise UserError(shown, f"cannot be read ({fault})", "check the path and the file") from None
-
-
-def _starts_list(file: Any) -> bool:
-    return file.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _lines(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:

@@ -43,7 +43,8 @@ class TemplateCheck:
     def __init__(self, view: View, has_tokenizer: bool) -> None:
         self.view, self.has_tokenizer = view, has_tokenizer
         self.text = view.verbatim()
-        self.special = self._specials()
+        words = markers(view.template) | {*getattr(view.tokenizer, "all_special_tokens", [])}
+        self.special = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")
         self.empty = functools.lru_cache(maxsize=1024)(self._empty_prompt)
         self.tool_text = functools.lru_cache(maxsize=1024)(self._tool_text)
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
@@ -153,10 +154,6 @@ class TemplateCheck:
             return not isinstance(read, str) and [(name, json.loads(arguments)) for name, arguments in read] == calls
         except (DiedError, json.JSONDecodeError):
             return False
-
-    def _specials(self) -> re.Pattern[str]:
-        words = markers(self.view.template) | {*getattr(self.view.tokenizer, "all_special_tokens", [])}
-        return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")
 
     def _empty_prompt(self, system: str, tools: str) -> tuple[int, int]:
         """Tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""

@@ -134,18 +134,6 @@ def build(desk: Desk, title: str) -> Any:
     return page
 
 
-def listen(port: int) -> socket.socket:
-    """A socket on the loopback.
-
-    Raises:
-        UserError: the port is in use.
-    """
-    try:
-        return socket.create_server((HOST, port))
-    except (OSError, OverflowError) as error:
-        raise UserError(f"--port {port}", str(error), "choose another; 0 takes one that is free") from None
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Show data/work/<task>/examples.jsonl, write data/seeds/<task>/review.jsonl."""
@@ -156,7 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_data_config(args.task)
     path, tools = config.seeds / "review.jsonl", load_tools(config.seeds / "tools.json")
     read_decisions(path)
-    with listen(args.port) as server:
+    try:
+        server = socket.create_server((HOST, args.port))
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--port {args.port}", str(error), "choose another; 0 takes one that is free") from None
+    with server:
         lines = inspect(read_records(config.work / "examples.jsonl", Example), tools)
         lines = [line for line in lines if not hand_written(line.example)]
         if not lines:

@@ -84,17 +84,11 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
         predictions = read_predictions(plan.predictions)
         judged = [judge_single(question, predictions[question.id]) for question in questions]
     results = [result for result, _ in judged]
-    faults = {result.id: fault for result, fault in judged}
+    lines = [{"id": r.id, "compatible": fault is None if r.scored else None, "fault": fault} for r, fault in judged]
     write_scores(plan.out, results)
-    write_jsonl(
-        plan.out / FAULTS,
-        (
-            {"id": r.id, "compatible": faults[r.id] is None if r.scored else None, "fault": faults[r.id]}
-            for r in results
-        ),
-    )
+    write_jsonl(plan.out / FAULTS, lines)
     write_report(plan.out)
-    return Row(category, results, faults)
+    return Row(category, results, {result.id: fault for result, fault in judged})
 
 
 @dataclass(frozen=True)
@@ -186,12 +180,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for category, questions in asked.items():
             cases = [Talk(q).case if category == MULTI_TURN else as_case(q) for q in questions]
             out, about = model.out / category, {"suite": f"bfcl_{category}"}
-            decides = {**asks, **model.fingerprint}
-            files = data_files(category)
+            decides, files = {**asks, **model.fingerprint}, data_files(category)
             plan = Plan(model.name, out, files, cases, sampling, decides, args.command, about, "eval.bfcl")
             begin(plan, args.fresh or args.replay, refuse=True)
-            limits = limits_of(args)
-            rows.append(run_category(questions, plan, model.endpoint(category), limits))
+            rows.append(run_category(questions, plan, model.endpoint(category), limits_of(args)))
     show(model.name, rows)
     columns = dict(zip(("non_live_ast", "python_simple", "live_ast", "irrelevance"), comparable(rows), strict=True))
     summary = {"bfcl": VERSION, "model": model.name, "categories": {row.category: row.summary() for row in rows}}

@@ -75,9 +75,9 @@ class Question:
         return [openai_tool(function) for function in self.functions]
 
     @property
-    def known_bad(self) -> bool:
-        """Whether its gold answer cannot be trusted."""
-        return self.id in GOLD_FAILS | GOLD_UNFIT
+    def tags(self) -> dict[str, str]:
+        """What its result can be sliced by; `known-bad` gold cannot be trusted."""
+        return {"category": self.category, "gold": "known-bad" if self.id in GOLD_FAILS | GOLD_UNFIT else "good"}
 
 
 def read_questions(category: str) -> list[Question]:
@@ -92,7 +92,9 @@ def read_questions(category: str) -> list[Question]:
     answers: dict[str, Any] = {}
     if (DATA / "possible_answer" / name).exists():  # (ir)relevance has none
         answers = {line["id"]: line["ground_truth"] for _, line in read_jsonl(DATA / "possible_answer" / name)}
-    documents = {name: [line for _, line in read_jsonl(path)] for name, path in _documents(category).items()}
+    folder = DATA / "multi_turn_func_doc"
+    files = {owner: folder / f"{file}.json" for owner, file in DOCUMENTS.items() if category == MULTI_TURN}
+    documents = {owner: [line for _, line in read_jsonl(path)] for owner, path in files.items()}
     questions = []
     for _, line in read_jsonl(DATA / name):
         classes = line.get("involved_classes", [])
@@ -109,11 +111,6 @@ def data_files(category: str) -> list[Path]:
     """The files that decide a category."""
     name = f"{PREFIX}{category}.json"
     return [path for path in (DATA / name, DATA / "possible_answer" / name) if path.exists()]
-
-
-def _documents(category: str) -> dict[str, Path]:
-    folder = DATA / "multi_turn_func_doc"
-    return {name: folder / f"{file}.json" for name, file in DOCUMENTS.items()} if category == MULTI_TURN else {}
 
 
 def openai_tool(function: dict[str, Any]) -> dict[str, Any]:
@@ -158,10 +155,8 @@ def as_case(question: Question) -> Case:
     expected = [_expected(name, values, tools) for one in question.accepted for name, values in one.items()]
     if question.category == "live_relevance":
         expected = [Call(name=tools[0]["function"]["name"], arguments={})]
-    tags = {"category": question.category, "gold": "known-bad" if question.known_bad else "good"}
-    return Case(
-        id=question.id, messages=question.turns[0], tools=tools, expected=expected, tags=tags, group=question.id
-    )
+    own = {"id": question.id, "group": question.id, "tags": question.tags, "messages": question.turns[0]}
+    return Case(**own, tools=tools, expected=expected)
 
 
 def _expected(name: str, values: dict[str, Any], tools: list[dict[str, Any]]) -> Call:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ COLUMNS = ("category", "scored", "strict", "BFCL-compatible", "strict*", "BFCL*"
 PUBLISHED = Path(__file__).with_name("published.json")
 LIVE_AST = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
 IRRELEVANCE = ("irrelevance", "live_irrelevance")
+strict = attrgetter("correct")
+"""whether our verdict of a result is `correct`"""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,6 @@ class Row:
         """BFCL's accuracy in per cent; None where the category was not asked and scored in full."""
         right, n = self.share(self.compatible)
         return 100 * right / n if n == CATEGORIES[self.category] else None
-
-
-def strict(result: Result) -> bool:
-    """Whether our verdict is `correct`."""
-    return result.correct
 
 
 def comparable(rows: Sequence[Row]) -> list[float | None]:

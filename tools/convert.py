@@ -126,7 +126,8 @@ def rows_by_tag(
     examples: Sequence[Example], boxes: dict[str, list[dict[str, Any]]], config: DataConfig, turns: int
 ) -> list[dict]:
     """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
-    rng, rows = Random(f"{config.seed}/toolboxes"), []
+    rng = Random(f"{config.seed}/toolboxes")
+    rows: list[dict] = []
     groups: dict[str, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.tags.get(str(config.rows.tools_by), ""), []).append(example)

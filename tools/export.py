@@ -19,7 +19,7 @@ from callwright import llamacpp
 from callwright.config import choose
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
-from callwright.recipes import Recipe, load_recipe
+from callwright.recipes import Recipe, check_base, load_recipe
 from tools.encode import fetch_hint, load_tokenizer, load_view
 from tools.fetch_model import read_metadata
 from tools.parity import day_of_training, differences, fuzzed
@@ -87,10 +87,8 @@ def check_trained(recipe: Recipe) -> None:
     shapes = tensors(folder)
     if not recipe.is_lora:
         return
-    named = str(read_json(config).get("base_model_name_or_path"))
     remedy = f"train it again, or export the recipe that it is of: make train RECIPE={recipe.stem}"
-    if (ROOT / named).resolve() != (ROOT / recipe.model).resolve():
-        raise UserError(config, f"an adapter of another base: {named}, and the recipe's is {recipe.model}", remedy)
+    check_base(folder, recipe.model, remedy)
     base = base_folder(recipe.model)
     known = tensors(base) if base else {}
     wanted: dict[str, list[int]] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, sha256, to_json, write_json
-from callwright.recipes import Recipe, load_recipe
+from callwright.recipes import Recipe, check_base, load_recipe
 from tools.estimate import verdict
 
 STAMP = "callwright.json"
@@ -76,6 +76,8 @@ def check(recipe: Recipe) -> list[Path]:
         folder = start.parent.relative_to(ROOT)
         remedy = f"make train RECIPE={folder.parts[1]}" if folder.parts[0] == "runs" else f"git checkout {folder}"
         raise UserError(folder, "no adapter to start from", f"run: {remedy}")
+    if start:
+        check_base(start.parent, recipe.model, "start from nothing: ARGS=adapter_name_or_path=null")
     return dataset_files(recipe)
 
 

@@ -1,9 +1,12 @@
 """Run a training command and sample the GPUs beside it: `python -m tools.watch runs/x llamafactory-cli train x.yaml`.
 
-Leaves gpu.jsonl and gpu.png in the folder; without a GPU the command is run and nothing else. The status is the command's.
+Leaves gpu.jsonl and gpu.png in the folder; without a GPU the command takes this process's place. The status is the
+command's.
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -58,17 +61,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.command:
         raise UserError("tools.watch", "no command to run", "say what to run behind the folder")
+    if not gpus():
+        os.execvp(args.command[0], args.command)  # noqa: S606  # what the user said
     samples: list[dict[str, float]] = []
-    stop, watching = threading.Event(), bool(gpus())
+    stop = threading.Event()
     watcher = threading.Thread(target=sample, args=(samples, stop), daemon=True)
-    if watching:
-        watcher.start()
+    watcher.start()
+    process = subprocess.Popen(args.command)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # a kill must not leave it training alone
     try:
-        return subprocess.run(args.command).returncode
+        return process.wait()
+    except KeyboardInterrupt:
+        return process.wait()  # the terminal told it, too
     finally:
         stop.set()
-        if watching:
-            watcher.join()
+        watcher.join()
         if samples:
             write_jsonl(args.folder / "gpu.jsonl", samples)
             draw(samples, args.folder / "gpu.png")

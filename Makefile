@@ -83,7 +83,7 @@ mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam,
 	$(PY) -m tools.register $(TASK)
 
 new: .venv/stamp  ## lay out a new task: make new TASK=my_task TOOLS=tools.json
-	$(PY) -m tools.new $(TASK) --tools $(TOOLS)
+	$(PY) -m tools.new $(TASK) --tools $(TOOLS) $(ARGS)
 
 audit: .venv/stamp  ## what the data of TASK gives away, lacks and leaks, as a dataset card; ARGS=--gate fails on a bound
 	$(PY) -m tools.audit $(TASK) $(ARGS)

@@ -33,7 +33,7 @@ def seeds() -> list[Seed]:
 
 @pytest.fixture(scope="module")
 def examples(seeds: list[Seed]) -> list[Example]:
-    return augment(CONFIG, seeds, TOOLS)
+    return list(augment(CONFIG, seeds, TOOLS))
 
 
 def shares(examples: list[Example], lang: str, names: Any) -> dict[str, dict[str, float]]:
@@ -202,7 +202,7 @@ def test_variants_of_seeds_leave_an_enum_alone(tmp_path: Path, monkeypatch: pyte
         GRAMMAR.replace("generate_image", "go").replace('prompt: "{span}"', "")
         + "transforms: [{name: t, lang: en, share: 1, do: upper}, {name: u, lang: en, share: 1, do: unpunctuate}]\n",
     )
-    made = augment(DataConfig(task="toy", augment=Augment(call=3, no_call=0, from_seeds=1)), [seed], tools)
+    made = list(augment(DataConfig(task="toy", augment=Augment(call=3, no_call=0, from_seeds=1)), [seed], tools))
     assert len(made) > 1 and all(e.calls == [call] == e.expected for e in made)
     assert all("GO TO http://a.b/c?d=1 DAILY" in e.text for e in made[1:])
 
@@ -229,12 +229,12 @@ def test_two_seeds_that_say_the_same_are_named(toy: Path, seeds: list[Seed]) -> 
     twice = [seeds[0], seeds[0].model_copy(update={"id": "again", "text": f"{seeds[0].text}！"})]
     config = DataConfig(task="toy", augment=Augment(call=4, no_call=0))
     with pytest.raises(UserError, match="seed 'again': says the same as another seed"):
-        augment(config, twice, TOOLS)
+        list(augment(config, twice, TOOLS))
 
 
 def test_fewer_than_the_seeds_are_a_sample_of_them(toy: Path, seeds: list[Seed]) -> None:
     config = DataConfig(task="toy", augment=Augment(call=10, no_call=10))
-    made = augment(config, seeds, TOOLS)
+    made = list(augment(config, seeds, TOOLS))
     assert Counter(e.label for e in made) == {"call": 10, "no_call": 10}
     assert all(e.source == "seed" and not e.transforms for e in made)
 

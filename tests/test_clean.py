@@ -179,6 +179,6 @@ def test_command_names_what_it_drops(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_shipped_task_loses_next_to_nothing() -> None:
     config = load_data_config("image_intent")
     tools = load_tools(config.seeds / "tools.json")
-    examples = augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)
+    examples = list(augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools))
     kept, _ = clean(examples, config.clean, read_seeds(config.seeds / "golden.jsonl", tools))
     assert len(kept) >= 0.99 * len(examples)

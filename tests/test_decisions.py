@@ -4,13 +4,14 @@ import resource
 import signal
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from callwright.errors import UserError
 from callwright.files import ROOT, to_json, write_jsonl
 from callwright.records import Call, Example
-from tools.decisions import Decision, apply, decide, digest, fold, read_decisions, summary
+from tools.decisions import Decision, Live, apply, decide, digest, fold, read_decisions, summary
 
 TOOLS = [
     {
@@ -34,6 +35,11 @@ def decision(subject: Example, action: str, time: str = "t", **said) -> Decision
     return Decision(id=subject.id, action=action, sha=digest(subject), time=time, **said)
 
 
+def applied(examples: list[Example], decisions: Live) -> tuple[list[Example], Counter[str], list[str]]:
+    counts, left = Counter[str](), list[str]()
+    return list(apply(examples, decisions, TOOLS, counts, left)), counts, left
+
+
 def test_the_last_one_holds_and_undo_takes_it_back():
     a, b = example("a"), example("b")
     lines = [decision(a, "accept"), decision(b, "reject"), decision(a, "reject"), decision(a, "undo")]
@@ -54,7 +60,7 @@ def test_apply_changes_what_was_decided_and_nothing_else():
         ]
     )
     other = example("other")
-    examples, counts, left = apply([kept, gone, edited, turned, other], decisions, TOOLS)
+    examples, counts, left = applied([kept, gone, edited, turned, other], decisions)
     assert [one.id for one in examples] == ["kept", "edited", "turned", "other"]
     assert examples[0] == kept and examples[3] == other
     assert (examples[1].text, examples[1].calls, examples[1].expected) == ("畫狗", dog, None)
@@ -70,7 +76,7 @@ def test_a_conversation_is_edited_in_its_last_turn():
         {"role": "user", "content": "畫"},
     ]
     subject = example("talk", None, messages=talk)
-    new = apply([subject], fold([decision(subject, "edit", text="畫貓", calls=[CALL])]), TOOLS)[0][0]
+    new = applied([subject], fold([decision(subject, "edit", text="畫貓", calls=[CALL])]))[0][0]
     assert new.text is None and new.messages == [*talk[:2], {"role": "user", "content": "畫貓"}]
     assert subject.messages == talk
 
@@ -81,7 +87,7 @@ def test_what_cannot_be_applied_is_reported_and_left_alone():
     unfit = example("unfit")
     lines = [decision(was, "reject"), decision(example("gone"), "reject")]
     lines.append(decision(unfit, "edit", text="畫", calls=[Call(name="paint", arguments={})]))
-    examples, counts, left = apply([now, unfit], fold(lines), TOOLS)
+    examples, counts, left = applied([now, unfit], fold(lines))
     assert examples == [now, unfit] and not counts
     assert left == [
         "reject changed: the line has changed since",

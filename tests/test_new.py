@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import api_server
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -49,7 +50,7 @@ def check(house: Path, task: str) -> None:
     assert {call.name for seed in seeds for call in seed.calls} == {tool["function"]["name"] for tool in known}
     assert all(seed.id.startswith("starter-") for seed in seeds + golden)
     assert {seed.tags["lang"] for seed in seeds} == {"en", "zh-TW"}
-    examples = augment(config, seeds, known)
+    examples = list(augment(config, seeds, known))
     assert Counter(e.label for e in examples) == {"call": config.augment.call, "no_call": config.augment.no_call}
     for example in examples:
         assert seed_fault(example, known) is None
@@ -216,3 +217,26 @@ def test_names_of_tasks(house: Path, capsys: pytest.CaptureFixture[str], task: s
     assert main([task, "--tools", str(CASES / "nasty.json")]) == 2
     assert "choose another name" in capsys.readouterr().err
     assert not list(house.iterdir())
+
+
+def test_a_large_model_writes_the_seeds(
+    house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text((ROOT / "data/seeds/image_intent/tools.json").read_text())
+    assert main(["drawn", "--tools", str(path), "--write", "m"]) == 2
+    assert "its price is not known; say it: --price" in capsys.readouterr().err
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    with api_server.serve(key="sk-secret") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["drawn", "--tools", str(path), "--write", "m", "--price", "0", "0"]) == 0
+    folder = house / "data/seeds/drawn"
+    seeds = read_seeds(folder / "seeds.jsonl", load_tools(path))
+    assert {seed.id.partition("-")[0] for seed in seeds} == {"written"}
+    sizes = Counter(seed.label for seed in seeds)  # the scripted model writes English only: Chinese lines are refused
+    assert 5 <= sizes["call"] <= 10 and 5 <= sizes["no_call"] <= 10
+    assert {seed.tags["lang"] for seed in seeds} and all(seed.expected for seed in seeds if seed.calls)
+    with api_server.serve(key="other") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["refused", "--tools", str(path), "--write", "m", "--price", "0", "0"]) == 2
+    assert not (house / "data/seeds/refused").exists()

@@ -44,7 +44,7 @@ def seeds(config: DataConfig, request: pytest.FixtureRequest) -> list[Seed]:
 
 @pytest.fixture(scope="module")
 def examples(config: DataConfig) -> list[Example]:
-    return augment(config, read(config, "seeds"), load_tools(config.seeds / "tools.json"))
+    return list(augment(config, read(config, "seeds"), load_tools(config.seeds / "tools.json")))
 
 
 def test_sizes(config: DataConfig):

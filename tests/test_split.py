@@ -1,14 +1,18 @@
 """The split: nothing crosses sides, sizes and strata come out, near pairs are what brute force finds."""
 
+import shutil
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 
 import pytest
 from rapidfuzz import fuzz
 
 from callwright.config import Split, load_data_config
-from callwright.records import Call, Example
+from callwright.errors import UserError
+from callwright.files import ROOT, write_jsonl
+from callwright.records import Call, Example, as_line
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools import split as module
@@ -46,7 +50,7 @@ def sides_of(sides: Sides) -> dict[str, str]:
 def shipped() -> tuple[list[Example], Sides]:
     config = load_data_config("image_intent")
     tools = load_tools(config.seeds / "tools.json")
-    examples = augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)
+    examples = list(augment(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools))
     return examples, split(examples, config.split, config.seed)
 
 
@@ -181,3 +185,23 @@ def test_command_without_examples_says_what_to_run(capsys: pytest.CaptureFixture
     )
     assert main(["nothing"]) == 2
     assert "choose one of: toy" in capsys.readouterr().err
+
+
+def test_a_task_like_another_keeps_its_val_and_test(
+    shipped: tuple[list[Example], Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, sides = shipped
+    more = load_data_config("image_intent_more")
+    golden = read_seeds(more.seeds / "golden.jsonl", load_tools(more.seeds / "tools.json"))
+    copy = examples[0].model_copy(update={"id": "near", "lineage": "near", "text": f"{golden[0].utterance}!"})
+    monkeypatch.setattr("callwright.config.ROOT", tmp_path)
+    shutil.copytree(ROOT / "configs/data", tmp_path / "configs/data")
+    shutil.copytree(ROOT / "data/seeds/image_intent", tmp_path / "data/seeds/image_intent")
+    with pytest.raises(UserError, match=r"val\.jsonl: no such file"):
+        module.split_like(more, examples)
+    for side in ("val", "test"):
+        write_jsonl(tmp_path / f"data/work/image_intent/{side}.jsonl", map(as_line, sides.parts[side]))
+    made = module.split_like(more, [*examples, copy])
+    assert [made.parts[side] for side in ("val", "test")] == [sides.parts[side] for side in ("val", "test")]
+    assert sorted(e.id for e in made.parts["train"]) == sorted(e.id for e in sides.parts["train"])
+    assert made.left_out == len(sides.parts["val"]) + len(sides.parts["test"]) + 1

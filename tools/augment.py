@@ -185,20 +185,27 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Ite
         yield from writer.patterns(label, kept[label], quotas[label])
 
 
-def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> list[Example]:
-    """A task's examples, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
-    if config.augment.backend == "openai":
-        return list(from_openai(config, seeds, tools, batch))
-    return list(from_grammar(config, seeds, tools))
+def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> Iterator[Example]:
+    """A task's examples, one by one, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
+    said: list[str] = []
+    for example in (
+        from_openai(config, seeds, tools, batch)
+        if config.augment.backend == "openai"
+        else from_grammar(config, seeds, tools)
+    ):
+        said += [example.utterance] if config.augment.mined else []
+        yield example
+    if config.augment.mined:
+        yield from mined(config, tools, said)
 
 
-def mined(config: DataConfig, tools: Tools, made: Sequence[Example]) -> list[Example]:
-    """What `tools.mine` made of failures, without the lines that `made` says already."""
+def mined(config: DataConfig, tools: Tools, made: Sequence[str]) -> list[Example]:
+    """What `tools.mine` made of failures, without the lines that say what `made` says already."""
     path = config.seeds / "mined.jsonl"
     if not path.is_file():
         raise UserError(path, "no such file", "run make mine, or set augment.mined: false")
     lines = read_records(path, Example, lambda line: seed_fault(line, tools) if line.source == "mine" else "not mined")
-    said = set(plain_forms([example.utterance for example in made]))
+    said = set(plain_forms(made))
     forms = plain_forms([line.utterance for line in lines])
     return [line for line, form in zip(lines, forms, strict=True) if form not in said]
 
@@ -222,13 +229,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         dry_run(config, seeds, tools, args.batch)
         return 0
-    made = augment(config, seeds, tools, args.batch)
-    made += mined(config, tools, made) if config.augment.mined else []
-    examples, decided, undecided = apply(made, decisions, tools)
-    write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
-    counts = Counter((example.source, example.label) for example in examples)
+    decided, undecided, counts, lineages = Counter[str](), list[str](), Counter[tuple[str, str]](), set[str]()
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for example in apply(augment(config, seeds, tools, args.batch), decisions, tools, decided, undecided):
+            counts[example.source, example.label] += 1
+            lineages.add(example.lineage)
+            yield as_line(example)
+
+    made = write_jsonl(config.work / "examples.jsonl", lines())
     parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())
-    print(f"augment {config.task}: {len(examples)} examples ({parts}) of {len({e.lineage for e in examples})} lineages")
+    print(f"augment {config.task}: {made} examples ({parts}) of {len(lineages)} lineages")
     if decisions:
         print(summary(decided, undecided))
     return 0

@@ -153,8 +153,9 @@ def generating(count: int) -> str:
     seeds = [Seed(id="c", text="draw a boat", calls=[call]), Seed(id="n", text="explain a boat", calls=[], reply="No.")]
     half = Augment(backend="openai", call=count // 2, no_call=count // 2, api=api(1e5))
     with endpoint(1e9) as folder, patch.object(DataConfig, "work", folder / "data/work/bench"):
-        made = augment(DataConfig(task="bench", augment=half), seeds, load_tools(SEEDS.with_name("tools.json")))
-    return f"{len(made)} examples"
+        tools = load_tools(SEEDS.with_name("tools.json"))
+        count = sum(1 for _ in augment(DataConfig(task="bench", augment=half), seeds, tools))
+    return f"{count} examples"
 
 
 PARTS: dict[str, tuple[Sequence[int], Callable[[int], Any], Callable[[Any], str]]] = {

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -118,30 +118,31 @@ def rewritten(example: Example, decision: Decision) -> Example:
 
 
 def apply(
-    examples: Iterable[Example], decisions: Live, tools: list[dict[str, Any]]
-) -> tuple[list[Example], Counter[str], list[str]]:
-    """The examples as they were decided, the rejected ones left out; how many decisions of each action; and the others.
+    examples: Iterable[Example], decisions: Live, tools: list[dict[str, Any]], counts: Counter[str], left: list[str]
+) -> Iterator[Example]:
+    """The examples as they were decided, one by one, the rejected ones left out.
 
-    A decision whose example is gone, or is not what was decided about, or that no longer fits the tools changes nothing
-    and is named, with the reason.
+    A decision whose example is gone, or is not what was decided about, or that no longer fits the tools changes nothing.
+
+    Args:
+        counts: is told how many decisions of each action were applied.
+        left: is told the others, each with the reason.
     """
-    kept, counts, left = [], Counter[str](), []
     missing = dict(decisions)
     for example in examples:
         if (decision := missing.pop(example.id, None)) is None:
-            kept.append(example)
+            yield example
             continue
         new = rewritten(example, decision) if decision.rewrites else example
         fault = "the line has changed since" if digest(example) != decision.sha else None
         if fault or (decision.rewrites and (fault := seed_fault(new, tools))):
             left.append(f"{decision.action} {example.id}: {fault}")
-            kept.append(example)
+            yield example
             continue
         counts[decision.action] += 1
         if decision.action != "reject":
-            kept.append(new)
+            yield new
     left += [f"{decision.action} {identity}: there is no such line" for identity, decision in missing.items()]
-    return kept, counts, left
 
 
 def summary(counts: Counter[str], left: Sequence[str]) -> str:

@@ -20,10 +20,12 @@ from callwright.config import choose
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe, check_base, load_recipe
+from callwright.schema import load_tools
 from tools.encode import fetch_hint, load_tokenizer, load_view
 from tools.fetch_model import read_metadata
 from tools.parity import day_of_training, differences, fuzzed
 from tools.write_card import write_card
+from tools.write_modelfile import write_modelfile
 from tools.write_template import write_template
 
 FORMATS = {"f16": 1, "q8_0": 7, "q4_k_m": 15}
@@ -147,6 +149,19 @@ def put_template(recipe: Recipe, part: Path) -> str:
     return view.tool_format
 
 
+def put_modelfile(recipe: Recipe, part: Path, weights: str) -> None:
+    """Write an Ollama Modelfile for a GGUF file in `part`, where the task has tools of its own to write into it."""
+    tools = ROOT / "data/seeds" / recipe.task / "tools.json"
+    if not tools.is_file():
+        return
+    tokenizer = load_tokenizer(recipe.train | {"model_name_or_path": str(part)})[0]
+
+    def render(messages: list[dict[str, Any]], offered: list[dict[str, Any]] | None, answer: bool) -> str:
+        return str(tokenizer.apply_chat_template(messages, offered, tokenize=False, add_generation_prompt=answer))
+
+    write_text(part / "Modelfile", write_modelfile(render, load_tools(tools), weights, tokenizer.eos_token))
+
+
 def write_gguf(folder: Path, out: Path, stem: str, formats: Sequence[str], log: Path) -> None:
     """Convert and quantise the model in `folder` to `<out>/<stem>-<FORMAT>.gguf`, our template inside.
 
@@ -254,6 +269,8 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
             tool_format = put_template(recipe, part)
             if formats:
                 write_gguf(part, part, recipe.stem, formats, log)
+                if tool_format == "qwen":  # the form that tests hold against Go's own text/template
+                    put_modelfile(recipe, part, f"{recipe.stem}-{formats[0].upper()}.gguf")
             if base:
                 write_base(recipe, part, base, log)
             write_card(recipe, part, tool_format)

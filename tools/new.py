@@ -13,13 +13,14 @@ from typing import Any
 
 import yaml
 
-from callwright.config import Clean, read_yaml
+from callwright.config import Api, Augment, Clean, DataConfig, Price, read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, atomic, parse_json, to_json, write_json, write_jsonl, write_text
 from callwright.records import Call, Seed, as_line
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import read_seeds
 from callwright.tool_sources.schemas import Inliner
+from tools.api.backend import from_openai
 from tools.clean import language_fault
 from tools.dedupe import Novelty, nearest
 from tools.generate import generate
@@ -207,13 +208,41 @@ def lay_out(task: str, tools: list[Tool], folder: Path) -> str:
     return Template((TEMPLATES / "data.yaml").read_text("utf-8")).substitute(filling)
 
 
+def written(task: str, tools: list[Tool], starters: Sequence[Seed], api: Api) -> list[Seed]:
+    """As many lines of each label as the starters, written and labelled by a large model that is shown the starters.
+
+    Raises:
+        UserError: see tools.api.backend.from_openai; or nothing that it wrote was good.
+    """
+    sizes = {label: 2 * sum(seed.label == label for seed in starters) for label in ("call", "no_call")}
+    config = DataConfig(task=task, augment=Augment(backend="openai", api=api, **sizes))
+    made = [example for example in from_openai(config, starters, tools, batch=False) if example.source != "seed"]
+    if {example.label for example in made} != sizes.keys():
+        raise UserError(api.model, "wrote no good line of each label", f"read {config.work}/rejected.jsonl")
+    return [
+        Seed(id=f"written-{number:03}", **example.model_dump(include={"text", "calls", "reply", "expected", "tags"}))
+        for number, example in enumerate(made, 1)
+    ]
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Write data/seeds/<task>/ and configs/data/<task>.yaml."""
     parser = argparse.ArgumentParser(prog="python -m tools.new", description=__doc__)
     parser.add_argument("task", help="its name: letters, digits, _ and -")
     parser.add_argument("--tools", required=True, help="a tools.json; tools.import_tools writes one")
+    parser.add_argument(
+        "--write", metavar="MODEL", help="have a large model write the seeds (OPENAI_API_KEY, OPENAI_BASE_URL)"
+    )
+    parser.add_argument(
+        "--price", type=float, nargs=2, metavar=("IN", "OUT"), help="with --write: dollars per million tokens"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=0.5, help="with --write: dollars at most (default: %(default)g)"
+    )
     args = parser.parse_args(argv)
+    if args.write and not args.price:
+        raise UserError(f"--write {args.write}", "its price is not known", "say it: --price 0.15 0.60, or --price 0 0")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", args.task):
         raise UserError(f"task {args.task!r}", "not letters, digits, _ and -", "choose another name")
     folder, config = ROOT / "data/seeds" / args.task, ROOT / "configs/data" / f"{args.task}.yaml"
@@ -229,13 +258,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         work.mkdir(parents=True)
         text = lay_out(args.task, tools, work)
+        if args.write:
+            price = Price(input=args.price[0], output=args.price[1])
+            api = Api(model=args.write, prices={args.write: price}, budget_usd=args.budget, modes={"new": 1})
+            seeds = written(args.task, tools, read_seeds(work / "seeds.jsonl", tools), api)
+            write_jsonl(work / "seeds.jsonl", map(as_line, seeds))
         with atomic(config) as file:
             file.write(text)
             work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(
-        f"new: data/seeds/{args.task}/ and configs/data/{args.task}.yaml, {len(tools)} tools; replace the starter lines"
+        f"new: data/seeds/{args.task}/ and configs/data/{args.task}.yaml, {len(tools)} tools; "
+        + ("read what the model wrote" if args.write else "replace the starter lines")
     )
     print("next: " + Template(NEXT).substitute(task=args.task))
     return 0

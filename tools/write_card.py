@@ -11,6 +11,7 @@ from callwright.recipes import Recipe
 from tools.fetch_model import SOURCES
 from tools.parity import SERVERS
 from tools.preflight import STAMP, dataset_files, fingerprint
+from tools.write_modelfile import DIFFERS
 
 LICENCES = {"smollm2": "apache-2.0", "qwen3": "apache-2.0", "qwen2-vl": "apache-2.0", "qwen1.5": "other", "phi-3": "mit",
             "llama-3.1": "llama3.1", "llama-3.2": "llama3.2", "gemma": "gemma"}  # fmt: skip
@@ -81,6 +82,8 @@ def served(folder: Path, tool_format: str) -> str:
     dtype = read_json(folder / "config.json").get("dtype") or "auto"
     lines = [f"vllm serve . --dtype {dtype}{flags}"]
     lines += [f"llama-server -m {path.name} --jinja" for path in sorted(folder.glob("*.gguf"))]
+    if (folder / "Modelfile").is_file():
+        lines.append("ollama create NAME -f Modelfile")
     said = "The chat template with tools is in the tokenizer and in each GGUF file: no flag names it."
     if not parser:
         said += f" No parser of vLLM's reads calls of the form `{tool_format}`: take the text, and read it yourself."
@@ -91,6 +94,8 @@ def limits(folder: Path) -> list[str]:
     """What a user must know."""
     lines = ["- It was measured on the task's own tools and languages; on others it is untested.",
              "- Its words are untrusted input: check each call against the tool's schema, and never evaluate it."]  # fmt: skip
+    if (folder / "Modelfile").is_file():
+        lines.append(f"- Ollama was not asked here. {DIFFERS}")
     if list(folder.glob("*Q4_K_M.gguf")):
         hidden = read_json(folder / "config.json").get("hidden_size") or 0
         more = f" Rows of {hidden} are no multiple of 256, so most of it falls back to Q5_0 and Q8_0." if hidden % 256 else ""  # fmt: skip

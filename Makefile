@@ -27,7 +27,7 @@ export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test check bench-convert bench-data bench-eval bench-train bench-router clean
+.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-convert bench-data bench-eval bench-train bench-router clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -159,14 +159,18 @@ webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets 
 
 # ---- test ------------------------------------------------------------------------------------------------------------
 
-test: .venv/stamp .venv/llamacpp.stamp  ## the tests, offline
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_pipeline.py tests/test_server.py tests  # the longest first
+PYTEST = HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/stamp  ## the tests, offline, but for the longest
+	$(PYTEST) -m "not long" tests/test_pipeline.py tests/test_server.py tests  # the longest first
+
+test-all: .venv/stamp .venv/llamacpp.stamp  ## all of them: what CI runs
+	$(PYTEST) tests/test_pipeline.py tests/test_server.py tests/test_export.py tests/test_bench_train.py tests
 
 check: .venv/stamp  ## ruff, mypy, tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(MAKE) test
+	$(MAKE) test-all
 
 bench-convert: .venv/stamp  ## rows/s and memory of each converter against datasets.map
 	$(PY) -m tools.bench_convert

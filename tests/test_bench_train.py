@@ -14,6 +14,8 @@ TINY = Shape(64, 2, 4, 2, 16, 128, 49152, True, float32=True)
 
 
 @pytest.mark.skipif(not bench_train.ROWS.is_file() or not bench_train.TOKENIZER.is_dir(), reason="run: make data model")
+@pytest.mark.long
+@pytest.mark.slow
 def test_a_tiny_model_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     lora = {"lora_rank": 4, "lora_alpha": 8, "lora_target": "q_proj,v_proj"} | batch(1)
     entries = {

@@ -28,6 +28,7 @@ from eval.score import rescore
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(not llamacpp.FOLDER.is_dir(), reason="no llama.cpp here: make llamacpp"),
 ]
 SMOLLM2 = ROOT / "models/smollm2-135m-instruct"

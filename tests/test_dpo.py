@@ -27,6 +27,7 @@ def pair(text: str, right: bool, **wrong: object) -> dict[str, object] | None:
     return to_pair(failure, example, DataConfig(task="tiny"), sharegpt.tools_text([TOOL]))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_llamafactory_trains_on_the_pairs_from_the_adapter(tiny_model: Path, tmp_path: Path) -> None:
     """At the first step policy and reference agree: the loss is log 2. It would not be, were the base the reference."""

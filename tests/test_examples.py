@@ -23,7 +23,7 @@ from callwright.tool_sources.schemas import to_tools
 from eval.client import Endpoint
 from eval.server import serve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MCP = f"{sys.executable} examples/agent/mcp_server.py"
 SYSTEM = "You are a helpful assistant."

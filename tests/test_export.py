@@ -142,6 +142,7 @@ def run(house: Path, *words: str, most: int = -1) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=house, env=environment, capture_output=True, text=True, preexec_fn=limit)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not llamacpp.FOLDER.is_dir(), reason="no llama.cpp here: make llamacpp")
 def test_export_end_to_end(house: Path):
@@ -154,7 +155,7 @@ def test_export_end_to_end(house: Path):
     assert read_json(folder / "tokenizer_config.json")["chat_template"] == template
     for path in [*(folder / name for name in ggufs), house / "runs/tiny_lora/base-F16.gguf"]:
         assert read_metadata(path)["tokenizer.chat_template"] == template
-    assert not (folder / "Modelfile").exists()
+    assert "<tool_call>" in (folder / "Modelfile").read_text(), "ours, with tools"
     manifest = read_json(folder / "manifest.json")
     assert ggufs | {"README.md", "model.safetensors", "tokenizer.json"} <= manifest["files"].keys()
     card = read_text(folder / "README.md")

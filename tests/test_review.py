@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -78,14 +79,14 @@ def test_what_has_been_applied_stays_decided_and_can_be_changed_again(tmp_path):
         return Desk({"a": Line(subject, digest(subject), [])}, tmp_path / "review.jsonl", TOOLS)
 
     live, _ = desk(born).rewrite("a", "畫狗", call % "狗", "")
-    edited = apply([born], live, TOOLS)[0][0]
+    edited = next(apply([born], live, TOOLS, Counter(), []))
     again = desk(edited)
     assert again.lines["a"].held(live).action == "edit"
     assert desk(example("a", "畫魚", "魚")).lines["a"].held(live) is None
     live, new = again.judge("accept", ["a"])
     assert new == [] and live["a"].action == "edit"  # to accept an edited line keeps the edit
     live, _ = again.rewrite("a", "畫熊", call % "熊", "")
-    assert apply([born], live, TOOLS)[0][0].text == "畫熊"
+    assert next(apply([born], live, TOOLS, Counter(), [])).text == "畫熊"
     with pytest.raises(ValueError, match="draw has no argument 'color'"):
         again.rewrite("a", "x", '[{"name": "draw", "arguments": {"color": 1}}]', "")
     with pytest.raises(ValueError, match=r"^relabel needs text"):

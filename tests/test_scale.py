@@ -16,6 +16,8 @@ from tools.register import SHAREGPT
 SCALE = ROOT / "configs/scale"
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_two_processes_train_one_adapter(tiny_model: Path, tmp_path: Path):
     turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello there."}]
     write_jsonl(tmp_path / "rows.jsonl", [{"conversations": turns, "system": "", "tools": tools_text([])}] * 8)

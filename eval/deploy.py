@@ -29,7 +29,7 @@ from eval import manifest
 from eval.cases import read_cases, tools_of
 from eval.client import Endpoint, Sampling, endpoint_at, positive
 from eval.compare import compare
-from eval.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
+from eval.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
 from eval.predictions import read_predictions
 from eval.run import Plan, as_raw, ask, begin, blame, finish
 from eval.runs import load_run
@@ -91,7 +91,7 @@ def runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Iterator[R
         yield Row("LLaMA-Factory API", fault=str(error))
     for kind in QUANTISED:
         try:
-            gguf = gguf_files(recipe, kind)[1]
+            gguf = gguf_file(recipe, kind)
             made = {"model": gguf_hash(gguf), "server": llama_cpp()}
             runtime = Runtime(f"llama.cpp {kind}", partial(serve_gguf, gguf, recipe), made, gguf.stat().st_size)
             yield runtime

@@ -23,21 +23,33 @@ KEY = "LLAMACPP_KEY"
 """the variable that holds the key: arguments can be seen by others"""
 
 
-def gguf_files(recipe: Recipe, tuned: str = "F16") -> tuple[Path, Path]:
-    """The GGUF files of a recipe's base, in F16, and of its tuned model.
+def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
+    """The GGUF file of a recipe's tuned model.
+
+    Raises:
+        UserError: it is not there, or made of another adapter.
+    """
+    folder = recipe.run_dir / "export"
+    file = folder / f"{recipe.stem}-{kind}.gguf"
+    remedy = f"run: make export RECIPE={recipe.stem} GGUF={kind.lower()}"
+    if not file.is_file():
+        raise UserError(file, "is not there", remedy)
+    trained = {path.name: sha256(path) for path in recipe.output_dir.glob("*.safetensors")}
+    if read_json(folder / "manifest.json")["made_of"]["trained"] != trained:
+        raise UserError(folder, "was exported before the last training", remedy)
+    return file
+
+
+def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
+    """The F16 GGUF files of a recipe's base and tuned model.
 
     Raises:
         UserError: they are not there, or made of another adapter.
     """
-    folder = recipe.run_dir / "export"
-    files = recipe.run_dir / "base-F16.gguf", folder / f"{recipe.stem}-{tuned}.gguf"
-    remedy = f"run: python -m tools.export {recipe.stem} --gguf {tuned.lower()} --base"
-    if missing := next((file for file in files if not file.is_file()), None):
-        raise UserError(missing, "is not there", remedy)
-    trained = {path.name: sha256(path) for path in recipe.output_dir.glob("*.safetensors")}
-    if read_json(folder / "manifest.json")["made_of"]["trained"] != trained:
-        raise UserError(folder, "was exported before the last training", remedy)
-    return files
+    base = recipe.run_dir / "base-F16.gguf"
+    if not base.is_file():
+        raise UserError(base, "is not there", f"run: python -m tools.export {recipe.stem} --gguf f16 --base")
+    return base, gguf_file(recipe)
 
 
 def gguf_hash(gguf: Path) -> str:

@@ -128,7 +128,7 @@ def test_an_export_of_another_adapter_is_refused(recipe: Recipe):
     before = read_text(manifest)
     write_json(manifest, {"made_of": {"trained": {"adapter_model.safetensors": "0"}}})
     try:
-        with pytest.raises(UserError, match=r"exported before the last training; run: python -m tools.export"):
+        with pytest.raises(UserError, match=r"exported before the last training; run: make export RECIPE="):
             gguf_files(recipe)
     finally:
         write_text(manifest, before)

@@ -11,7 +11,6 @@ from callwright.recipes import Recipe, load_recipe
 from tools import preflight
 from tools.preflight import check, clear_way, fingerprint, gpus, main
 
-
 UNBUILT = ["dataset=nowhere_train", "eval_dataset=nowhere_val"]
 """rows that nobody has made: what is estimated does not depend on what is in data/"""
 

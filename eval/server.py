@@ -20,7 +20,7 @@ import yaml
 
 from callwright.errors import UserError
 from callwright.files import ROOT
-from callwright.recipes import Recipe
+from callwright.recipes import Recipe, check_base
 from eval.client import Endpoint
 
 HOST = "127.0.0.1"
@@ -137,7 +137,7 @@ def local_endpoint(model: str, llamafactory: bool = False) -> Endpoint:
 
 
 def check_models(recipe: Recipe, tuned: bool) -> None:
-    """Find out before anything starts whether the weights are there.
+    """Find out before anything starts whether the weights are there, and of one base.
 
     Raises:
         UserError: they are not.
@@ -148,6 +148,8 @@ def check_models(recipe: Recipe, tuned: bool) -> None:
         trained = ROOT / str(adapter or args["model_name_or_path"])
         if not (trained / ("adapter_config.json" if adapter else "config.json")).is_file():
             raise UserError(trained, "the recipe is not trained yet", f"run make train RECIPE={recipe.stem}")
+        if adapter:
+            check_base(trained, str(args["model_name_or_path"]), "choose the RECIPE that it was trained by")
     model = str(args["model_name_or_path"])
     if model.startswith("models/") and not (ROOT / model / "config.json").is_file():
         raise UserError(model, "the base model is not there", f"run make model RECIPE={recipe.stem}")

@@ -67,7 +67,9 @@ def tiny_house(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         shutil.copytree(root / name, house / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(tiny_model, house / "models" / "tiny")
     adapter = house / "runs" / "tiny_lora" / "train"
-    get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(r=4)).save_pretrained(adapter)
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(r=4))
+    tuned.peft_config["default"].base_model_name_or_path = "models/tiny"
+    tuned.save_pretrained(adapter)
     model = {"model_name_or_path": "models/tiny", "template": "qwen", "trust_remote_code": False}
     served = {"adapter_name_or_path": "runs/tiny_lora/train", "infer_backend": "huggingface", "infer_dtype": "float32"}
     trained = {"dataset": "tiny_train", "output_dir": "runs/tiny_lora/train", "finetuning_type": "lora"}

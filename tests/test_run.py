@@ -17,6 +17,7 @@ from eval import manifest
 from eval.client import Endpoint, Sampling
 from eval.run import Plan, begin, blame, carry_out, main, share_out
 from eval.score import rescore
+from eval.server import check_models
 from eval.suites import Suite, load_suite
 
 CASES = [case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2)) for i in range(6)]
@@ -320,3 +321,10 @@ def test_a_cpu_is_asked_for_some_failures_of_every_verdict(tmp_path, monkeypatch
         server.requests.clear()
         assert blamed(tmp_path, server.url, attribution_cases=3).startswith("attribution: 6 answers")
         assert len(server.requests) == 3
+
+
+def test_an_adapter_of_another_base_is_named(tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "models/other"}')
+    recipe = load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path}"])
+    with pytest.raises(UserError, match="another base: models/other, and the recipe's is models/smollm2-135m-instruct"):
+        check_models(recipe, tuned=True)

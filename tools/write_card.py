@@ -11,11 +11,11 @@ from callwright.recipes import Recipe
 from tools.fetch_model import SOURCES
 from tools.parity import SERVERS
 from tools.preflight import STAMP, dataset_files, fingerprint
+from tools.vet import BASES
 from tools.write_modelfile import DIFFERS
 
-LICENCES = {"smollm2": "apache-2.0", "qwen3": "apache-2.0", "qwen2-vl": "apache-2.0", "qwen1.5": "other", "phi-3": "mit",
-            "llama-3.1": "llama3.1", "llama-3.2": "llama3.2", "gemma": "gemma"}  # fmt: skip
-"""part of a base model's name → its licence, in the hub's words"""
+HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}
+"""a licence in the hub's words; `other` for those with terms of their own"""
 
 SHOWN = {"F1 of the decision to call": ("decision", "f1", "ci95"), "precision": ("decision", "precision", "precision_ci95"),
          "recall": ("decision", "recall", "recall_ci95"), "strict accuracy": (None, "strict_accuracy", "strict_accuracy_ci95")}  # fmt: skip
@@ -26,8 +26,8 @@ def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
     """Write README.md into an export."""
     source = SOURCES.get(recipe.model.removeprefix("models/"))
     base = source.hub if source else recipe.model
-    licence = next((name for part, name in LICENCES.items() if part in base.lower()), None)
-    front: dict[str, Any] = {"base_model": base, "license": licence, "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
+    licence = BASES.get(base)
+    front: dict[str, Any] = {"base_model": base, "license": HUB.get(str(licence), "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
     front = {key: value for key, value in front.items() if value} | {"tags": ["function-calling", "llama-factory"]}
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {recipe.stem}",

@@ -1,11 +1,13 @@
-"""Measure training on this machine's GPU: `python -m tools.bench_train [--only 8b-fast …] [--out runs/bench-train]`.
+"""Measure training on this machine's GPU: `python -m tools.bench_train [--only 8b-fast …] [--recipes qwen3-4b_qlora …]`.
 
 Models of real shapes with random weights (speed and memory are real, the loss means nothing) train on the rows of
 image_intent through `llamafactory-cli train`; without a GPU only what a CPU can do is run. The peaks of LLaMA-Factory's
-runs hold the loading of the weights, those of a `-bare` run do not.
+runs hold the loading of the weights, those of a `-bare` run do not. A recipe is measured with its own settings, but with
+these rows and SmolLM2's tokenizer, so that all have the same tokens.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -26,24 +28,32 @@ import yaml
 
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
-from tools.estimate import CONTEXT, GIB, SHAPES, Shape, estimate
+from callwright.recipes import load_recipe
+from tools.estimate import CONTEXT, GIB, SHAPES, Shape, estimate, shape_of
 from tools.preflight import gpus
 from tools.register import SHAREGPT
 
 TOKENIZER = ROOT / "models/smollm2-135m-instruct"
 ROWS = ROOT / "data/image_intent_train.jsonl"
-TURNS = 1, 6
-"""utterances a row: a tool prompt for each, and one for six"""
+TURNS = 1, 6, 12
+"""utterances a row: a tool prompt for each, for six, for twelve"""
 SIZES = {"135m": "SmolLM2-135M", "1b": "Llama-3.2-1B", "8b": "Llama-3.1-8B"}
 
-BASE: dict[str, Any] = {
-    "stage": "sft", "do_train": True, "template": "qwen", "default_system": "You are a helpful assistant.",
-    "finetuning_type": "lora", "dataset_dir": ".", "cutoff_len": 2048, "preprocessing_num_workers": 4, "bf16": True,
-    "save_strategy": "no", "report_to": "none", "disable_tqdm": True, "learning_rate": 1.0e-4, "seed": 42,
+FIXED: dict[str, Any] = {
+    "do_train": True, "template": "qwen", "default_system": "You are a helpful assistant.", "dataset_dir": ".",
+    "save_strategy": "no", "report_to": "none", "disable_tqdm": True,
+}  # fmt: skip
+BASE: dict[str, Any] = FIXED | {
+    "stage": "sft", "finetuning_type": "lora", "cutoff_len": 2048, "preprocessing_num_workers": 4, "bf16": True,
+    "learning_rate": 1.0e-4, "lora_dropout": 0.0, "seed": 42,
 }  # fmt: skip
 LORA: dict[str, Any] = {"lora_rank": 32, "lora_alpha": 16, "lora_target": "q_proj,k_proj,v_proj,o_proj"}
 NF4: dict[str, Any] = {"quantization_bit": 4, "quantization_type": "nf4", "double_quantization": True}
-FAST: dict[str, Any] = {"enable_liger_kernel": True, "disable_gradient_checkpointing": True}
+GROUPED: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+LIGER: dict[str, Any] = {"enable_liger_kernel": True, "disable_gradient_checkpointing": True}
+FAST: dict[str, Any] = LORA | NF4 | LIGER
+PURE: dict[str, Any] = FAST | GROUPED | {"pure_bf16": True, "bf16": False}
+UNSLOTH: dict[str, Any] = LORA | NF4 | GROUPED | {"use_unsloth": True}
 ALL: dict[str, Any] = {"lora_rank": 12, "lora_alpha": 24, "lora_target": "all", "disable_gradient_checkpointing": True}
 
 
@@ -55,19 +65,24 @@ def batch(size: int, accumulated: int = 1) -> dict[str, Any]:
 ENTRIES: dict[str, tuple[int, dict[str, Any]]] = {
     "8b-origin": (1, LORA | NF4 | batch(2, 4) | {"lora_dropout": 0.05}),
     "8b-defaults": (1, batch(8)),  # LLaMA-Factory's: LoRA of rank 8 on all modules, half precision, checkpointing
-    "8b-fast": (1, LORA | NF4 | FAST | batch(24)),
-    "8b-fast-six": (6, LORA | NF4 | FAST | batch(8)),
-    "8b-packed": (1, LORA | NF4 | FAST | batch(3) | {"neat_packing": True, "packing": True}),
-    "8b-bf16": (1, LORA | FAST | batch(16)),
-    "8b-checkpointed": (1, LORA | NF4 | batch(64) | {"enable_liger_kernel": True}),
-    "8b-unsloth": (1, LORA | NF4 | batch(24) | {"use_unsloth": True, "disable_gradient_checkpointing": True}),
-    "8b-bare": (1, LORA | NF4 | FAST | batch(24)),
-    "1b-fast": (1, LORA | NF4 | FAST | batch(32)),
-    "1b-fast-six": (6, LORA | NF4 | FAST | batch(12)),
+    "8b-random": (1, FAST | batch(24)),
+    "8b-grouped": (1, FAST | GROUPED | batch(24)),
+    "8b-pure": (1, PURE | batch(24)),
+    "8b-grouped-bare": (1, FAST | GROUPED | batch(24)),
+    "8b-unsloth": (1, UNSLOTH | batch(24)),  # LLaMA-Factory always lets Unsloth checkpoint
+    "8b-unsloth-bare": (1, UNSLOTH | batch(24)),
+    "8b-random-six": (6, FAST | batch(8)),
+    "8b-grouped-six": (6, FAST | GROUPED | batch(16)),
+    "8b-pure-six": (6, PURE | batch(8)),
+    "8b-pure-twelve": (12, PURE | batch(5)),
+    "8b-unsloth-six": (6, UNSLOTH | batch(8)),
+    "8b-scaled": (6, FAST | GROUPED | batch(8, 4)),
+    "1b-grouped-six": (6, FAST | GROUPED | batch(12)),
     "135m-defaults": (1, batch(8)),
-    "135m-fast": (1, ALL | batch(32)),
-    "135m-fast-six": (6, ALL | batch(12)),
-    "135m-bare": (1, ALL | batch(32)),
+    "135m-random-six": (6, ALL | batch(12)),
+    "135m-grouped-six": (6, ALL | GROUPED | batch(12)),
+    "135m-pure-six": (6, ALL | GROUPED | batch(12) | {"pure_bf16": True, "bf16": False}),
+    "135m-six-bare": (6, ALL | GROUPED | batch(12)),
 }
 """name → utterances a row, and what is set besides BASE; `-bare` is the same in a loop of its own, without a trainer"""
 ON_CPU: dict[str, Any] = {"bf16": False, "use_cpu": True, "preprocessing_num_workers": 1} | batch(1)
@@ -106,14 +121,34 @@ def prepare(folder: Path) -> None:
     if not ROWS.is_file() or not (TOKENIZER / "tokenizer.json").is_file():
         raise UserError("tools.bench_train", "no rows or no tokenizer", "run: make data model")
     rows = [row for _, row in read_jsonl(ROWS)]
+    same: dict[str, dict[str, Any]] = {}
+    for row in rows:  # with one tool prompt
+        same.setdefault(f"{row['system']}{row['tools']}", row | {"conversations": []})["conversations"] += row[
+            "conversations"
+        ]
     for turns in TURNS:
         said = (
             {**row, "conversations": row["conversations"][i : i + 2 * turns]}
-            for row in rows
+            for row in same.values()
             for i in range(0, len(row["conversations"]), 2 * turns)
         )
         write_jsonl(folder / f"rows{turns}.jsonl", said)
     write_json(folder / "dataset_info.json", {f"rows{n}": {"file_name": f"rows{n}.jsonl", **SHAREGPT} for n in TURNS})
+
+
+def of_recipe(stem: str) -> tuple[Shape, int, dict[str, Any]]:
+    """A recipe's model, its rows of six, and its settings without what FIXED and the rows take the place of.
+
+    Raises:
+        UserError: it trains on pairs or images, of which there are none here.
+    """
+    recipe = load_recipe(stem)
+    shape = shape_of(recipe.model)
+    if recipe.train.get("stage") != "sft" or shape.more:
+        raise UserError(stem, "trains on pairs or images", "measure another one")
+    other = "model", "adapter_", "template", "tool_format", "dataset", "max_samples", "do_eval", "eval", "plot", "save"
+    settings = {key: value for key, value in recipe.train.items() if not key.startswith(other)}
+    return shape, 6, batch(8) | settings | FIXED
 
 
 def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeout_s: float) -> dict[str, Any]:
@@ -131,21 +166,20 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
 
     masks = load_from_disk(settings["tokenized_path"])["train"]["attention_mask"]
     lengths = [sum(value > 0 for value in mask) for mask in masks]
-    packed = mean(max(mask) for mask in masks)  # a packed sample's mask numbers its rows
     seconds = (losses[-1][0] - losses[0][0]) / (settings["logging_steps"] * (len(losses) - 1))
     samples = world * settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"] / seconds
-    adapter = shape.lora(settings.get("lora_rank", 8), settings.get("lora_target", "all"))
-    attention = shape.heads * shape.head_dim * shape.layers * mean(lengths) / packed
+    full = settings["finetuning_type"] == "full"
+    adapter = 0 if full else shape.lora(settings.get("lora_rank", 8), settings.get("lora_target", "all"))
+    attention = shape.heads * shape.head_dim * shape.layers * mean(lengths)
     multiplied = shape.body + shape.vocab * shape.hidden
-    operations = (
-        4 * multiplied + 6 * adapter + 6 * attention
-    )  # frozen weights have no gradient; recomputing is not counted
+    # What is frozen has no gradient of its own; recomputing is not counted.
+    operations = (6 if full else 4) * multiplied + 6 * adapter + 6 * attention
     log = out / "trainer_log.jsonl"
     peaks = [entry for _, entry in read_jsonl(log)] if log.is_file() else []
     most = [max((p.get(f"vram_{kind}", 0) for p in peaks), default=0) for kind in ("allocated", "reserved")]
     return {
         "run": name,
-        "rows_s": samples * packed,
+        "rows_s": samples,
         "tokens_s": samples * mean(lengths),
         "flops": operations * samples * mean(lengths),
         "gib": [*most, (sum(estimate(settings, shape, max(lengths)).values()) + CONTEXT) / GIB],
@@ -173,41 +207,52 @@ def table(results: list[dict[str, Any]], peak: dict[str, Any], world: int) -> st
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the entries; write table.md and results.json after each."""
+    """Run the entries and the recipes; write table.md and results.json after each."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench_train", description=__doc__)
-    parser.add_argument("--only", nargs="+", help=f"names, or how they begin, of: {', '.join(ENTRIES)}")
+    parser.add_argument("--only", nargs="*", help=f"names, or how they begin, of: {', '.join(ENTRIES)}")
+    parser.add_argument("--recipes", nargs="+", default=[], help="stems of configs/train, beside what --only names")
     parser.add_argument("--out", type=Path, default=ROOT / "runs/bench-train")
+    parser.add_argument("--work", type=Path, help="keep the random weights here (default: a folder that is deleted)")
     parser.add_argument("--steps", type=int, help="of each run; the first quarter is not timed (20, on a CPU 4)")
-    parser.add_argument("--nproc", type=int, default=1, help="processes (GPUs) that train together (default: 1)")
+    parser.add_argument("--nproc", type=int, default=1, help="processes (GPUs) that share each batch (default: 1)")
     parser.add_argument("--timeout", type=float, default=240, help="seconds of one run (default: %(default)g)")
     args = parser.parse_args(argv)
     on_gpu = bool(gpus())
-    names = [name for name in ENTRIES if name.startswith(tuple(args.only or ("" if on_gpu else "135m-defaults",)))]
-    if not names:
-        raise UserError(f"--only {' '.join(args.only)}", "names no entry", f"choose of: {', '.join(ENTRIES)}")
+    begins = args.only if args.only is not None else [] if args.recipes else ["" if on_gpu else "135m-defaults"]
+    names = [
+        name
+        for name in ENTRIES
+        if any(name == only or (only not in ENTRIES and name.startswith(only)) for only in begins)
+    ]
+    if not names and not args.recipes:
+        raise UserError(f"--only {' '.join(begins)}", "names no entry", f"choose of: {', '.join(ENTRIES)}")
+    jobs = {name: (SHAPES[SIZES[name.split("-")[0]]], ENTRIES[name][0], BASE | ENTRIES[name][1]) for name in names}
+    jobs |= {stem: of_recipe(stem) for stem in args.recipes}
     steps, results = args.steps or (20 if on_gpu else 4), []
-    with tempfile.TemporaryDirectory(prefix="bench-train-") as scratch:
-        work = Path(scratch)
+    with contextlib.ExitStack() as stack:
+        work = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-train-")))
         prepare(work)
         peak = json.loads(run(here("matrix_product()"), args.timeout)[1][-1][1])
         print(f"{peak['device']}: {peak['flops'] / 1e12:.1f} TFLOP/s")
-        for name in names:
-            size, (turns, changes) = name.split("-")[0], ENTRIES[name]
-            model, shape = work / size, SHAPES[SIZES[size]]
+        made: Path | None = None
+        for name, (shape, turns, changes) in jobs.items():
+            model = work / f"{shape.kind}-{shape.hidden}x{shape.layers}{'-float32' if shape.float32 else ''}"
+            if made and made != model and not args.work:
+                shutil.rmtree(made)  # of 16 GB: one at a time
             if not model.is_dir():
-                for other in SIZES:  # weights of 16 GB: one model at a time
-                    shutil.rmtree(work / other, ignore_errors=True)
                 status, lines = run(here(f"make_model({shape!r}, {str(model)!r})"), args.timeout)
                 if status:
                     raise UserError(name, f"no model could be made ({lines[-1:] or status})", "free memory")
                 for file in TOKENIZER.glob("*token*"):
                     shutil.copy(file, model)
-            settings = BASE | {"lora_dropout": 0.0} | changes | ({} if on_gpu else ON_CPU) | {
+            made = model
+            settings = changes | ({} if on_gpu else ON_CPU) | {
                 "model_name_or_path": str(model), "dataset_dir": str(work), "dataset": f"rows{turns}", "max_steps": steps,
-                "output_dir": str(work / name),
-                "tokenized_path": str(work / f"tokens{turns}{'-packed' if changes.get('packing') else ''}"),
+                "output_dir": str(work / name), "tokenized_path": str(work / f"tokens{turns}"),
                 "logging_steps": max(steps // 4, 1),
             }  # fmt: skip
+            settings["gradient_accumulation_steps"] = max(settings["gradient_accumulation_steps"] // args.nproc, 1)
+            shutil.rmtree(settings["output_dir"], ignore_errors=True)
             missing = settings.get("use_unsloth") and importlib.util.find_spec("unsloth") is None
             one = {"run": name, "failed": "unsloth is not installed"} if missing else measure(
                 name, settings, shape, args.nproc, args.timeout)  # fmt: skip

@@ -41,6 +41,8 @@ class Shape:
     """whether the weights are stored so"""
     more: float = 0.0
     """parameters beside the decoder: a vision tower"""
+    kind: str = "llama"
+    """transformers' model_type"""
 
     def linear(self) -> dict[str, tuple[int, int]]:
         """The linear modules of a layer, each with its inputs and outputs."""
@@ -75,16 +77,16 @@ class Shape:
 SHAPES = {
     "SmolLM2-135M": Shape(576, 30, 9, 3, 64, 1536, 49152, True),
     "smollm2-135m": Shape(576, 30, 9, 3, 64, 1536, 49152, True, float32=True),  # as tools.fetch_model stores it
-    "functiongemma-270m": Shape(640, 18, 4, 1, 256, 2048, 262144, True),
-    "gemma-3-1b": Shape(1152, 26, 4, 1, 256, 6912, 262144, True),
+    "functiongemma-270m": Shape(640, 18, 4, 1, 256, 2048, 262144, True, kind="gemma3_text"),
+    "gemma-3-1b": Shape(1152, 26, 4, 1, 256, 6912, 262144, True, kind="gemma3_text"),
     "Llama-3.2-1B": Shape(2048, 16, 32, 8, 64, 8192, 128256, True),
     "Llama-3.1-8B": Shape(4096, 32, 32, 8, 128, 14336, 128256, False),
-    "Phi-3-mini": Shape(3072, 32, 32, 32, 96, 8192, 32064, False),
-    "Qwen1.5-4B": Shape(2560, 40, 20, 20, 128, 6912, 151936, False),
-    "Qwen2-VL-2B": Shape(1536, 28, 12, 2, 128, 8960, 151936, True, more=665e6),
-    "Qwen3-0.6B": Shape(1024, 28, 16, 8, 128, 3072, 151936, True),
-    "Qwen3-1.7B": Shape(2048, 28, 16, 8, 128, 6144, 151936, True),
-    "Qwen3-4B": Shape(2560, 36, 32, 8, 128, 9728, 151936, True),
+    "Phi-3-mini": Shape(3072, 32, 32, 32, 96, 8192, 32064, False, kind="phi3"),
+    "Qwen1.5-4B": Shape(2560, 40, 20, 20, 128, 6912, 151936, False, kind="qwen2"),
+    "Qwen2-VL-2B": Shape(1536, 28, 12, 2, 128, 8960, 151936, True, more=665e6, kind="qwen2_vl"),
+    "Qwen3-0.6B": Shape(1024, 28, 16, 8, 128, 3072, 151936, True, kind="qwen3"),
+    "Qwen3-1.7B": Shape(2048, 28, 16, 8, 128, 6144, 151936, True, kind="qwen3"),
+    "Qwen3-4B": Shape(2560, 36, 32, 8, 128, 9728, 151936, True, kind="qwen3"),
 }
 
 

@@ -14,21 +14,21 @@ __all__ = ["Shape", "make_model", "matrix_product", "train"]
 
 
 def make_model(shape: Shape, folder: str) -> None:
-    """Save random weights of a shape: in bfloat16, made on the GPU, if there is one; in float32 else."""
+    """Save random weights of a shape: in bfloat16, made on the GPU, if there is one and the shape is not of float32."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    if torch.cuda.is_available():
+    on_gpu, half = torch.cuda.is_available(), torch.cuda.is_available() and not shape.float32
+    if on_gpu:
         torch.set_default_device("cuda")
-        torch.set_default_dtype(torch.bfloat16)
     sizes: dict[str, Any] = {
         "hidden_size": shape.hidden, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.kv_heads, "head_dim": shape.head_dim, "intermediate_size": shape.mlp,
         "vocab_size": shape.vocab, "tie_word_embeddings": shape.tied, "max_position_embeddings": 8192,
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
-        "dtype": "bfloat16" if torch.cuda.is_available() else "float32",
     }  # fmt: skip
-    LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(folder)
+    config = AutoConfig.for_model(shape.kind, **sizes)
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if half else torch.float32).save_pretrained(folder)
 
 
 def matrix_product() -> None:
@@ -47,14 +47,12 @@ def matrix_product() -> None:
     print(json.dumps({"flops": 2 * size**3 * times / (time.perf_counter() - start), "device": device}))
 
 
-def train(path: str) -> None:
-    """Train as the YAML at `path` says in a plain loop: the same rows, batches and logs, no trainer around them."""
+def load(args: dict[str, Any]) -> Any:
+    """The model of a train file's keys with a new LoRA, through transformers and peft."""
     import torch
-    from datasets import load_from_disk
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    args = yaml.safe_load(Path(path).read_text())
     on_gpu, half = torch.cuda.is_available(), torch.bfloat16
     if args.get("enable_liger_kernel"):
         from liger_kernel.transformers import apply_liger_kernel_to_llama
@@ -68,11 +66,38 @@ def train(path: str) -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(args["model_name_or_path"], use_cache=False, **how)
     target = "all-linear" if args["lora_target"] == "all" else args["lora_target"].split(",")
     lora = LoraConfig("CAUSAL_LM", r=args["lora_rank"], lora_alpha=args["lora_alpha"], target_modules=target)
-    model = get_peft_model(model, lora).train()
+    return get_peft_model(model, lora)
+
+
+def load_unsloth(args: dict[str, Any]) -> Any:
+    """The same through Unsloth, without checkpointing."""
+    from unsloth import FastLanguageModel
+
+    model, _ = FastLanguageModel.from_pretrained(
+        args["model_name_or_path"], max_seq_length=args["cutoff_len"], load_in_4bit=True, fix_tokenizer=False
+    )
+    return FastLanguageModel.get_peft_model(
+        model, r=args["lora_rank"], lora_alpha=args["lora_alpha"], target_modules=args["lora_target"].split(","),
+        lora_dropout=0.0, use_gradient_checkpointing=False,
+    )  # fmt: skip
+
+
+def train(path: str) -> None:
+    """Train as the YAML at `path` says in a plain loop: the same rows, batches and logs, no trainer around them."""
+    args = yaml.safe_load(Path(path).read_text())
+    model: Any = (load_unsloth if args.get("use_unsloth") else load)(args)
+    import torch
+    from datasets import load_from_disk
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    on_gpu, half = torch.cuda.is_available(), torch.bfloat16
+    model.train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
     rows = load_from_disk(args["tokenized_path"])["train"].shuffle(seed=42).to_list()
     size, device = args["per_device_train_batch_size"], model.device
+    if args.get("train_sampling_strategy") == "group_by_length":
+        rows = [rows[i] for i in get_length_grouped_indices([len(row["input_ids"]) for row in rows], size)]
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats() if on_gpu else None  # of training alone, without loading
     for step in range(1, args["max_steps"] + 1):

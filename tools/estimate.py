@@ -164,15 +164,16 @@ def activations(settings: dict[str, Any], shape: Shape, size: int) -> float:
     """Bytes a token that a layer keeps for the backward pass, its values being of `size` bytes; the batch is padded."""
     target = _target(settings)
     adapted = {name for name in shape.linear() if target == "all" or name in target}
-    attention = shape.heads * shape.head_dim
+    attention, mixed = shape.heads * shape.head_dim, shape.float32 and size == 2
     kept = 4 * attention * size  # queries, keys and values once a head, what comes out
     for group, width in (("q_proj k_proj v_proj", shape.hidden), ("o_proj", attention),
                          ("gate_proj up_proj", shape.hidden), ("down_proj", shape.mlp)):  # fmt: skip
         among = adapted & set(group.split())
-        kept += width * size if among else 0  # an adapter keeps its input; what is frozen does not
+        # Adapters keep their input, what is frozen does not; of a float32 one autocast makes each a copy.
+        kept += width * size * (len(among) if mixed else bool(among))
         kept += len(among) * width * (size + 1) if float(settings.get("lora_dropout", 0)) else 0
     if settings.get("enable_liger_kernel"):
-        return kept + 2 * shape.hidden * size + 2 * shape.mlp * size
+        return kept + 2 * shape.hidden * (4 if mixed else size) + 2 * shape.mlp * size
     return kept + 2 * shape.hidden * 4 + 3 * shape.mlp * size  # norms in float32
 
 

@@ -120,9 +120,10 @@ def test_only_the_same_run_is_resumed(recipe: Recipe):
     folder = recipe.output_dir
     assert clear_way(recipe, mark) == "starts"
     whole, broken = folder / "checkpoint-50", folder / "checkpoint-100"
-    write_json(whole / "trainer_state.json", {})
+    for step in (5, 45, 50):
+        write_json(folder / f"checkpoint-{step}" / "trainer_state.json", {})
     broken.mkdir()
-    assert clear_way(recipe, mark) == "resumes"
+    assert clear_way(recipe, mark) == "resumes from checkpoint-50"
     assert whole.is_dir()
     assert not broken.exists(), "a half-written checkpoint would be the one that is resumed from"
 

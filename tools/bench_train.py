@@ -112,6 +112,34 @@ def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, li
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def said(status: int, lines: list[tuple[float, str]]) -> str:
+    """How a command of run() ended, with its last line."""
+    last = next((line for _, line in reversed(lines) if line), "")
+    return f"{'out of time' if status == -signal.SIGKILL else status}: {last}"
+
+
+def weights(models: Path, shape: Shape, timeout_s: float, keep: bool) -> Path:
+    """The folder under `models` with random weights of a shape and SmolLM2's tokenizer, made if it is not there.
+
+    Without `keep` it is the only one: 8B are 16 GB.
+
+    Raises:
+        UserError: they cannot be made.
+    """
+    model = models / f"{shape.kind}-{shape.hidden}x{shape.layers}{'-float32' if shape.float32 else ''}"
+    if not model.is_dir():
+        if not keep:
+            shutil.rmtree(models, ignore_errors=True)
+        part = model.with_name(f"{model.name}.part")
+        status, lines = run(here(f"make_model({shape!r}, {str(part)!r})"), timeout_s)
+        if status:
+            raise UserError(model, f"could not be made ({said(status, lines)})", "free memory, or disk space")
+        for file in TOKENIZER.glob("*token*"):
+            shutil.copy(file, part)
+        part.rename(model)
+    return model
+
+
 def prepare(folder: Path) -> None:
     """Write the rows of TURNS with the same utterances, and the registry, into `folder`."""
     if not ROWS.is_file() or not (TOKENIZER / "tokenizer.json").is_file():
@@ -123,12 +151,12 @@ def prepare(folder: Path) -> None:
             "conversations"
         ]
     for turns in TURNS:
-        said = (
+        cut = (
             {**row, "conversations": row["conversations"][i : i + 2 * turns]}
             for row in same.values()
             for i in range(0, len(row["conversations"]), 2 * turns)
         )
-        write_jsonl(folder / f"rows{turns}.jsonl", said)
+        write_jsonl(folder / f"rows{turns}.jsonl", cut)
     write_json(folder / "dataset_info.json", {f"rows{n}": {"file_name": f"rows{n}.jsonl", **SHAREGPT} for n in TURNS})
 
 
@@ -157,8 +185,7 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
     status, lines = run(here(f"train({str(recipe)!r})") if name.endswith("-bare") else real, timeout_s, world)
     losses = [(at, match[1]) for at, line in lines if (match := re.search(r"'loss': '?([\w.+-]+)", line))]
     if status or len(losses) < 2:
-        said = next((line for _, line in reversed(lines) if line), "")
-        return {"run": name, "failed": f"{'out of time' if status == -signal.SIGKILL else status}: {said}"}
+        return {"run": name, "failed": said(status, lines)}
     from datasets import load_from_disk
 
     masks = load_from_disk(settings["tokenized_path"])["train"]["attention_mask"]
@@ -229,20 +256,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         work = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-train-")))
         prepare(work)
-        peak = json.loads(run(here("matrix_product()"), args.timeout)[1][-1][1])
+        status, lines = run(here("matrix_product()"), args.timeout)
+        if status:
+            raise UserError("matrix product", said(status, lines), "free the GPU's memory, or give it more --timeout")
+        peak = json.loads(lines[-1][1])
         print(f"{peak['device']}: {peak['flops'] / 1e12:.1f} TFLOP/s")
-        made: Path | None = None
         for name, (shape, turns, changes) in jobs.items():
-            model = work / f"{shape.kind}-{shape.hidden}x{shape.layers}{'-float32' if shape.float32 else ''}"
-            if made and made != model and not args.work:
-                shutil.rmtree(made)  # of 16 GB: one at a time
-            if not model.is_dir():
-                status, lines = run(here(f"make_model({shape!r}, {str(model)!r})"), args.timeout)
-                if status:
-                    raise UserError(name, f"no model could be made ({lines[-1:] or status})", "free memory")
-                for file in TOKENIZER.glob("*token*"):
-                    shutil.copy(file, model)
-            made = model
+            model = weights(work / "models", shape, args.timeout, bool(args.work))
             settings = changes | ({} if on_gpu else ON_CPU) | {
                 "model_name_or_path": str(model), "dataset_dir": str(work), "dataset": f"rows{turns}", "max_steps": steps,
                 "output_dir": str(work / name), "tokenized_path": str(work / f"tokens{turns}"),

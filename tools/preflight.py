@@ -165,9 +165,9 @@ def clear_way(recipe: Recipe, mark: str) -> str:
         aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.{i}")).exists())
         folder.rename(aside)
         note = f"starts afresh (data or settings changed; the old run is in {aside.relative_to(ROOT)})"
-    for checkpoint in folder.glob("checkpoint-*"):
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: (len(path.name), path.name)):
         if (checkpoint / "trainer_state.json").is_file():
-            note = "resumes"
+            note = f"resumes from {checkpoint.name}"
         else:
             checkpoint.rename(folder / f"broken-{checkpoint.name}")
     if known != mark or not stamp.is_file():

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from callwright.errors import UserError
 from callwright.files import read_json
 from tools import bench_train
-from tools.bench_train import BASE, batch, main, measure, table
+from tools.bench_train import BASE, FIXED, batch, main, measure, of_recipe, table
 from tools.estimate import Shape
 
 TINY = Shape(64, 2, 4, 2, 16, 128, 49152, True, float32=True)
@@ -45,3 +46,19 @@ def test_a_run_that_fails_becomes_a_row(program: str, said: str, tmp_path: Path,
     row = measure("tiny-bare", {"output_dir": str(tmp_path / "out")}, TINY, 1, 5)
     assert row == {"run": "tiny-bare", "failed": said}
     assert f"| tiny-bare | failed, {said}" in table([row], {"device": "a GPU", "flops": 1e12}, 1)
+
+
+def test_a_recipe_is_measured_with_its_settings_and_our_rows():
+    shape, turns, settings = of_recipe("phi3-mini_qlora")
+    assert (shape.kind, turns) == ("phi3", 6)
+    assert shape.vocab == 49152, "the rows hold tokens that Phi-3 does not know"
+    assert settings["per_device_train_batch_size"] == 20
+    assert settings["optim"] == "adamw_8bit"
+    assert settings.items() >= FIXED.items()
+    assert not {"dataset", "eval_dataset", "do_eval", "tool_format", "model_name_or_path"} & settings.keys()
+
+
+@pytest.mark.parametrize("stem", ["smollm2-135m_dpo", "qwen2-vl-2b_lora"])
+def test_a_recipe_of_other_rows_is_refused(stem: str):
+    with pytest.raises(UserError, match="pairs or images"):
+        of_recipe(stem)

@@ -204,6 +204,9 @@ class Rows(Config):
     value name, among `distractors`. Without it, every row shows all tools"""
     distractors: int = Field(0, ge=0)
     """with tools_by: at most so many tools of other values in a row, so that a model reads what it may call"""
+    results: float = Field(0.0, ge=0, le=1)
+    """share of single calls that the tool's result and a word on it follow, drawn from data/seeds/<task>/results.yaml: a
+    model that never saw a result does not know how to call again after one"""
     chat: "Source | None" = None
     """general chat, of which `share` of all training rows is made, so that the model does not forget how to talk"""
 

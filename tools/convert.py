@@ -19,6 +19,7 @@ from tools.formats.sharegpt import Lose, Turn
 from tools.ingest import Make, Tally, ingest, records
 from tools.mix import mix, read_source, reader_of
 from tools.register import check_name, entry_of, register
+from tools.results import Follow, follow, nothing
 from tools.split import MINE
 
 MASKED = {"names": "masked"}
@@ -55,12 +56,18 @@ def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def to_rows(
-    examples: Sequence[Seed], tools: list[dict[str, Any]], system: str | None, turns: int, reply_prefix: str = ""
+    examples: Sequence[Seed],
+    tools: list[dict[str, Any]],
+    system: str | None,
+    turns: int,
+    reply_prefix: str = "",
+    after: Follow = nothing,
 ) -> Iterable[dict]:
     """ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
 
     The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own. Plain
-    replies begin with `reply_prefix` (see callwright.config.Rows). Examples tagged MASKED are among themselves.
+    replies begin with `reply_prefix` (see callwright.config.Rows). Examples tagged MASKED are among themselves. What comes
+    `after` an example stands behind it.
     """
     single = [example for example in examples if example.messages is None]
     plain, renamed = ([example for example in single if is_masked(example) == mask] for mask in (False, True))
@@ -70,12 +77,13 @@ def to_rows(
     groups += [[example] for example in examples if example.messages is not None]
     functions = sharegpt.tools_text(tools)
     for group in groups:
-        conversations = [turn for example in group for turn in with_prefix(to_turns(example), reply_prefix)]
+        talk = (turn for example in group for turn in (*to_turns(example), *after(example)))
+        conversations = with_prefix(talk, reply_prefix)
         row = {"conversations": conversations, "system": system or "", "tools": functions}
         yield masked(row, group[0].id) if is_masked(group[0]) else row
 
 
-def with_prefix(turns: Sequence[Turn], prefix: str) -> list[Turn]:
+def with_prefix(turns: Iterable[Turn], prefix: str) -> list[Turn]:
     """Turns whose plain replies begin with a prefix."""
     return [{**turn, "value": prefix + turn["value"]} if turn["from"] == "gpt" else turn for turn in turns]
 
@@ -123,7 +131,11 @@ def toolboxes(seeds: Iterable[Seed], tools: Sequence[dict[str, Any]], tag: str) 
 
 
 def rows_by_tag(
-    examples: Sequence[Example], boxes: dict[str, list[dict[str, Any]]], config: DataConfig, turns: int
+    examples: Sequence[Example],
+    boxes: dict[str, list[dict[str, Any]]],
+    config: DataConfig,
+    turns: int,
+    after: Follow,
 ) -> list[dict]:
     """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
     rng = Random(f"{config.seed}/toolboxes")
@@ -137,7 +149,8 @@ def rows_by_tag(
             count = min(rng.randint(0, config.rows.distractors), len(others))
             shown = [*boxes[value], *rng.sample(others, count)]
             rng.shuffle(shown)
-            rows += to_rows(group[start : start + turns], shown, config.system, turns, config.rows.reply_prefix)
+            some = group[start : start + turns]
+            rows += to_rows(some, shown, config.system, turns, config.rows.reply_prefix, after)
     rng.shuffle(rows)
     return rows
 
@@ -153,12 +166,12 @@ def convert_task(config: DataConfig) -> dict[str, int]:
         boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)
 
     rows: dict[str, list[dict]] = {}
-    for part, turns in (("train", config.rows.turns_per_row), ("val", 1)):
+    for part, turns, after in (("train", config.rows.turns_per_row, follow(config, tools)), ("val", 1, nothing)):
         try:
             if tag:
-                rows[part] = rows_by_tag(parts[part], boxes, config, turns)
+                rows[part] = rows_by_tag(parts[part], boxes, config, turns, after)
             else:
-                rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix))
+                rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix, after))
         except ValueError as error:
             raise UserError(config.work / f"{part}.jsonl", str(error), "fix the seed that it descends from") from None
     if config.rows.chat:

@@ -135,7 +135,7 @@ def rows_by_tag(
     boxes: dict[str, list[dict[str, Any]]],
     config: DataConfig,
     turns: int,
-    after: Follow,
+    after: Follow = nothing,
 ) -> list[dict]:
     """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
     rng = Random(f"{config.seed}/toolboxes")

@@ -13,7 +13,7 @@ from callwright.records import Call, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tests.test_convert import load_rows
-from tools.convert import to_rows
+from tools.convert import in_talk, to_case, to_rows
 from tools.results import follow, load_results, nothing
 
 SEEDS = ROOT / "data/seeds"
@@ -63,6 +63,25 @@ def test_llamafactory_trains_on_the_words_and_not_on_the_result(tiny_model: Path
         words = json.dumps("a cat") if turn["from"] == "function_call" else turn["value"]
         assert words in texts[0]
         assert (words in trained[0]) == (turn["from"] in ("function_call", "gpt"))
+
+
+def test_golden_is_asked_again_in_a_conversation():
+    tools = load_tools(SEEDS / "image_intent/tools.json")
+    golden = [to_case(seed, tools, "Be kind.") for seed in read_seeds(SEEDS / "image_intent/golden.jsonl", tools)[:20]]
+    quiet = [Seed(id=f"q{n}", text=f"hi {n}", calls=[], reply="Hello.") for n in range(5)]
+    examples = [*quiet, *(call(n) for n in range(5)), call(9, calls=2)]
+    after = follow(config(0), tools, 1.0)
+    asked = list(in_talk(golden, examples, after, 42))
+    assert asked == list(in_talk(golden, examples, after, 42))
+    for one, case in zip(golden, asked, strict=True):
+        roles = [message["role"] for message in case.messages]
+        assert roles == ["system", "user", "assistant", "user", "assistant", "tool", "assistant", "user"]
+        assert (case.messages[-1], case.expected, case.group) == (one.messages[-1], one.expected, one.group)
+        called, result = case.messages[4:6]
+        assert len(called["tool_calls"]) == 1
+        assert called["tool_calls"][0]["id"] == result["tool_call_id"]
+    assert len({case.messages[1]["content"] for case in asked}) > 1
+    assert list(in_talk(golden, quiet, after, 42)) == [], "no call, no such conversation"
 
 
 @pytest.mark.parametrize(

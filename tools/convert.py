@@ -19,7 +19,7 @@ from tools.formats.sharegpt import Lose, Turn
 from tools.ingest import Make, Tally, ingest, records
 from tools.mix import mix, read_source, reader_of
 from tools.register import check_name, entry_of, register
-from tools.results import Follow, follow, nothing
+from tools.results import RESULTS, Follow, follow, nothing
 from tools.split import MINE
 
 MASKED = {"names": "masked"}
@@ -108,6 +108,25 @@ def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case
     )
 
 
+def in_talk(cases: Iterable[Case], examples: Sequence[Seed], after: Follow, seed: int) -> Iterable[Case]:
+    """Each case again in a conversation that began before: a plain reply, and a call with its result and a word on it.
+
+    Args:
+        examples: what the beginnings are drawn from.
+        after: of a call, its result and the word.
+    """
+    begun: dict[bool, list[Seed]] = {False: [], True: []}
+    for example in examples:
+        if example.messages is None and (not example.calls or after(example)):
+            begun[bool(example.calls)].append(example)
+    for one in cases if all(begun.values()) else ():
+        rng = Random(f"{seed}/talk/{one.id}")
+        turns = [turn for drawn in begun.values() for e in [rng.choice(drawn)] for turn in (*to_turns(e), *after(e))]
+        messages = sharegpt.read({"conversations": turns}).messages
+        first = 1 if one.messages[0]["role"] == "system" else 0
+        yield one.model_copy(update={"messages": [*one.messages[:first], *messages, *one.messages[first:]]})
+
+
 def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
     """Training rows with general chat among them, as much as its share asks for and its source has."""
     read, tally, share = reader_of(chat), Tally(), chat.share or 0
@@ -178,8 +197,11 @@ def convert_task(config: DataConfig) -> dict[str, int]:
         rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
     for part, seeds in ((part, parts.get(part, golden)) for part in (*cases, "golden")):
-        asked = (to_case(seed, boxes[seed.tags.get(tag, "")] if tag else tools, config.system) for seed in seeds)
+        asked = [to_case(seed, boxes[seed.tags.get(tag, "")] if tag else tools, config.system) for seed in seeds]
         counts[part] = write_jsonl(config.built(part), (case.model_dump() for case in asked))
+        if part == "golden" and (config.seeds / RESULTS).is_file():
+            talk = in_talk(asked, parts["val"], follow(config, tools, 1.0), config.seed)
+            counts["talk"] = write_jsonl(config.built("talk"), (case.model_dump() for case in talk))
     if MINE not in parts:
         config.built(MINE).unlink(missing_ok=True)
     return counts

@@ -13,6 +13,7 @@ from callwright.files import to_json
 from callwright.records import Seed, explain
 from tools.formats.sharegpt import Turn
 
+RESULTS = "results.yaml"
 Follow = Callable[[Seed], list[Turn]]
 """the turns that come after a seed's own in a row"""
 
@@ -54,20 +55,23 @@ def load_results(path: Path, tools: Sequence[dict[str, Any]]) -> dict[str, list[
     return answers
 
 
-def follow(config: DataConfig, tools: Sequence[dict[str, Any]]) -> Follow:
-    """What comes after `rows.results` of the examples that call one tool: its result and the model's word on it.
+def follow(config: DataConfig, tools: Sequence[dict[str, Any]], share: float | None = None) -> Follow:
+    """What comes after a share of the examples that call one tool: its result and the model's word on it.
+
+    Args:
+        share: 0 to 1; `rows.results` without it.
 
     Raises:
         UserError: as load_results, where there is such a share.
     """
-    if not config.rows.results:
+    if not (share := config.rows.results if share is None else share):
         return nothing
-    answers = load_results(config.seeds / "results.yaml", tools)
+    answers = load_results(config.seeds / RESULTS, tools)
 
     def turns(seed: Seed) -> list[Turn]:
         rng = Random(f"{config.seed}/results/{seed.id}")
         known = answers.get(seed.calls[0].name) if len(seed.calls) == 1 else None
-        if not known or rng.random() >= config.rows.results:
+        if not known or rng.random() >= share:
             return []
         answer = rng.choice(known)
         reply = answer.reply.get(seed.tags.get("lang", ""), next(iter(answer.reply.values())))

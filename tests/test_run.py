@@ -150,7 +150,7 @@ def test_a_count_of_nothing_is_refused(arguments, flag):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "eval").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_suite_loads(path):
     suite = load_suite(path.stem)
-    part = "mine" if path.stem == "mine" else "golden"
+    part = path.stem if path.stem in ("mine", "talk") else "golden"
     assert suite.files("image_intent")[0] == ROOT / "data" / f"image_intent_{part}.jsonl"
     assert suite.temperature == 0
 

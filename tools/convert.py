@@ -202,8 +202,8 @@ def convert_task(config: DataConfig) -> dict[str, int]:
         if part == "golden" and (config.seeds / RESULTS).is_file():
             talk = in_talk(asked, parts["val"], follow(config, tools, 1.0), config.seed)
             counts["talk"] = write_jsonl(config.built("talk"), (case.model_dump() for case in talk))
-    if MINE not in parts:
-        config.built(MINE).unlink(missing_ok=True)
+    for part in {MINE, "talk"} - counts.keys():  # of an earlier config
+        config.built(part).unlink(missing_ok=True)
     return counts
 
 

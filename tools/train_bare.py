@@ -18,7 +18,7 @@ def make_model(shape: Shape, folder: str) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    on_gpu, half = torch.cuda.is_available(), torch.cuda.is_available() and not shape.float32
+    on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.set_default_device("cuda")
     sizes: dict[str, Any] = {
@@ -28,7 +28,9 @@ def make_model(shape: Shape, folder: str) -> None:
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
     }  # fmt: skip
     config = AutoConfig.for_model(shape.kind, **sizes)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if half else torch.float32).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(
+        config, dtype=torch.bfloat16 if on_gpu and not shape.float32 else torch.float32
+    ).save_pretrained(folder)
 
 
 def matrix_product() -> None:

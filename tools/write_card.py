@@ -27,7 +27,7 @@ def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
     source = SOURCES.get(recipe.model.removeprefix("models/"))
     base = source.hub if source else recipe.model
     licence = BASES.get(base)
-    front: dict[str, Any] = {"base_model": base, "license": HUB.get(str(licence), "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
+    front: dict[str, Any] = {"base_model": base, "license": licence and HUB.get(licence, "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
     front = {key: value for key, value in front.items() if value} | {"tags": ["function-calling", "llama-factory"]}
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {recipe.stem}",

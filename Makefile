@@ -25,6 +25,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)  # LLaMA-Factory starts torchrun and 
 export MALLOC_TRIM_THRESHOLD_ = 4000000000
 export MALLOC_MMAP_MAX_ = 0
 export TOKENIZERS_PARALLELISM = false
+# cuDNN's attention, torch's first choice on H100, H200 and B200, gives NaN for some lengths of a padded batch (docs/performance.md).
+export TORCH_CUDNN_SDPA_DEPRIORITIZED = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-convert bench-data bench-eval bench-train bench-router clean
@@ -110,7 +112,7 @@ MANY = $(if $(NPROC)$(NNODES),FORCE_TORCHRUN=1 )$(if $(NPROC),NPROC_PER_NODE=$(N
 train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides; NPROC=2 for two GPUs
 	$(PY) -m tools.preflight $(RECIPE) $(SETTINGS)
 	$(PY) -m tools.lint --recipe $(RECIPE) $(SETTINGS)
-	$(MANY)$(PY) -m tools.watch $(RUN) $(LLAMAFACTORY) train configs/train/$(RECIPE).yaml $(SETTINGS)
+	$(MANY)$(PY) -m tools.watch $(RUN) $(PY) -m tools.train configs/train/$(RECIPE).yaml $(SETTINGS)
 	$(PY) -m tools.curve $(RECIPE) $(SETTINGS)
 
 keep: .venv/stamp  ## put the trained adapter of RECIPE into adapters/, in float16, with its manifest

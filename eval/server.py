@@ -21,6 +21,7 @@ import yaml
 from callwright.errors import UserError
 from callwright.files import ROOT
 from callwright.recipes import Recipe, check_base
+from callwright.trained import check_trained
 from eval.client import Endpoint
 
 HOST = "127.0.0.1"
@@ -137,7 +138,7 @@ def local_endpoint(model: str, llamafactory: bool = False) -> Endpoint:
 
 
 def check_models(recipe: Recipe, tuned: bool) -> None:
-    """Find out before anything starts whether the weights are there, and of one base.
+    """Find out before anything starts whether the weights are there, sound, and of one base.
 
     Raises:
         UserError: they are not.
@@ -145,13 +146,7 @@ def check_models(recipe: Recipe, tuned: bool) -> None:
     args = recipe.serve(tuned)
     adapter = args.get("adapter_name_or_path")
     if tuned:
-        trained = ROOT / str(adapter or args["model_name_or_path"])
-        if not (trained / ("adapter_config.json" if adapter else "config.json")).is_file():
-            if trained.parent == ROOT / "adapters":
-                kept = sorted(f"adapters/{found.parent.name}" for found in trained.parent.glob("*/adapter_config.json"))
-                fault = f"there is no adapters/{trained.name}"
-                raise UserError(f"ADAPTER=adapters/{trained.name}", fault, f"choose one of: {', '.join(kept)}")
-            raise UserError(trained, "the recipe is not trained yet", f"run: {recipe.make_command('train')}")
+        trained = check_trained(recipe)
         if adapter:
             check_base(trained, str(args["model_name_or_path"]), "choose the RECIPE that it was trained by")
     model = str(args["model_name_or_path"])

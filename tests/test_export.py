@@ -59,22 +59,22 @@ def trained(tmp_path: Path) -> Recipe:
 
 
 def test_an_adapter_of_its_base_passes(trained: Recipe):
-    export.check_trained(trained)
+    export.check_whole(trained)
 
 
 def test_no_adapter(trained: Recipe):
     (trained.output_dir / "adapter_config.json").unlink()
     with pytest.raises(UserError, match="no adapter there; run: make train RECIPE=tiny"):
-        export.check_trained(trained)
+        export.check_whole(trained)
 
 
 def test_an_adapter_of_another_base_by_name_and_by_shape(trained: Recipe):
     save(Path(trained.model) / "model.safetensors", {"model.layers.0.mlp.up_proj.weight": (32, 8)})
     with pytest.raises(UserError, match=r"another base: .*up_proj.weight is \[16, 8\] in it, and \[32, 8\] in"):
-        export.check_trained(trained)
+        export.check_whole(trained)
     write_json(trained.output_dir / "adapter_config.json", {"base_model_name_or_path": "models/other"})
     with pytest.raises(UserError, match="an adapter of another base: models/other, and the recipe's is"):
-        export.check_trained(trained)
+        export.check_whole(trained)
 
 
 @pytest.mark.parametrize("kept", [5, 100, -1])
@@ -82,10 +82,10 @@ def test_a_half_written_adapter(trained: Recipe, kept: int):
     weights = trained.output_dir / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:kept])
     with pytest.raises(UserError, match=r"adapter_model.safetensors: half-written .*; train again"):
-        export.check_trained(trained)
+        export.check_whole(trained)
     weights.unlink()
     with pytest.raises(UserError, match="half-written"):
-        export.check_trained(trained)
+        export.check_whole(trained)
 
 
 def test_an_unknown_format():

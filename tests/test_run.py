@@ -4,8 +4,10 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
 from endpoint import answer, case, draws, endpoint
+from safetensors.numpy import save_file
 from werkzeug import Response
 
 from callwright.config import load_config
@@ -325,6 +327,7 @@ def test_a_cpu_is_asked_for_some_failures_of_every_verdict(tmp_path, monkeypatch
 
 def test_an_adapter_of_another_base_is_named(tmp_path):
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "models/other"}')
+    save_file({"a": numpy.ones(2, numpy.float32)}, tmp_path / "adapter_model.safetensors")
     recipe = load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path}"])
     with pytest.raises(UserError, match="another base: models/other, and the recipe's is models/smollm2-135m-instruct"):
         check_models(recipe, tuned=True)

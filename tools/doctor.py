@@ -17,6 +17,7 @@ from callwright.errors import command
 from callwright.files import ROOT, read_text
 from callwright.recipes import Recipe, load_recipe
 from tools.preflight import gpus, stems
+from tools.train import CUDNN_OFF
 
 DISK_GB = 2.0
 MEMORY_GB = 6.0
@@ -80,6 +81,18 @@ def gpu(recipe: Recipe) -> Finding:
     return Finding("ok", f"no NVIDIA GPU; {recipe.stem} trains on the CPU ({os.cpu_count()} cores)")
 
 
+def attention(recipe: Recipe) -> Finding:
+    """A padded batch through the recipe's attention, on a GPU: some kernels give gradients that are not numbers."""
+    if not gpus():
+        return Finding("ok", "attention is tried on a GPU only")
+    words = [sys.executable, "-m", "tools.try_attention", recipe.stem]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env={CUDNN_OFF: "1"} | dict(os.environ))
+    said = ((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1][:200]
+    if done.returncode == 0:
+        return Finding("ok", said)
+    return Finding("bad", said, f"set {CUDNN_OFF}=1, or train with ARGS=flash_attn=disabled")
+
+
 def memory() -> Finding:
     """Main memory that is there."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -131,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", default="smollm2-135m_lora", help=f"one of: {', '.join(stems())}")
     recipe = load_recipe(parser.parse_args(argv).recipe)
     checks = (python, packages, llamafactory, memory, disk, port)
-    findings = [check() for check in checks] + [gpu(recipe), base_model(recipe)]
+    findings = [check() for check in checks] + [gpu(recipe), attention(recipe), base_model(recipe)]
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         console.print(MARKS[finding.level], end=" ")

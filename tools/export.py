@@ -21,6 +21,7 @@ from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe, check_base, load_recipe
 from callwright.schema import load_tools
+from callwright.trained import check_trained
 from tools.encode import fetch_hint, load_tokenizer, load_view
 from tools.fetch_model import read_metadata
 from tools.parity import day_of_training, differences, fuzzed
@@ -75,17 +76,13 @@ def base_folder(model: str) -> Path | None:
         return None
 
 
-def check_trained(recipe: Recipe) -> None:
+def check_whole(recipe: Recipe) -> None:
     """Find out before anything is loaded whether training's output is whole and of this base.
 
     Raises:
         UserError: there is none, it is half-written, or it is of another base.
     """
-    folder = recipe.output_dir
-    config = folder / ("adapter_config.json" if recipe.is_lora else "config.json")
-    if not config.is_file():
-        what = "no adapter" if recipe.is_lora else "no trained model"
-        raise UserError(folder, f"{what} there", f"run: make train RECIPE={recipe.stem}")
+    folder = check_trained(recipe)
     shapes = tensors(folder)
     if not recipe.is_lora:
         return

@@ -12,6 +12,7 @@ from typing import Any
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, sha256, write_json
 from callwright.recipes import Recipe, load_recipe
+from callwright.trained import check_trained
 from tools.preflight import dataset_files
 
 FOLDER = ROOT / "adapters"
@@ -68,9 +69,7 @@ def keep(recipe: Recipe, target: Path) -> int:
     Raises:
         UserError: there is no adapter, it is broken, or larger than MOST.
     """
-    source = recipe.output_dir
-    if not (source / "adapter_config.json").is_file():
-        raise UserError(source, "no adapter there", f"run: make train RECIPE={recipe.stem}")
+    source = check_trained(recipe)
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / target.name

@@ -1,0 +1,79 @@
+"""Whether what a training run left can be used: it is there, its log shows no broken step, its numbers are finite."""
+
+import json
+import math
+import struct
+from pathlib import Path
+
+from callwright.errors import UserError
+from callwright.files import ROOT
+from callwright.recipes import Recipe
+
+ADAPTERS = ROOT / "adapters"
+STATE = "trainer_state.json"
+EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
+"""dtype in a safetensors file → how numpy reads its bits, and the exponent bits, all of which NaN and infinity have set"""
+
+
+def broken_step(folder: Path) -> str | None:
+    """Return what the trainer's log in a folder says of its first step that went wrong, None where none did."""
+    path = folder / STATE
+    if not path.is_file():
+        return None  # an adapter that was kept carries no log
+    for entry in json.loads(path.read_text(encoding="utf-8"))["log_history"]:
+        for key in ("loss", "grad_norm", "eval_loss"):
+            value = entry.get(key, 1.0)
+            if not math.isfinite(value) or (key == "loss" and value == 0.0):
+                return f"at step {entry.get('step')} the {key} was {value:g}"
+    return None
+
+
+def broken_tensor(path: Path) -> str | None:
+    """Return the name of the first tensor of a safetensors file that holds NaN or infinity, None where none does.
+
+    Raises:
+        UserError: the file is not whole.
+    """
+    import numpy
+
+    try:
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(size))
+        data = numpy.memmap(path, mode="r", offset=8 + size)
+        for name, tensor in header.items():
+            if name == "__metadata__" or tensor["dtype"] not in EXPONENTS:
+                continue
+            kind, exponent = EXPONENTS[tensor["dtype"]]
+            begin, end = tensor["data_offsets"]
+            bits = data[begin:end].view(kind)
+            if len(data) < end or bool(((bits & exponent) == exponent).any()):
+                return str(name)
+    except (OSError, ValueError, KeyError, struct.error) as error:
+        raise UserError(path, f"not a whole file ({error})", "train again") from None
+    return None
+
+
+def check_trained(recipe: Recipe) -> Path:
+    """Return the folder that training left, when it holds an adapter (or a whole model) that can be used.
+
+    Raises:
+        UserError: it holds none; or the log or the adapter's numbers say that training went wrong.
+    """
+    folder = recipe.output_dir
+    name, what = ("adapter_config.json", "adapter") if recipe.is_lora else ("config.json", "trained model")
+    again = f"run: {recipe.make_command('train')}"
+    if not (folder / name).is_file():
+        if folder.parent == ADAPTERS:
+            kept = sorted(f"adapters/{found.parent.name}" for found in ADAPTERS.glob("*/adapter_config.json"))
+            raise UserError(
+                f"ADAPTER=adapters/{folder.name}", "there is no such adapter", f"choose one of: {', '.join(kept)}"
+            )
+        failed = folder.with_name(f"{folder.name}.failed")
+        why = f" (training failed: see {failed.name}/ beside it)" if failed.is_dir() else ""
+        raise UserError(folder, f"no {what} there{why}", again)
+    if said := broken_step(folder):
+        raise UserError(folder, f"training went wrong: {said}", again)
+    if recipe.is_lora and (tensor := broken_tensor(folder / "adapter_model.safetensors")):
+        raise UserError(folder, f"training went wrong: {tensor} is not finite", again)
+    return folder

@@ -1,0 +1,133 @@
+"""A run that goes wrong ends at its first broken step, with a status that is not 0, and nothing that looks finished."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from callwright.errors import UserError
+from callwright.files import ROOT, write_json
+from callwright.recipes import Recipe
+from callwright.trained import broken_step, broken_tensor, check_trained
+from tools.train import set_aside
+
+TURNS = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello, how are you?"}]
+
+
+def with_infinity(model: Path, folder: Path) -> Path:
+    """Copy a model, one weight of which becomes infinite."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.weight"][0, 0] = torch.inf
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def train(folder: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Train a model for three steps on eight rows that all say the same, into `folder`/run/train."""
+    from tools.register import SHAREGPT
+
+    rows = "".join(json.dumps({"conversations": TURNS, "system": "", "tools": ""}) + "\n" for _ in range(8))
+    (folder / "rows.jsonl").write_text(rows)
+    write_json(folder / "dataset_info.json", {"rows": {"file_name": "rows.jsonl", **SHAREGPT}})
+    settings = {
+        "model_name_or_path": str(model), "template": "qwen", "stage": "sft", "do_train": True, "finetuning_type": "lora",
+        "lora_rank": 4, "dataset_dir": str(folder), "dataset": "rows", "cutoff_len": 128, "use_cpu": True, "max_steps": 3,
+        "output_dir": str(folder / "run/train"), "logging_steps": 10, "save_steps": 1, "report_to": "none",
+        "per_device_train_batch_size": 2, "overwrite_cache": True,
+    }  # fmt: skip
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "tools.train", str(recipe), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_an_infinite_weight_ends_the_run_at_its_first_step(tiny_model: Path, tmp_path: Path):
+    done = train(tmp_path, with_infinity(tiny_model, tmp_path / "broken"))
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "step 1" in line and "nan" in line and "fetch the base model again" in line
+    assert not (tmp_path / "run/train").exists()
+    assert str(tmp_path / "run/train.failed") in line and (tmp_path / "run/train.failed").is_dir()
+    recipe = Recipe("r", Path("r.yaml"), {"output_dir": str(tmp_path / "run/train")})
+    with pytest.raises(UserError, match=r"no adapter there.*train\.failed.*make train RECIPE=r"):
+        check_trained(recipe)
+
+
+def test_a_sound_run_ends_as_llamafactory_ends_it(tiny_model: Path, tmp_path: Path):
+    done = train(tmp_path, tiny_model, "learning_rate=1e-3")
+    assert done.returncode == 0, done.stderr[-1500:]
+    recipe = Recipe("r", Path("r.yaml"), {"output_dir": str(tmp_path / "run/train")})
+    assert check_trained(recipe) == tmp_path / "run/train"
+
+
+def trained(folder: Path, log: list[dict[str, float]]) -> Recipe:
+    """Lay out what a run of plain `llamafactory-cli train` leaves: an adapter and the trainer's log, NaN in it as it writes it."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    write_json(folder / "adapter_config.json", {"r": 2})
+    save_file({"a": torch.tensor([1.0, 2.0])}, folder / "adapter_model.safetensors")
+    (folder / "trainer_state.json").write_text(json.dumps({"log_history": log}))
+    return Recipe("r", Path("r.yaml"), {"output_dir": str(folder)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"step": 7, "loss": math.nan, "grad_norm": 1.0}, "at step 7 the loss was nan"),
+        ({"step": 3, "loss": 0.8, "grad_norm": math.nan}, "at step 3 the grad_norm was nan"),
+        ({"step": 9, "loss": 0.0, "grad_norm": math.inf}, "at step 9 the loss was 0"),
+        ({"step": 2, "eval_loss": math.nan}, "at step 2 the eval_loss was nan"),
+    ],
+)
+def test_the_log_of_a_run_that_went_wrong_refuses_its_adapter(tmp_path: Path, entry: dict[str, float], said: str):
+    recipe = trained(tmp_path / "x", [{"step": 1, "loss": 1.2, "grad_norm": 3.0}, entry])
+    with pytest.raises(UserError, match=said) as error:
+        check_trained(recipe)
+    assert "make train RECIPE=r" in error.value.remedy
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_an_adapter_that_holds_no_number_is_refused(tmp_path: Path, dtype: str, value: float):
+    import torch
+    from safetensors.torch import save_file
+
+    recipe = trained(tmp_path / "x", [{"step": 1, "loss": 1.2}])
+    weights = tmp_path / "x/adapter_model.safetensors"
+    kind = getattr(torch, dtype)
+    save_file({"a": torch.ones(3, dtype=kind), "b": torch.tensor([1.0, value, -6e4], dtype=kind)}, weights)
+    assert broken_tensor(weights) == "b"
+    with pytest.raises(UserError, match="b is not finite"):
+        check_trained(recipe)
+
+
+def test_what_is_sound_passes(tmp_path: Path):
+    recipe = trained(tmp_path / "x", [{"step": 1, "loss": 1e-9, "grad_norm": 0.0}, {"step": 1, "train_loss": 0.5}])
+    assert check_trained(recipe) == tmp_path / "x"
+    assert broken_step(ROOT / "adapters/smollm2-135m_caller") is None
+    for folder in (ROOT / "adapters").iterdir():
+        assert broken_tensor(folder / "adapter_model.safetensors") is None
+    (tmp_path / "x/adapter_model.safetensors").write_bytes(b"half")
+    with pytest.raises(UserError, match="not a whole file"):
+        check_trained(recipe)
+
+
+def test_failed_runs_do_not_overwrite_each_other(tmp_path: Path):
+    for number in range(3):
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train/n").write_text(str(number))
+        set_aside(tmp_path / "train")
+    kept = {path.name: (path / "n").read_text() for path in tmp_path.iterdir()}
+    assert kept == {"train.failed": "0", "train.failed.2": "1", "train.failed.3": "2"}
+    assert set_aside(tmp_path / "train") is None

@@ -144,7 +144,9 @@ class _Builder:
                 if not all(isinstance(other, dict) for other in merged):
                     raise _fault(key, "<< merges what is no mapping")
                 continue
-            name = self.anchors.get(key.anchor) if isinstance(key, yaml.AliasEvent) else getattr(key, "value", None)
+            name = (
+                self.anchors.get(str(key.anchor)) if isinstance(key, yaml.AliasEvent) else getattr(key, "value", None)
+            )
             if not isinstance(name, str):
                 raise _fault(key, "a key is no text")
             if name in result:

@@ -73,12 +73,12 @@ def read(source: str, headers: Mapping[str, str], timeout_s: float) -> list[Foun
         UserError: no such source, or one that is broken.
     """
     kind, _, rest = source.partition(":")
-    if kind == "module" or source.endswith(".py"):
+    if kind == "mcp":
+        return mcp_server.read(rest, timeout_s, headers)
+    if kind == "module" or (Path(source).suffix == ".py" and Path(source).is_file()):
         from callwright.tool_sources import module
 
         return module.read(rest if kind == "module" else source)
-    if kind == "mcp":
-        return mcp_server.read(rest, timeout_s, headers)
     if mcp_server.is_url(source):
         place = documents.shown(source)
         if re.search(r"/(mcp|sse)/*$", place):
@@ -102,7 +102,7 @@ def from_document(document: Any, place: str, path: Path | None) -> list[Found]:
     if isinstance(document, dict) and isinstance(document.get("mcpServers"), dict):
         fault = f"names MCP servers ({', '.join(document['mcpServers'])}), and holds no tools"
         raise UserError(place, fault, "give one of them by its command or url: mcp:COMMAND, mcp:URL")
-    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
+    if not isinstance(listed, list) or (listed and not any(isinstance(tool, dict) for tool in listed)):
         return openapi.read(document, place, path)
     if any(isinstance(tool, dict) and "inputSchema" in tool for tool in listed):
         return [Found("list"), *(mcp_server.found(tool, number) for number, tool in enumerate(listed, 1))]

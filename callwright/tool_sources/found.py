@@ -152,8 +152,9 @@ def choose(
         known = list(dict.fromkeys(word[0] for word in words.values() if word))
         for pattern in patterns:
             if not any(_fits(word, pattern) for own in words.values() for word in own):
-                some = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "") or "(none)"
+                some = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
                 remedy = f"{did_you_mean(pattern, known)} choose of: {some}".strip()
+                remedy = remedy if known else f"leave {flag} out: only operations of OpenAPI have it"
                 raise UserError(f"{flag} {pattern}", f"{source} has no such tool", remedy)
         chosen = [item for item in chosen if any(_fits(word, p) for word in words[id(item)] for p in patterns)]
     for item in chosen:

@@ -149,9 +149,10 @@ def found(name: str, function: Function) -> Found:
         described = describe(function, result)
         properties, required = {}, []
         for key, parameter in inspect.signature(function).parameters.items():
-            if (schema := argument(key, parameter, function, result)) is None:
+            schema, description = argument(key, parameter, function, result), described.pop(key, None)
+            if schema is None:
                 continue
-            if description := described.pop(key, None):
+            if description:
                 schema.setdefault("description", description)
             properties[key] = schema
             required += [key] if parameter.default is parameter.empty else []
@@ -179,7 +180,8 @@ def describe(function: Function, tool: Found) -> dict[str, str]:
     tool.description = " ".join(f"{doc.short_description or ''} {first}".split())
     if any(map(str.strip, paragraphs)):
         tool.note("no place in a tool", "the docstring after its first paragraph dropped")
-    return {one.arg_name.lstrip("*"): one.description for one in doc.params if one.description}
+    params = [(name.strip().lstrip("*"), one.description) for one in doc.params for name in one.arg_name.split(",")]
+    return {name: text for name, text in params if text}
 
 
 def argument(key: str, parameter: inspect.Parameter, function: Function, tool: Found) -> dict[str, Any] | None:

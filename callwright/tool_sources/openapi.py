@@ -107,10 +107,7 @@ class _Operation:
         """Fill in the tool from its method's operation and what the path says for all of them."""
         operation, route = expect(item[method], dict, "the operation"), self.tool.path
         self.name(operation)
-        own = [operation.get(key) for key in ("summary", "description")]
-        path = [item.get(key) for key in ("summary", "description")]
-        texts = [text.strip() for text in (own if any(own) else path) if isinstance(text, str) and text.strip()]
-        self.tool.description = "\n".join(dict.fromkeys(texts)) or f"{method.upper()} {route}"
+        self.tool.description = _said(operation) or _said(item) or f"{method.upper()} {route}"
         self.tool.unknown(key for key in operation if key not in OPERATION | ELSEWHERE and operation[key])
         parameters: dict[tuple[str, Any], tuple[dict[str, Any], str]] = {}
         for raw in [*_list(item, "parameters"), *_list(operation, "parameters")]:
@@ -206,6 +203,12 @@ class _Operation:
             self.tool.note("any value is accepted", "untyped; any value is accepted", where)
             return {}
         return self.modern.schema(self.inliner.inline(raw, base), where)
+
+
+def _said(holder: dict[str, Any]) -> str:
+    """Summary and description, a line each."""
+    texts = [text.strip() for key in ("summary", "description") if isinstance(text := holder.get(key), str)]
+    return "\n".join(dict.fromkeys(filter(None, texts)))
 
 
 def _list(holder: dict[str, Any], key: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from callwright.tool_sources.documents import Library
@@ -22,6 +23,9 @@ ANNOTATIONS = {
     *("externalDocs", "xml", "discriminator", "nullable"),
 }
 """keywords that are taken from what stands nearest, and refuse no value by themselves"""
+
+Step = tuple[str, str]
+"""a document, and the pointer that was followed into it"""
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Inliner:
             value = {**value, **beside} if isinstance(value, dict) else value
         return value, base
 
-    def inline(self, value: Any, base: str = "", inside: tuple[str, ...] = (), named: bool = False) -> Any:
+    def inline(self, value: Any, base: str = "", inside: tuple[Step, ...] = (), named: bool = False) -> Any:
         """A schema without `$ref`; where one cannot be followed, what stands beside it is left: any value fits.
 
         Args:
@@ -94,15 +98,16 @@ class Inliner:
                 self.data(item)
         return value
 
-    def target(self, value: dict[str, Any], base: str, inside: tuple[str, ...]) -> Any:
+    def target(self, value: dict[str, Any], base: str, inside: tuple[Step, ...]) -> Any:
         """The target of a schema's `$ref` with what stands beside it."""
         reference = value["$ref"]
         beside = self.inline({key: item for key, item in value.items() if key != "$ref"}, base, inside)
-        step = f"{base}{reference}"
         try:
-            if step in inside:
-                raise ValueError(f"cycle {' → '.join([*inside[inside.index(step) :], step])}")
             found, place = self.library.follow(reference, base)
+            step = (place, reference.partition("#")[2])
+            if step in inside:
+                circle = [f"{Path(file).name}#{pointer}" for file, pointer in (*inside[inside.index(step) :], step)]
+                raise ValueError(f"cycle {' → '.join(circle)}")
         except ValueError as fault:
             self.lose(str(fault))
             return beside

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shlex
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,9 @@ MOST_PAGES = 1000
 """of a server's list: a cursor can lead on for ever"""
 ROOT_ONLY = {"$defs", "definitions", "title"}
 """keys of a schema's root that its tool does not need once references are resolved"""
-CARRIED = {"name", "description", "inputSchema"}
+SCHEMA = ("inputSchema", "input_schema", "parameters")
+"""keys under which servers give a tool's schema; the first is MCP's own"""
+CARRIED = {"name", "description", *SCHEMA}
 """keys of a tool that an OpenAI tool has a place for"""
 
 
@@ -50,7 +52,8 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
 
     server, name = Found("server"), shown(source) if is_url(source) else repr(source)
     handler = logging.Handler(logging.WARNING)  # the client warns of messages that are none, and of tools that it drops
-    handler.emit = lambda record: server.note("server", record.getMessage())  # type: ignore[method-assign]
+    secrets = list((headers or {}).values())
+    handler.emit = lambda record: server.note("server", blot(record.getMessage(), secrets))  # type: ignore[method-assign]
     logging.getLogger("mcp").addHandler(handler)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
@@ -69,7 +72,7 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
             if is_url(source):
                 remedy = "check the address and --header, or give it longer with --timeout"
             place = f"mcp server {name}"
-            raise UserError(place, blot(fault + said, (headers or {}).values()), remedy) from None
+            raise UserError(place, blot(fault + said, secrets), remedy) from None
         finally:
             logging.getLogger("mcp").removeHandler(handler)
 
@@ -80,7 +83,7 @@ def _is_http(error: BaseException) -> bool:
     return isinstance(error, httpx2.HTTPError | httpx2.InvalidURL)
 
 
-def blot(text: str, secrets: Any) -> str:
+def blot(text: str, secrets: Iterable[str]) -> str:
     """A text without these secrets, which a server may repeat."""
     for secret in secrets:
         text = text.replace(secret, "***") if secret else text
@@ -214,8 +217,8 @@ def found(raw: Any, number: int = 1) -> Found:
             raise ValueError(f"its name is {name!r}, not a text")
         titles = [raw.get("description"), raw.get("title")]
         result.description = next((text for text in titles if isinstance(text, str) and text), "")
-        result.unknown(key for key in raw if key not in CARRIED and raw[key])
-        result.parameters = _parameters(raw.get("inputSchema"), result)
+        result.unknown(key for key in raw if key not in CARRIED and raw[key] and raw[key] != result.description)
+        result.parameters = _parameters(next((raw[key] for key in SCHEMA if key in raw), None), result)
     except (ValueError, RecursionError) as error:
         result.leave_out(error)
     return result

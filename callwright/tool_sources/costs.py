@@ -21,16 +21,17 @@ LONG_TEXT, LONG_ENUM, SHOWN = 120, 20, 5
 """characters of a description and values of an enum beyond which they are long; values that are named instead"""
 
 
-def counter(model: str | None = None) -> tuple[str, Callable[[Tool], int]]:
+def counter(model: str | None = None, root: Path = ROOT) -> tuple[str, Callable[[Tool], int]]:
     """How tokens are counted, in words, and what counts those of a tool's JSON.
 
     Args:
         model: a folder with a tokenizer.json; by default the first in models/, and without any an estimate by bytes.
+        root: where models/ is.
 
     Raises:
         UserError: the folder has no tokenizer.json, or a broken one.
     """
-    files = [Path(model) / "tokenizer.json"] if model else sorted(ROOT.glob("models/*/tokenizer.json"))
+    files = [Path(model) / "tokenizer.json"] if model else sorted(root.glob("models/*/tokenizer.json"))
     if not files:
         return f"estimated: {BYTES_PER_TOKEN:g} bytes a token", lambda tool: round(
             len(to_json(tool).encode()) / BYTES_PER_TOKEN

@@ -8,12 +8,11 @@ python -m tools.import_tools --module my_functions.py --out tools.json
 Without --out it says what it would write, and what each tool costs.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import write_json, write_text
 from callwright.tool_sources import TIMEOUT_S, ToolSet, load_tools
 from callwright.tool_sources.costs import bounded, counter
@@ -59,9 +58,7 @@ def costs(tools: ToolSet, model: str | None) -> list[str]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Import tools from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.import_tools", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m tools.import_tools", __doc__)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("source", nargs="?", help="an OpenAPI 3 document, JSON or YAML, or any other source of tools")
     where.add_argument("--mcp", metavar="COMMAND|URL", help='an MCP server: "env KEY=… python server.py" sets a key')
@@ -80,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.mcp is not None or args.module is not None:
         source = f"mcp:{args.mcp}" if args.mcp is not None else f"module:{args.module}"
     if source is None:
-        raise UserError(
-            "import_tools", "no source of tools", "name one first: api.yaml, --mcp COMMAND, --module FILE.py"
-        )
+        swallowed = [name for names in (args.only, args.tag, args.path) for name in names][-1:]
+        remedy = f"write it first: python -m tools.import_tools {swallowed[0] if swallowed else 'api.yaml'} …"
+        raise UserError("python -m tools.import_tools", "no source of tools", remedy)
     tools = load_tools(
         source,
         only=args.only,

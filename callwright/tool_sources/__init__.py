@@ -62,7 +62,7 @@ def load_tools(
     if not chosen:
         lost = [str(note) for note in notes if note.kind == "left out"]
         reason = f": {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else "") if lost else ""
-        raise UserError(source, f"no tools to import{reason}", "mend the source, or give another")
+        raise UserError(source, f"holds no tools to import{reason}", "mend the source, or give another")
     return ToolSet([tool for _, tool in chosen], {tool["function"]["name"]: own for own, tool in chosen}, notes)
 
 

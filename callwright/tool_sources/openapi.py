@@ -42,8 +42,11 @@ def check(document: Any, place: str | Path) -> dict[str, Any]:
         remedy = "convert it to OpenAPI 3: npx swagger2openapi FILE --outfile openapi.json"
         raise UserError(place, f"not an OpenAPI 3 document (version {version})", remedy)
     if version != "3" and not version.startswith("3."):
-        fault = f"version {version}" if version else "no `openapi: 3…` at the top"
-        raise UserError(place, f"not an OpenAPI 3 document ({fault})", "give one whose `openapi` is 3.0, 3.1 or 3.2")
+        fault = f"not an OpenAPI 3 document (version {version})"
+        if not version:
+            kind = type(document).__name__
+            fault = f"a {kind}, not a list of tools, and not an OpenAPI 3 document (no `openapi: 3…` at the top)"
+        raise UserError(place, fault, "write a JSON list of OpenAI tools, or give OpenAPI 3.0, 3.1 or 3.2")
     if not isinstance(document.get("paths"), dict):
         raise UserError(place, "has no paths", "give the document of an API with operations")
     return dict(document)

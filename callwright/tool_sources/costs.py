@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +154,8 @@ def drop_long_enums(function: Tool, made: Made) -> Iterator[None]:
     yield
 
 
-def drop_deep_branches(function: Tool, made: Made) -> Iterator[None]:
-    """Let optional fields with fields of their own be anything of their type, the deepest first."""
+def drop_deep_branches(function: Tool, made: Made, needed: bool = False) -> Iterator[None]:
+    """Let optional fields with fields of their own be anything of their type, the deepest first; then needed ones, too."""
     deepest = max(depth for _, _, depth in schemas(function["parameters"]))
     for level in range(deepest, 0, -1):
         for schema, where, depth in list(schemas(function["parameters"])):
@@ -162,7 +163,7 @@ def drop_deep_branches(function: Tool, made: Made) -> Iterator[None]:
             if depth != level - 1 or not isinstance(fields, dict):
                 continue
             for name, field in fields.items():
-                if name in schema.get("required", []) or not isinstance(field, dict):
+                if (name in schema.get("required", []) and not needed) or not isinstance(field, dict):
                     continue
                 if set(field) & (NAMED | LISTED | SINGLE - {"items"}) or _holds(field.get("items")):
                     fields[name] = {key: field[key] for key in ("type", "description", "default") if key in field}
@@ -185,4 +186,11 @@ def drop_optional_arguments(function: Tool, made: Made) -> Iterator[None]:
         yield
 
 
-RULES = (drop_examples, shorten_descriptions, drop_long_enums, drop_deep_branches, drop_optional_arguments)
+RULES = (
+    drop_examples,
+    shorten_descriptions,
+    drop_long_enums,
+    drop_deep_branches,
+    drop_optional_arguments,
+    partial(drop_deep_branches, needed=True),
+)

@@ -163,7 +163,7 @@ def test_an_address_where_nobody_answers(path: str, capsys: pytest.CaptureFixtur
     assert main([f"http://user:word@127.0.0.1:9/{path}?key=k", "--timeout", "5"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"http://127.0.0.1:9/{path}: " in error
+    assert f"http://127.0.0.1:9/{path}" in error
     assert "word" not in error
 
 
@@ -196,3 +196,10 @@ def test_documents_at_an_address(httpserver: HTTPServer) -> None:
     for path, fault in faults.items():
         with pytest.raises(UserError, match=fault):
             load_tools(httpserver.url_for(path))
+
+
+def test_keys_in_a_command_are_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--mcp", "env API_KEY=s3cret no-such-program"]) == 2
+    error = capsys.readouterr().err
+    assert "API_KEY=…" in error
+    assert "s3cret" not in error

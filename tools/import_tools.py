@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = ", ".join(tools.left_out[:5]) + (" …" if len(tools.left_out) > 5 else "")
     print(
         f"import_tools: {args.out or 'nothing written (--out FILE)'}: {len(tools.tools)} tools from "
-        f"{args.source or args.mcp or args.module}; {len(tools.left_out)} left out{names and ': ' + names}; "
+        f"{tools.source}; {len(tools.left_out)} left out{names and ': ' + names}; "
         f"{len(tools.notes)} notes"
     )
     return 0

@@ -18,6 +18,8 @@ TIMEOUT_S = 30.0
 class ToolSet:
     """Tools, and what of their source they do not hold."""
 
+    source: str
+    """where they come from, without keys"""
     tools: list[dict[str, Any]]
     """in canonical form"""
     names: dict[str, str]
@@ -57,13 +59,14 @@ def load_tools(
         UserError: no such source, one that is broken, or one that has none of the tools.
     """
     found = read(str(source), headers or {}, timeout_s)
-    source = re.sub("^(mcp|module):", "", str(source))
-    chosen, notes = to_tools(choose(found, only, tags, paths, source), prefix)
+    place = mcp_server.place_of(re.sub("^(mcp|module):", "", str(source)))
+    chosen, notes = to_tools(choose(found, only, tags, paths, place), prefix)
     if not chosen:
         lost = [str(note) for note in notes if note.kind == "left out"]
         reason = f": {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else "") if lost else ""
-        raise UserError(source, f"holds no tools to import{reason}", "mend the source, or give another")
-    return ToolSet([tool for _, tool in chosen], {tool["function"]["name"]: own for own, tool in chosen}, notes)
+        raise UserError(place, f"holds no tools to import{reason}", "mend the source, or give another")
+    names = {tool["function"]["name"]: own for own, tool in chosen}
+    return ToolSet(place, [tool for _, tool in chosen], names, notes)
 
 
 def read(source: str, headers: Mapping[str, str], timeout_s: float) -> list[Found]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -13,8 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from callwright.errors import UserError
+from callwright.records import explain
 from callwright.tool_sources.documents import shown
-from callwright.tool_sources.found import Found
+from callwright.tool_sources.found import Found, Note
 from callwright.tool_sources.modern import Modern, expect
 from callwright.tool_sources.schemas import Inliner
 
@@ -50,31 +52,43 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
     """
     from mcp import MCPError
 
-    server, name = Found("server"), shown(source) if is_url(source) else repr(source)
+    server, place = Found("server"), f"mcp server {place_of(source)!r}"
     handler = logging.Handler(logging.WARNING)  # the client warns of messages that are none, and of tools that it drops
-    secrets = list((headers or {}).values())
-    handler.emit = lambda record: server.note("server", blot(record.getMessage(), secrets))  # type: ignore[method-assign]
+    secrets = [word for value in (headers or {}).values() for word in (value, *value.split()[-1:])]
+
+    def emit(record: logging.LogRecord) -> None:
+        server.notes.append(Note("server", "server", blot(record.getMessage(), secrets)))
+
+    handler.emit = emit  # type: ignore[method-assign]
     logging.getLogger("mcp").addHandler(handler)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
             raws = asyncio.run(_list(source, timeout_s, log, headers or {}))
-            return [server, *(found(raw, number) for number, raw in enumerate(raws, 1))]
         except Exception as error:  # whatever the client's tasks meet; what is none of these is raised again
             leaf = first_cause(error)
-            if not isinstance(leaf, OSError | MCPError | ValidationError | ValueError) and not _is_http(leaf):
+            if not isinstance(leaf, OSError | MCPError | ValueError | RuntimeError) and not _is_http(leaf):
                 raise
-            slow = f"no list of tools within {timeout_s:g} s"
-            fault = slow if isinstance(leaf, TimeoutError) else (str(leaf) or type(leaf).__name__).splitlines()[0]
+            fault = str(leaf).splitlines()[0] if str(leaf) else type(leaf).__name__
+            if isinstance(leaf, TimeoutError | ValidationError):
+                slow = f"no list of tools within {timeout_s:g} s"
+                fault = slow if isinstance(leaf, TimeoutError) else f"no list of tools ({explain(leaf)})"
+            if server.notes:
+                fault += f" ({len(server.notes)} of its lines are no messages)"
             log.seek(0)
             lines = log.read().splitlines()[-LOG_LINES:]
             said = ". Its stderr ends:\n" + "".join(f"    {line}\n" for line in lines) if lines else ""
             remedy = "run the command by itself, or give it longer with --timeout"
             if is_url(source):
                 remedy = "check the address and --header, or give it longer with --timeout"
-            place = f"mcp server {name}"
             raise UserError(place, blot(fault + said, secrets), remedy) from None
         finally:
             logging.getLogger("mcp").removeHandler(handler)
+    return [server, *(found(raw, number) for number, raw in enumerate(raws, 1))]
+
+
+def place_of(source: str) -> str:
+    """A command or an address for messages, without what may be secret: the query, and the values of `KEY=value`."""
+    return shown(source) if is_url(source) else re.sub(r"(\b[A-Za-z_]\w*=)\S+", r"\1…", source)
 
 
 def _is_http(error: BaseException) -> bool:

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from callwright.errors import UserError
 from callwright.tool_sources import load_tools, mcp_server
+from callwright.tool_sources.costs import shrink
+from callwright.tool_sources.found import to_tools
 from callwright.tool_sources.mcp_server import found
 from tools.import_tools import main
 
@@ -203,3 +207,77 @@ def test_keys_in_a_command_are_not_repeated(capsys: pytest.CaptureFixture[str]) 
     error = capsys.readouterr().err
     assert "API_KEY=…" in error
     assert "s3cret" not in error
+
+
+KEYS = [
+    *(
+        "type",
+        "properties",
+        "required",
+        "items",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "$ref",
+        "$defs",
+        "definitions",
+        "enum",
+        "const",
+    ),
+    *(
+        "default",
+        "examples",
+        "example",
+        "nullable",
+        "title",
+        "description",
+        "dependencies",
+        "additionalProperties",
+        "a",
+    ),
+    *(
+        "exclusiveMinimum",
+        "minimum",
+        "discriminator",
+        "pattern",
+        "additionalItems",
+        "readOnly",
+        "prefixItems",
+        "x-a",
+        "not",
+    ),
+]
+LEAVES = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1e300,
+        "",
+        "object",
+        "string",
+        ["object", "null"],
+        "#",
+        "#/$defs/a",
+        "#/x",
+        ["a", "a"],
+        "a.json",
+    ]
+)
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(schema=st.dictionaries(st.sampled_from(KEYS), SCHEMAS, max_size=6))
+def test_no_schema_costs_more_than_its_tool(schema: dict[str, Any]) -> None:
+    tools, notes = to_tools([found({"name": "t", "inputSchema": schema}), found({"name": "ok"})])
+    assert [tool["function"]["name"] for _, tool in tools][-1] == "ok"
+    assert len(tools) == 2 or any(note.kind == "left out" for note in notes)
+    for _, tool in tools:
+        shrink(tool, 30, lambda it: len(json.dumps(it)))

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from callwright.files import to_json
 from callwright.tool_sources.found import Found
-from callwright.tool_sources.schemas import DATA, LISTED, NAMED, SINGLE, flat
+from callwright.tool_sources.schemas import DATA, LISTED, NAMED, SINGLE, flat, is_texts
 
 KEYWORDS = {
     *Draft202012Validator.VALIDATORS,
@@ -123,9 +123,11 @@ class Modern:
             del result["required"]
         fields = raw.get("properties")
         marked = [name for name, field in (fields if isinstance(fields, dict) else {}).items() if _marked(field)]
-        if isinstance(result.get("required", []), list) and ("required" in result or marked):
-            names = dict.fromkeys([*result.get("required", []), *marked])
-            result["required"] = [name for name in names if name not in gone]
+        names = result.get("required", [])
+        if not is_texts(names):
+            raise ValueError("required is no list of names")
+        if "required" in result or marked:
+            result["required"] = [name for name in dict.fromkeys([*names, *marked]) if name not in gone]
 
     def unsendable(self, schema: Any, where: str) -> frozenset[str]:
         """The names of read-only fields and files, also in the parts of `allOf`; each is written down."""
@@ -190,4 +192,4 @@ def nullable(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = kind if isinstance(kind, list) else [kind]
     enum = schema.get("enum")
     more = {"enum": [*enum, None]} if isinstance(enum, list) and None not in enum else {}
-    return {**schema, "type": list(dict.fromkeys([*kinds, "null"])), **more}
+    return {**schema, "type": [*kinds, *(["null"] if "null" not in kinds else [])], **more}

@@ -112,11 +112,14 @@ class _Operation:
         self.name(operation)
         self.tool.description = _said(operation) or _said(item) or f"{method.upper()} {route}"
         self.tool.unknown(key for key in operation if key not in OPERATION | ELSEWHERE and operation[key])
-        parameters: dict[tuple[str, Any], tuple[dict[str, Any], str]] = {}
+        parameters: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         for raw in [*_list(item, "parameters"), *_list(operation, "parameters")]:
             found, place = self.inliner.resolve(raw, base)
             parameter = expect(found, dict, "a parameter")
-            parameters[str(parameter.get("name")), parameter.get("in")] = parameter, place  # the operation's own last
+            parameters[str(parameter.get("name")), str(parameter.get("in"))] = (
+                parameter,
+                place,
+            )  # the operation's own last
         for parameter, place in parameters.values():
             self.add_parameter(parameter, place)
         named = {name for name, where in parameters if where == "path"}
@@ -151,7 +154,7 @@ class _Operation:
 
     def add_parameter(self, parameter: dict[str, Any], base: str) -> None:
         """Add a path or query parameter; headers, cookies and keys are the program's business."""
-        name, place = str(parameter.get("name")), parameter.get("in")
+        name, place = str(parameter.get("name")), str(parameter.get("in"))
         if place not in ("path", "query") or (place == "query" and name in self.keys):
             self.tool.note("not an argument", f"{place} parameter {name!r} dropped")
             return

@@ -123,6 +123,8 @@ def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
     """Let each branch of a union say the value of the property by which OpenAPI tells the branches apart."""
     name, mapping = schema["discriminator"].get("propertyName"), schema["discriminator"].get("mapping")
     mapping = mapping if isinstance(mapping, dict) else {}
+    if not isinstance(name, str):
+        return
     for key in ("oneOf", "anyOf"):
         raw = schema.get(key)
         for index, branch in enumerate(raw if isinstance(raw, list) else []):
@@ -133,11 +135,19 @@ def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
             values = [value for value, target in mapping.items() if target in (reference, own)] or [own]
             whole = flat(inlined[key][index])
             fields = whole.get("properties", {})
-            field = {**(fields.get(name) if isinstance(fields.get(name), dict) else {}), "enum": values}
+            if not isinstance(fields, dict) or not is_texts(whole.get("required", [])):
+                return
+            own_field = fields.get(name)
+            field = {**(own_field if isinstance(own_field, dict) else {}), "enum": values}
             required = list(dict.fromkeys([*whole.get("required", []), name]))
             inlined[key][index] = {**whole, "properties": {**fields, name: field}, "required": required}
     if "oneOf" in inlined or "anyOf" in inlined:
         inlined.pop("discriminator")
+
+
+def is_texts(value: Any) -> bool:
+    """Whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def flat(schema: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +165,7 @@ def flat(schema: dict[str, Any]) -> dict[str, Any]:
             known = whole.setdefault(key, value)
             if known == value or key in ANNOTATIONS or key.startswith("x-"):
                 continue
-            if key == "required" and isinstance(known, list) and isinstance(value, list):
+            if key == "required" and is_texts(known) and is_texts(value):
                 whole[key] = list(dict.fromkeys([*known, *value]))
             elif key == "properties" and isinstance(known, dict) and isinstance(value, dict):
                 both = {name: flat({"allOf": [known[name], value[name]]}) for name in known if name in value}

@@ -1,6 +1,8 @@
 """Tools of MCP servers of all habits, over stdio and at an address."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from callwright.errors import UserError
+from callwright.records import Call
+from callwright.schema import call_fault
 from callwright.tool_sources import load_tools, mcp_server
 from callwright.tool_sources.costs import shrink
 from callwright.tool_sources.found import to_tools
@@ -281,3 +285,30 @@ def test_no_schema_costs_more_than_its_tool(schema: dict[str, Any]) -> None:
     assert len(tools) == 2 or any(note.kind == "left out" for note in notes)
     for _, tool in tools:
         shrink(tool, 30, lambda it: len(json.dumps(it)))
+
+
+def test_tools_as_servers_in_the_wild_write_them() -> None:
+    script = Path(__file__).parent / "cases/tools/mcp_wild.py"
+    tools = load_tools("mcp:" + shlex.join([sys.executable, str(script), "--untyped"]))
+    assert list(map(str, tools.notes)) == [
+        "plain.dotted/name: named plain_dotted_name",
+        "recursive: cycle #/$defs/Node → #/$defs/Node: any value is accepted there",
+    ]
+    fits = [
+        Call(name="root_allof", arguments={"identifier": "a", "title": "b"}),
+        Call(name="tuple07", arguments={"pivot": [1, 2]}),
+        Call(name="zod_refs", arguments={"second": {"x": 1}}),
+        Call(name="definitions07", arguments={"p": {"q": "a"}}),
+        Call(name="exclusive04", arguments={"n": 1}),
+        Call(name="untyped_root", arguments={"a": "b"}),
+        Call(name="empty", arguments={}),
+    ]
+    wrong = [
+        Call(name="root_allof", arguments={"title": "b"}),
+        Call(name="tuple07", arguments={"pivot": [1, 2, 3]}),
+        Call(name="zod_refs", arguments={"second": {"x": "1"}}),
+        Call(name="exclusive04", arguments={"n": 0}),
+        Call(name="untyped_root", arguments={"a": 1}),
+    ]
+    assert [call.name for call in fits if call_fault(call, tools.tools)] == []
+    assert [call.name for call in wrong if not call_fault(call, tools.tools)] == []

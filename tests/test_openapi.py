@@ -344,3 +344,16 @@ def test_bombs_cost_their_tool_and_little_time(api: Any, tmp_path: Path) -> None
     assert list(functions(tools)) == ["get_ok"]
     assert len(tools.left_out) == 3
     assert time.monotonic() - started < 10
+
+
+def test_a_document_with_names_that_meet() -> None:
+    tools = functions(load_tools(Path(__file__).parent / "cases/tools/collision.yaml"))
+    assert tools["update_berth"]["required"] == ["id", "body"]
+    assert tools["update_berth"]["properties"]["id"]["type"] == "integer"
+    assert tools["update_berth"]["properties"]["body"]["properties"]["id"]["type"] == "integer"
+    assert tools["bulk"]["properties"]["body"]["type"] == "array"
+    search = tools["search"]["properties"]
+    assert search["status"] == {"type": "string", "enum": ["on", "off", "no"]}
+    assert search["day"] == {"type": "string", "default": "2024-05-01", "examples": ["2024-05-01"]}
+    assert search["code"]["examples"] == ["0123"]
+    assert set(search) == {"since", "status", "size", "filter", "day", "code"}

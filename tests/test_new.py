@@ -240,12 +240,3 @@ def test_a_large_model_writes_the_seeds(
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         assert main(["refused", "--tools", str(path), "--write", "m", "--price", "0", "0"]) == 2
     assert not (house / "data/seeds/refused").exists()
-
-
-def test_tools_of_any_source(house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = tmp_path / "my_functions.py"
-    source.write_text('def ring(bell: str, *more: str) -> None:\n    """Ring a bell."""\n')
-    assert main(["bells", "--tools", str(source)]) == 0
-    assert "ring: *more: any number of arguments; dropped" in capsys.readouterr().err
-    (tool,) = load_tools(house / "data/seeds/bells/tools.json")
-    assert list(tool["function"]["parameters"]["properties"]) == ["bell"]

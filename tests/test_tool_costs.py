@@ -185,7 +185,7 @@ def test_a_tool_that_was_named_must_be_there(tmp_path: Path, capsys: pytest.Capt
 def test_bounded_leaves_out_what_cannot_be_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, out = tmp_path / "mine.json", tmp_path / "tools.json"
     path.write_text(json.dumps([TOOL, {"name": "small"}]))
-    assert main([str(path), "--max-tokens", "40", "--out", str(out)]) == 0
+    assert main([str(path), "--max-tokens", "48", "--out", str(out)]) == 0
     printed = capsys.readouterr()
     assert [tool["function"]["name"] for tool in load_tools(out)] == ["small"]
     assert "t: left out: takes" in printed.err

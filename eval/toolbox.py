@@ -21,7 +21,7 @@ from callwright.files import sha256
 from callwright.records import Call, Record
 from callwright.schema import call_fault
 from callwright.tool_sources import mcp_server, module
-from callwright.tool_sources.schemas import to_tools
+from callwright.tool_sources.found import to_tools
 from eval.tool_server import typed
 from eval.verdict import read_call
 
@@ -150,7 +150,8 @@ def toolbox(source: str, is_module: bool, timeout_s: float, longest: int) -> Too
         lost = [f"{name}: {why}" for name, function in named.items() if not typed(function)]
     else:
         found = mcp_server.read(source, START_S)
-    tools, more = to_tools(found)
+    tools, notes = to_tools(found)
+    more = list(map(str, notes))
     if not tools:
         fault = "; ".join(["offers no tools", *lost, *more])
         raise UserError(source, fault, "name public functions whose parameters have types, or start another server")

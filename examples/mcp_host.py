@@ -20,7 +20,8 @@ from callwright.tool_sources.mcp_server import client_of, found
 async def main(model: str, text: str, command: str) -> None:
     """One question, and the calls that come back."""
     async with client_of(command, sys.stderr) as server, AsyncOpenAI() as client:  # the server sees none of our keys
-        listed = [found(tool) for tool in (await server.list_tools()).tools]
+        page = await server.list_tools()
+        listed = [found(tool.model_dump(by_alias=True, exclude_none=True)) for tool in page.tools]
         functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in listed]
         tools: list[Any] = [canonical_tool(function) for function in functions]
         asked: list[Any] = [{"role": "user", "content": text}]

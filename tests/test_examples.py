@@ -18,8 +18,8 @@ from callwright.files import ROOT
 from callwright.recipes import Recipe
 from callwright.schema import load_tools
 from callwright.tool_prompts import call_text, raw_messages
+from callwright.tool_sources.found import to_tools
 from callwright.tool_sources.mcp_server import read
-from callwright.tool_sources.schemas import to_tools
 from eval.client import Endpoint
 from eval.server import serve
 

@@ -10,7 +10,8 @@ import pytest
 
 from callwright.records import Call
 from callwright.schema import call_fault, load_tools
-from callwright.tool_sources.schemas import Inliner, flat, valid_name
+from callwright.tool_sources.found import valid_name
+from callwright.tool_sources.schemas import Inliner, flat
 from tools.import_tools import main
 
 CASES = Path(__file__).parent / "cases/tools"
@@ -98,15 +99,15 @@ def test_openapi(imported: Any) -> None:
     assert functions["remote"]["properties"] == {"where": {}, "lost": {}, "free": {}}
     assert call_fault(Call(name="update_pet_now", arguments={"pet_id": 1, "name": None}), tools) is None
     cycle = "cycle #/components/schemas/Pet → #/components/schemas/Pet: any value is accepted there"
-    outside = "$ref 'https://example.com/schemas.json#/Where' leads outside the document, and is never fetched"
+    outside = "$ref 'https://example.com/schemas.json#/Where' leads outside the document's folder, and is never fetched"
     assert [line.removesuffix(": inf") for line in lost] == [
         "document: security dropped",
         "getPet: header parameter 'X-Trace' dropped",
         "getPet: cookie parameter 'session' dropped",
         "update.pet/now: callbacks dropped",
         f"update.pet/now: {cycle}",
-        "update.pet/now: body.name: xml dropped",
         "update.pet/now: body.id: read-only; dropped",
+        "update.pet/now: body.name: xml dropped",
         "update.pet/now: named update_pet_now",
         "post/photos: body as application/octet-stream dropped",
         "post/photos: body.file: binary; dropped",
@@ -142,6 +143,9 @@ def test_module(imported: Any) -> None:
     call = Call(name="book", arguments={"table": 1, "guests": guests, "when": "2026-01-31", "where": {"x": 1}})
     assert call_fault(call, tools) is None
     assert [line.split(";")[0] for line in lost] == [
+        "module: imported: dataclass, join, Field dropped",
+        "module: private: _private dropped",
+        "book: the docstring after its first paragraph dropped",
         "loose: anything: positional-only",
         "loose: anything: untyped",
         "loose: *rest: any number of arguments",
@@ -149,7 +153,7 @@ def test_module(imported: Any) -> None:
         "loose: **others: any number of arguments",
         "walk: node: cycle #/$defs/Node → #/$defs/Node: any value is accepted there",
         "watch: left out: callback: Cannot generate a JsonSchema for core_schema.CallableSchema",
-        "lost: left out: name 'Undefined' is not defined",
+        "lost: left out: thing: name 'Undefined' is not defined",
     ]
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice, product
 from pathlib import Path
@@ -17,8 +18,10 @@ from callwright.config import Api, Augment, Clean, DataConfig, Price, read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, atomic, parse_json, to_json, write_json, write_jsonl, write_text
 from callwright.records import Call, Seed, as_line
-from callwright.schema import call_fault, load_tools
+from callwright.schema import call_fault
 from callwright.tasks import read_seeds
+from callwright.tool_sources import load_tools
+from callwright.tool_sources.found import lines
 from callwright.tool_sources.schemas import Inliner
 from tools.api.backend import from_openai
 from tools.clean import language_fault
@@ -230,7 +233,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write data/seeds/<task>/ and configs/data/<task>.yaml."""
     parser = argparse.ArgumentParser(prog="python -m tools.new", description=__doc__)
     parser.add_argument("task", help="its name: letters, digits, _ and -")
-    parser.add_argument("--tools", required=True, help="a tools.json; tools.import_tools writes one")
+    parser.add_argument(
+        "--tools",
+        required=True,
+        help="tools.json, an OpenAPI document, a .py file, an address, mcp:COMMAND, module:NAME",
+    )
     parser.add_argument(
         "--write", metavar="MODEL", help="have a large model write the seeds (OPENAI_API_KEY, OPENAI_BASE_URL)"
     )
@@ -249,9 +256,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in (folder, config):
         if path.exists():
             raise UserError(path.relative_to(ROOT), "is there already", "choose another name, or move it away")
-    tools = load_tools(args.tools)
-    if not tools:
-        raise UserError(args.tools, "holds no tools", "name at least one")
+    source = load_tools(args.tools)
+    print("".join(f"{line}\n" for line in lines(source.notes)), end="", file=sys.stderr)
+    tools = source.tools
     for schema in (tool["function"]["parameters"] for tool in tools):  # `true` is {}, and every reader knows {}
         schema["properties"] = {key: {} if own is True else own for key, own in schema["properties"].items()}
     work = folder.with_name(f".{args.task}.{os.getpid()}")

@@ -1,5 +1,113 @@
-"""Where tools come from: an MCP server, an OpenAPI document, a Python module. `tools.import_tools` runs them.
+"""Where tools come from: tools.json, an OpenAPI document, an MCP server, a Python module. One function takes them all."""
 
-Each `read` returns the source itself first, for what is lost that belongs to no tool, and then its tools.
-What a tool returns is no part of an OpenAI tool, so no source speaks of it.
-"""
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callwright import schema
+from callwright.errors import UserError
+from callwright.tool_sources import documents, mcp_server, openapi
+from callwright.tool_sources.found import Found, Note, choose, to_tools
+
+TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class ToolSet:
+    """Tools, and what of their source they do not hold."""
+
+    source: str
+    """where they come from, without keys"""
+    tools: list[dict[str, Any]]
+    """in canonical form"""
+    names: dict[str, str]
+    """name of a tool → the source's own"""
+    notes: list[Note]
+
+    @property
+    def left_out(self) -> list[str]:
+        """The source's names of tools that could not be taken at all."""
+        return [note.tool for note in self.notes if note.kind == "left out"]
+
+
+def load_tools(
+    source: str | Path,
+    *,
+    only: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    prefix: str = "",
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> ToolSet:
+    """The tools of a source of any kind.
+
+    Args:
+        source: a file (tools.json, an OpenAPI 3 document, a list of an MCP server's tools, a .py file, which is run), an
+            address (of a document; of an MCP server if its path ends with /mcp or /sse), or `mcp:COMMAND`, `mcp:URL`,
+            `module:NAME`.
+        only: names of tools, or patterns of them, as the shell has them; all without any.
+        tags: the same, of tags of OpenAPI operations.
+        paths: the same, of their paths.
+        prefix: begins every name; a tools.json keeps its names.
+        headers: sent to an address.
+        timeout_s: for a server or an address to give everything.
+
+    Raises:
+        UserError: no such source, one that is broken, or one that has none of the tools.
+    """
+    found = read(str(source), headers or {}, timeout_s)
+    place = mcp_server.place_of(re.sub("^(mcp|module):", "", str(source)))
+    chosen, notes = to_tools(choose(found, only, tags, paths, place), prefix)
+    if not chosen:
+        lost = [str(note) for note in notes if note.kind == "left out"]
+        reason = f": {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else "") if lost else ""
+        raise UserError(place, f"holds no tools to import{reason}", "mend the source, or give another")
+    names = {tool["function"]["name"]: own for own, tool in chosen}
+    return ToolSet(place, [tool for _, tool in chosen], names, notes)
+
+
+def read(source: str, headers: Mapping[str, str], timeout_s: float) -> list[Found]:
+    """The source itself, for what belongs to no tool, and then its tools.
+
+    Raises:
+        UserError: no such source, or one that is broken.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "mcp":
+        return mcp_server.read(rest, timeout_s, headers)
+    if kind == "module" or (Path(source).suffix == ".py" and Path(source).is_file()):
+        from callwright.tool_sources import module
+
+        return module.read(rest if kind == "module" else source)
+    if mcp_server.is_url(source):
+        place = documents.shown(source)
+        if re.search(r"/(mcp|sse)/*$", place):
+            return mcp_server.read(source, timeout_s, headers)
+        return from_document(documents.fetch_document(source, headers, timeout_s), place, None)
+    path = Path(source)
+    if not path.is_file():
+        fault = "a folder" if path.is_dir() else "no such file"
+        raise UserError(source, fault, "check the path; an MCP server is mcp:COMMAND or mcp:URL, a module module:NAME")
+    return from_document(documents.read_document(path), source, path)
+
+
+def from_document(document: Any, place: str, path: Path | None) -> list[Found]:
+    """The tools of a list of tools, of what an MCP server answers to tools/list, or of an OpenAPI document.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    answer = document.get("result", document) if isinstance(document, dict) else document
+    listed = answer.get("tools") if isinstance(answer, dict) else answer
+    if isinstance(document, dict) and isinstance(document.get("mcpServers"), dict):
+        fault = f"names MCP servers ({', '.join(document['mcpServers'])}), and holds no tools"
+        raise UserError(place, fault, "give one of them by its command or url: mcp:COMMAND, mcp:URL")
+    if not isinstance(listed, list) or (listed and not any(isinstance(tool, dict) for tool in listed)):
+        return openapi.read(document, place, path)
+    if any(isinstance(tool, dict) and "inputSchema" in tool for tool in listed):
+        return [Found("list"), *(mcp_server.found(tool, number) for number, tool in enumerate(listed, 1))]
+    functions = [tool["function"] for tool in schema.canonical_tools(listed, place)]
+    return [Found("file"), *(Found(f["name"], f["description"], f["parameters"], canonical=True) for f in functions)]

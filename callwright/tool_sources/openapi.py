@@ -1,190 +1,221 @@
-"""Tools from the operations of an OpenAPI 3 document. Nothing that it refers to is ever fetched."""
+"""Tools from the operations of an OpenAPI 3 document: path, query and body are arguments, the rest is the program's."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator
-
-from callwright.config import LOADER
 from callwright.errors import UserError
-from callwright.files import read_json, read_text
-from callwright.tool_sources.schemas import Found, Inliner, flat
+from callwright.tool_sources.documents import Library
+from callwright.tool_sources.found import Found
+from callwright.tool_sources.modern import Modern, examples_of, expect, unsendable
+from callwright.tool_sources.schemas import Inliner, flat
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-BODIES = re.compile(r"application/([\w.-]+\+)?json|application/x-www-form-urlencoded|multipart/form-data")
-"""media types whose fields can be arguments"""
-KEYWORDS = {*Draft202012Validator.VALIDATORS, "title", "description", "default", "examples", "deprecated", "writeOnly"}
-NAMED, LISTED = {"properties", "patternProperties", "dependentSchemas"}, {"allOf", "anyOf", "oneOf", "prefixItems"}
-SINGLE = {"items", "not", "additionalProperties", "contains", "propertyNames", "if", "then", "else"}
-FIELDS = {"type", "properties", "required", "title", "description", "additionalProperties"}
+BODIES = (
+    re.compile(r"application/([\w.-]+\+)?json\b|\*/\*|application/\*", re.I),
+    re.compile(r"application/x-www-form-urlencoded\b|multipart/form-data\b", re.I),
+    re.compile(r"text/", re.I),
+)
+"""media types whose content can be arguments, the best first"""
+APART = {"type", "properties", "required", "additionalProperties"}
 """keywords of a body whose fields can stand beside the parameters"""
-
-
-class _Loader(LOADER):  # type: ignore[misc, valid-type]
-    """YAML as OpenAPI means it: a date is a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if not pair[0].endswith(":timestamp")]
-    for first, pairs in LOADER.yaml_implicit_resolvers.items()
+ASIDE = {"title", "description", "examples", "default", "deprecated"}
+"""keywords of a body that get lost when its fields stand beside the parameters"""
+OPERATION = {"operationId", "summary", "description", "parameters", "requestBody"}
+ELSEWHERE = {"tags", "externalDocs", "responses", "servers"}
+"""keys of an operation that no tool has a place for: what comes back, and where it is"""
+PARAMETER = {
+    *("name", "in", "required", "schema", "content", "description", "example", "examples", "deprecated"),
+    *("style", "explode", "allowReserved", "allowEmptyValue"),
 }
+"""keys of a parameter that a tool has a place for, or that say how it is written into the address"""
 
 
-def load(path: str) -> dict[str, Any]:
-    """The document.
+def check(document: Any, place: str | Path) -> dict[str, Any]:
+    """The document, if it is OpenAPI 3 with operations.
 
     Raises:
-        UserError: missing, broken, or not OpenAPI 3.
+        UserError: it is not.
     """
-    try:
-        document = read_json(path) if Path(path).suffix == ".json" else yaml.load(read_text(path), Loader=_Loader)  # noqa: S506
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(path, f"not YAML ({getattr(error, 'problem', None) or error})", "fix it") from None
-    version = document.get("openapi", document.get("swagger")) if isinstance(document, dict) else None
-    if not str(version).startswith("3."):
-        fault = f"version {version}" if version else "no `openapi: 3…` at the top"
-        raise UserError(path, f"not an OpenAPI 3 document ({fault})", "convert it to OpenAPI 3")
+    version = str(document.get("openapi", document.get("swagger", ""))) if isinstance(document, dict) else ""
+    if version.startswith(("1", "2")):
+        remedy = "convert it to OpenAPI 3: npx swagger2openapi FILE --outfile openapi.json"
+        raise UserError(place, f"not an OpenAPI 3 document (version {version})", remedy)
+    if version != "3" and not version.startswith("3."):
+        fault = f"not an OpenAPI 3 document (version {version})"
+        if not version:
+            kind = type(document).__name__
+            fault = f"a {kind}, not a list of tools, and not an OpenAPI 3 document (no `openapi: 3…` at the top)"
+        raise UserError(place, fault, "write a JSON list of OpenAI tools, or give OpenAPI 3.0, 3.1 or 3.2")
     if not isinstance(document.get("paths"), dict):
-        raise UserError(path, "has no paths", "give the document of an API with operations")
-    return document
+        raise UserError(place, "has no paths", "give the document of an API with operations")
+    return dict(document)
 
 
-def read(path: str) -> list[Found]:
-    """The document itself, then a tool an operation, in its order."""
-    document = load(path)
-    tools = [Found("document", lost=[f"{key} dropped" for key in ("security", "webhooks") if document.get(key)])]
-    for route, item in document["paths"].items():
-        try:
-            own = _expect(item, dict, "the path")
-            own = _expect(Inliner(document, print).target(own["$ref"]), dict, "$ref") if "$ref" in own else own
-        except ValueError as error:
-            tools.append(Found(str(route), lost=[f"left out: {error}"]))
+def read(document: Any, place: str | Path, path: Path | None = None) -> list[Found]:
+    """The document itself, then a tool an operation, in its order.
+
+    Args:
+        path: where the document lies, so that it can refer to files beside it; None where it is no file.
+
+    Raises:
+        UserError: not an OpenAPI 3 document.
+    """
+    library = Library(check(document, place), path)
+    source = Found("document")
+    source.unknown(key for key in ("security", "webhooks") if library.first.get(key))
+    keys = keys_in_query(library.first)
+    tools = [source]
+    for route, raw in library.first["paths"].items():
+        if route.startswith("x-"):
             continue
-        for method in (key for key in own if key in METHODS):
-            tools.append(tool := Found(f"{method}{route}"))
+        try:
+            item, base = Inliner(library, print).resolve(raw)
+            beside = expect(raw, dict, "the path")
+            item = {**expect(item, dict, "the path"), **{key: beside[key] for key in beside if key != "$ref"}}
+        except ValueError as error:
+            tools.append(Found(route))
+            tools[-1].leave_out(error)
+            continue
+        for method in (key for key in item if key in METHODS):
+            # What stands beside a path's $ref is of this document.
+            own = "" if method in beside else base
+            tools.append(tool := Found(f"{method}{route}", path=route))
             try:
-                _Operation(document, tool).fill(_expect(own[method], dict, "the operation"), own.get("parameters"))
+                _Operation(library, tool, keys).fill(method, item, own)
             except (ValueError, RecursionError) as error:
-                tool.lost.append(f"left out: {error}")
+                tool.leave_out(error)
     return tools
 
 
-def _expect(value: Any, kind: type, what: str) -> Any:
-    if not isinstance(value, kind):
-        raise ValueError(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
-    return value
+def keys_in_query(document: dict[str, Any]) -> set[str]:
+    """The names of query parameters that hold an API key."""
+    components = document.get("components")
+    schemes = components.get("securitySchemes") if isinstance(components, dict) else None
+    values = [scheme for scheme in (schemes.values() if isinstance(schemes, dict) else []) if isinstance(scheme, dict)]
+    return {str(scheme.get("name")) for scheme in values if scheme.get("in") == "query"}
 
 
 class _Operation:
     """An operation on its way to a tool. Its methods raise ValueError where it is broken or too large."""
 
-    def __init__(self, document: dict[str, Any], tool: Found) -> None:
-        self.inliner, self.tool, self.lose = Inliner(document, tool.lost.append), tool, tool.lost.append
+    def __init__(self, library: Library, tool: Found, keys: set[str]) -> None:
+        self.tool, self.keys = tool, keys
+        self.inliner = Inliner(library, tool.any_value)
+        self.modern = Modern(tool, sent=True)
         self.properties: dict[str, Any] = {}
         self.required: list[str] = []
 
-    def fill(self, operation: dict[str, Any], shared: Any) -> None:
-        """Fill in the tool from its operation and the parameters that its path's operations share."""
-        self.tool.name = str(operation.get("operationId") or self.tool.name)
-        said = [str(operation[key]).strip() for key in ("summary", "description") if operation.get(key)]
-        self.tool.description = "\n".join(dict.fromkeys(said))
-        for key in ("callbacks", "security"):
-            if operation.get(key):
-                self.lose(f"{key} dropped")
-        parameters = {}
-        for raw in [
-            *_expect(shared or [], list, "parameters"),
-            *_expect(operation.get("parameters", []), list, "parameters"),
-        ]:
-            parameter = _expect(self.inliner.inline(raw), dict, "a parameter")
-            parameters[str(parameter.get("name")), parameter.get("in")] = parameter  # the operation's own come last
-        for parameter in parameters.values():
-            self.add_parameter(parameter)
-        self.add_body(_expect(self.inliner.inline(operation.get("requestBody", {})), dict, "requestBody"))
+    def fill(self, method: str, item: dict[str, Any], base: str) -> None:
+        """Fill in the tool from its method's operation and what the path says for all of them."""
+        operation, route = expect(item[method], dict, "the operation"), self.tool.path
+        self.name(operation)
+        self.tool.description = _said(operation) or _said(item) or f"{method.upper()} {route}"
+        self.tool.unknown(key for key in operation if key not in OPERATION | ELSEWHERE and operation[key])
+        parameters: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
+        for raw in [*_list(item, "parameters"), *_list(operation, "parameters")]:
+            found, place = self.inliner.resolve(raw, base)
+            parameter = expect(found, dict, "a parameter")
+            parameters[str(parameter.get("name")), str(parameter.get("in"))] = (
+                parameter,
+                place,
+            )  # the operation's own last
+        for parameter, place in parameters.values():
+            self.add_parameter(parameter, place)
+        named = {name for name, where in parameters if where == "path"}
+        for name in dict.fromkeys(re.findall(r"\{([^{}]+)\}", route)):
+            if name not in named:
+                self.tool.note("read otherwise", f"path parameter {name!r} is not described; any text")
+                self.add(name, {"type": "string"}, True, "path")
+        self.add_body(*self.inliner.resolve(operation.get("requestBody", {}), base))
         self.tool.parameters = {"type": "object", "properties": self.properties, "required": self.required}
 
-    def add_parameter(self, parameter: dict[str, Any]) -> None:
-        """Add a path or query parameter; headers and cookies are the program's business."""
-        name, place = str(parameter.get("name")), parameter.get("in")
-        if place not in ("path", "query") or name in self.properties:
-            self.lose(f"{place} parameter {name!r} dropped")
+    def name(self, operation: dict[str, Any]) -> None:
+        """Name the tool by its operationId, if that can be written in ASCII, or by method and path."""
+        own, tags = operation.get("operationId"), operation.get("tags")
+        self.tool.tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+        if not isinstance(own, str) or not own.strip():
             return
-        content = [*_expect(parameter.get("content", {}), dict, "content").values(), {}]
-        schema = self.schema(parameter.get("schema", _expect(content[0], dict, "content").get("schema")), name)
-        if isinstance(schema, dict):
-            schema |= {"description": parameter["description"]} if "description" in parameter else {}
-            schema |= {"examples": [parameter["example"]]} if "example" in parameter else {}
-        self.properties[name] = schema
-        self.required += [name] if parameter.get("required") is True else []
+        letters = [char for char in own if char.isalnum()]
+        if letters and all(char < "\u0250" for char in letters):  # Latin letters lose their accents, and no more
+            self.tool.name = own.strip()
+        else:
+            self.tool.note("renamed", f"operationId {own!r} is not ASCII: named by method and path")
 
-    def add_body(self, body: dict[str, Any]) -> None:
+    def add(self, name: str, schema: Any, needed: bool, place: str) -> None:
+        """Add an argument; its name says where it goes if another has it already."""
+        if name in self.properties:
+            own = name
+            while name in self.properties:
+                name = f"{place}_{name}"
+            self.tool.note("renamed", f"{place} parameter {own!r} named {name}")
+        self.properties[name] = schema
+        self.required += [name] if needed else []
+
+    def add_parameter(self, parameter: dict[str, Any], base: str) -> None:
+        """Add a path or query parameter; headers, cookies and keys are the program's business."""
+        name, place = str(parameter.get("name")), str(parameter.get("in"))
+        if place not in ("path", "query") or (place == "query" and name in self.keys):
+            self.tool.note("not an argument", f"{place} parameter {name!r} dropped")
+            return
+        self.tool.unknown((key for key in parameter if key not in PARAMETER), name)
+        raw = parameter.get("schema")
+        if raw is None:
+            contents = expect(parameter.get("content", {}), dict, "content").values()
+            raw = expect(next(iter(contents), {}), dict, "content").get("schema")
+        schema = self.schema(raw, name, base)
+        if isinstance(schema, dict):
+            if isinstance(parameter.get("description"), str):
+                schema["description"] = parameter["description"]
+            if parameter.get("deprecated") is True:
+                schema["deprecated"] = True
+            for key in ("example", "examples"):
+                if key in parameter:
+                    schema["examples"] = examples_of([parameter[key]] if key == "example" else parameter[key])
+            self.modern.as_text(schema, name)
+        self.add(name, schema, place == "path" or parameter.get("required") is True, place)
+
+    def add_body(self, body: Any, base: str) -> None:
         """Add the fields of the body as arguments, or the body as one argument where they cannot stand by themselves."""
-        contents = _expect(body.get("content", {}), dict, "content")
-        media = next(filter(BODIES.match, contents), None)
+        contents = expect(expect(body, dict, "requestBody").get("content", {}), dict, "content")
+        media = next((name for kind in BODIES for name in contents if kind.match(name)), None)
         for other in contents:
             if other != media:
-                self.lose(f"body as {other} dropped")
+                self.tool.note("not an argument", f"body as {other} dropped")
         if media is None:
             return
-        schema = self.schema(_expect(contents[media], dict, media).get("schema"), "body")
+        content = expect(self.inliner.resolve(contents[media], base)[0], dict, media)
+        raw = content.get("schema", {"type": "string"} if BODIES[2].match(media) else None)
+        if why := unsendable(raw if raw is None else self.inliner.inline(raw, base)):
+            self.tool.note("not an argument", f"{why}; dropped", "body")
+            return
+        schema = self.schema(raw, "body", base)
         schema = flat(schema) if isinstance(schema, dict) else {"not": {}}
-        fields, needed, must = schema.get("properties"), schema.get("required", []), body.get("required") is True
+        fields, must = schema.get("properties"), body.get("required") is True
         # Fields of a body that may be left out need each other: all or none.
-        apart = set(schema) <= FIELDS and not schema.get("additionalProperties") and (must or not needed)
-        if fields is None or not apart or set(fields) & set(self.properties):
-            if "body" in self.properties:
-                raise ValueError("a parameter is called body, as the body would be")
-            fields, needed = {"body": schema}, ["body"] * must
+        apart = set(schema) <= APART | ASIDE and not schema.get("additionalProperties")
+        if fields is None or not apart or (schema.get("required") and not must) or set(fields) & set(self.properties):
+            if isinstance(body.get("description"), str):
+                schema.setdefault("description", body["description"])
+            self.add("body", schema, must, "request")
+            return
         self.properties |= fields
-        self.required += needed
+        self.required += schema.get("required", [])
+        self.tool.unknown(f"{key} of the body" for key in schema if key in ASIDE)
 
-    def schema(self, raw: Any, where: str) -> Any:
+    def schema(self, raw: Any, where: str, base: str) -> Any:
         """A schema of OpenAPI 3.0 or 3.1 as JSON Schema 2020-12, without `$ref`."""
         if raw is None:
-            self.lose(f"{where}: untyped; any value is accepted")
-        return self.modern({} if raw is None else self.inliner.inline(raw), where)
+            self.tool.note("any value is accepted", "untyped; any value is accepted", where)
+            return {}
+        return self.modern.schema(self.inliner.inline(raw, base), where)
 
-    def modern(self, schema: Any, where: str) -> Any:
-        """A schema without `nullable`, `example`, Boolean bounds, read-only and binary fields, and unknown keywords."""
-        if isinstance(schema, bool):
-            return schema
-        result: dict[str, Any] = {}
-        for key, value in _expect(schema, dict, where).items():
-            if key in NAMED:
-                fields = _expect(value, dict, f"{where}.{key}").items()
-                kept = {name: field for name, field in fields if self.sendable(field, f"{where}.{name}")}
-                result[key] = {name: self.modern(field, f"{where}.{name}") for name, field in kept.items()}
-            elif key in LISTED:
-                result[key] = [self.modern(item, where) for item in _expect(value, list, f"{where}.{key}")]
-            elif key in SINGLE:
-                result[key] = self.modern(value, where)
-            elif key == "example":
-                result.setdefault("examples", [value])
-            elif key in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
-                bound = key.removeprefix("exclusive").lower()
-                if value and bound in schema:
-                    result[key] = schema[bound]
-            elif key in KEYWORDS:
-                result.setdefault(key, value)
-            elif key not in ("nullable", "readOnly"):
-                self.lose(f"{where}: {key} dropped")
-        if "required" in result and "properties" in result:
-            gone = schema["properties"].keys() - result["properties"].keys()
-            result["required"] = [name for name in result["required"] if name not in gone]
-        if schema.get("nullable") is not True:
-            return result
-        enum = {"enum": [*result["enum"], None]} if None not in result.get("enum", [None]) else {}
-        kind = result.get("type")
-        return {**result, "type": [kind, "null"], **enum} if kind else {"anyOf": [result, {"type": "null"}]}
 
-    def sendable(self, field: Any, where: str) -> bool:
-        """Whether a field can be an argument; says so where it is read-only or a file."""
-        items = field.get("items", field) if isinstance(field, dict) else {}
-        why = "read-only" if isinstance(field, dict) and field.get("readOnly") is True else None
-        if isinstance(items, dict) and (items.get("format") == "binary" or "contentMediaType" in items):
-            why = "binary"
-        if why:
-            self.lose(f"{where}: {why}; dropped")
-        return why is None
+def _said(holder: dict[str, Any]) -> str:
+    """Summary and description, a line each."""
+    texts = [text.strip() for key in ("summary", "description") if isinstance(text := holder.get(key), str)]
+    return "\n".join(dict.fromkeys(filter(None, texts)))
+
+
+def _list(holder: dict[str, Any], key: str) -> list[Any]:
+    return list(expect(holder.get(key) or [], list, key))

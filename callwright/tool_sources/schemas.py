@@ -1,38 +1,39 @@
-"""What the sources share: a tool that was found, `$ref` with its target in its place, `allOf` merged, valid names."""
+"""Schemas of any draft and of OpenAPI as JSON Schema 2020-12: `$ref` with its target in its place, `allOf` merged."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-from callwright.files import to_json
-from callwright.schema import canonical_tool
+from callwright.tool_sources.documents import Library
 
 MOST_NODES = 20_000
 """objects and lists of one tool: `$ref`s of `$ref`s can double at every step"""
+NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
+LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
+SINGLE = {
+    *("items", "additionalItems", "unevaluatedItems", "contains", "not", "if", "then", "else"),
+    *("additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema"),
+}
+"""keywords whose values hold schemas: by name, in a list, or one"""
+DATA = {"enum", "const", "default", "examples", "example"}
+"""keywords whose values are data, whatever they look like"""
+ANNOTATIONS = {
+    *("title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment"),
+    *("externalDocs", "xml", "discriminator", "nullable"),
+}
+"""keywords that are taken from what stands nearest, and refuse no value by themselves"""
 
-LONGEST = 64
-"""characters of a name, as OpenAI's API limits it: [a-zA-Z0-9_-]{1,64}"""
-
-
-@dataclass
-class Found:
-    """A tool as its source has it, and what of it could not be expressed."""
-
-    name: str
-    description: str = ""
-    parameters: dict[str, Any] | None = None
-    """its object schema; None where the tool had to be left out"""
-    lost: list[str] = field(default_factory=list)
+Step = tuple[str, str]
+"""a document, and the pointer that was followed into it"""
 
 
 @dataclass
 class Inliner:
-    """Puts the targets of `$ref` in their place. Only `#/…` is followed: nothing is ever fetched.
+    """Puts the targets of `$ref` in their place. No address is ever fetched.
 
     Args:
-        document: what `#` is.
+        document: what `#` is, or a Library of documents that may refer to one another.
         lose: told what had to be cut: a cycle, a reference that leads outside or nowhere.
     """
 
@@ -40,25 +41,32 @@ class Inliner:
     lose: Callable[[str], None]
     left: int = MOST_NODES
 
-    def target(self, reference: str) -> Any:
-        """What a reference leads to.
+    def __post_init__(self) -> None:
+        self.library = self.document if isinstance(self.document, Library) else Library(self.document)
+
+    def resolve(self, value: Any, base: str = "") -> tuple[Any, str]:
+        """What a reference leads to, through others, and its document; a value that is no reference stays.
 
         Raises:
-            ValueError: outside the document, or nowhere.
+            ValueError: outside, nowhere, or in a circle.
         """
-        if reference != "#" and not reference.startswith("#/"):
-            raise ValueError(f"$ref {reference!r} leads outside the document, and is never fetched")
-        value = self.document
-        for part in unquote(reference).split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            try:
-                value = value[int(part)] if isinstance(value, list) else value[part]
-            except (KeyError, IndexError, TypeError, ValueError):
-                raise ValueError(f"$ref {reference!r} leads nowhere") from None
-        return value
+        met: list[str] = []
+        while isinstance(value, dict) and isinstance(value.get("$ref"), str):
+            beside = {key: item for key, item in value.items() if key in ("summary", "description")}
+            met.append(f"{base}{value['$ref']}")
+            if met.count(met[-1]) > 1:
+                raise ValueError(f"cycle {' → '.join(met)}")
+            value, base = self.library.follow(value["$ref"], base)
+            value = {**value, **beside} if isinstance(value, dict) else value
+        return value, base
 
-    def inline(self, value: Any, inside: tuple[str, ...] = ()) -> Any:
-        """A JSON value without `$ref`; where one cannot be followed, what stands beside it is left: any value fits.
+    def inline(self, value: Any, base: str = "", inside: tuple[Step, ...] = (), named: bool = False) -> Any:
+        """A schema without `$ref`; where one cannot be followed, what stands beside it is left: any value fits.
+
+        Args:
+            base: the document that the schema stands in.
+            inside: the references that led here.
+            named: whether the keys are names of schemas, not keywords.
 
         Raises:
             ValueError: more than MOST_NODES objects and lists.
@@ -69,68 +77,99 @@ class Inliner:
         if self.left < 0:
             raise ValueError(f"more than {MOST_NODES} objects once every $ref is resolved")
         if isinstance(value, list):
-            return [self.inline(item, inside) for item in value]
-        reference = value.get("$ref")
-        if not isinstance(reference, str):
-            return {key: self.inline(item, inside) for key, item in value.items()}
-        beside = self.inline({key: item for key, item in value.items() if key != "$ref"}, inside)
+            return [self.inline(item, base, inside) for item in value]
+        if not named and isinstance(value.get("$ref"), str):
+            return self.target(value, base, inside)
+        result = {}
+        for key, item in value.items():
+            is_data = not named and key in DATA
+            result[key] = self.data(item) if is_data else self.inline(item, base, inside, not named and key in NAMED)
+        if not named and isinstance(value.get("discriminator"), dict):
+            discriminate(value, result)
+        return result
+
+    def data(self, value: Any) -> Any:
+        """A value as it is, counted."""
+        if isinstance(value, dict | list):
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError(f"more than {MOST_NODES} objects once every $ref is resolved")
+            for item in value.values() if isinstance(value, dict) else value:
+                self.data(item)
+        return value
+
+    def target(self, value: dict[str, Any], base: str, inside: tuple[Step, ...]) -> Any:
+        """The target of a schema's `$ref` with what stands beside it."""
+        reference = value["$ref"]
+        beside = self.inline({key: item for key, item in value.items() if key != "$ref"}, base, inside)
         try:
-            if reference in inside:
-                raise ValueError(f"cycle {' → '.join([*inside[inside.index(reference) :], reference])}")
-            target = self.target(reference)
+            found, place = self.library.follow(reference, base)
+            step = (place, reference.partition("#")[2])
+            if step in inside:
+                circle = [f"{Path(file).name}#{pointer}" for file, pointer in (*inside[inside.index(step) :], step)]
+                raise ValueError(f"cycle {' → '.join(circle)}")
         except ValueError as fault:
-            self.lose(f"{fault}: any value is accepted there")
+            self.lose(str(fault))
             return beside
-        target = self.inline(target, (*inside, reference))
-        return {**target, **beside} if isinstance(target, dict) else target
+        target = self.inline(found, place, (*inside, step))
+        if not isinstance(target, dict):
+            return target if target is False or not beside else beside
+        notes = {key: item for key, item in beside.items() if key in ANNOTATIONS or key.startswith("x-")}
+        rest = {key: item for key, item in beside.items() if key not in notes}
+        return {**(flat({"allOf": [target, rest]}) if rest else target), **notes}
+
+
+def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
+    """Let each branch of a union say the value of the property by which OpenAPI tells the branches apart."""
+    name, mapping = schema["discriminator"].get("propertyName"), schema["discriminator"].get("mapping")
+    mapping = mapping if isinstance(mapping, dict) else {}
+    if not isinstance(name, str):
+        return
+    for key in ("oneOf", "anyOf"):
+        raw = schema.get(key)
+        for index, branch in enumerate(raw if isinstance(raw, list) else []):
+            reference = branch.get("$ref") if isinstance(branch, dict) else None
+            if not isinstance(reference, str) or not isinstance(inlined[key][index], dict):
+                continue
+            own = reference.rsplit("/")[-1]
+            values = [value for value, target in mapping.items() if target in (reference, own)] or [own]
+            whole = flat(inlined[key][index])
+            fields = whole.get("properties", {})
+            if not isinstance(fields, dict) or not is_texts(whole.get("required", [])):
+                return
+            own_field = fields.get(name)
+            field = {**(own_field if isinstance(own_field, dict) else {}), "enum": values}
+            required = list(dict.fromkeys([*whole.get("required", []), name]))
+            inlined[key][index] = {**whole, "properties": {**fields, name: field}, "required": required}
+    if "oneOf" in inlined or "anyOf" in inlined:
+        inlined.pop("discriminator")
+
+
+def is_texts(value: Any) -> bool:
+    """Whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its `allOf` merged into it; unchanged where a keyword would stand twice with different values."""
+    """A schema with its `allOf` merged into it; unchanged where that would mean something else."""
+    parts = schema.get("allOf")
+    if not isinstance(parts, list):
+        return schema
     whole = {key: value for key, value in schema.items() if key != "allOf"}
-    for part in schema.get("allOf", []):
-        if not isinstance(part, dict) or "additionalProperties" in part:
+    if whole.get("additionalProperties", True) not in (True, {}) and parts:
+        return schema  # it speaks of the properties beside it only
+    for part in parts:
+        if not isinstance(part, dict) or part.get("additionalProperties", True) not in (True, {}):
             return schema
         for key, value in flat(part).items():
             known = whole.setdefault(key, value)
-            if key == "required":
+            if known == value or key in ANNOTATIONS or key.startswith("x-"):
+                continue
+            if key == "required" and is_texts(known) and is_texts(value):
                 whole[key] = list(dict.fromkeys([*known, *value]))
-            elif key == "properties" and all(known.get(name, item) == item for name, item in value.items()):
-                whole[key] = {**known, **value}
-            elif known != value and key not in ("title", "description"):
+            elif key == "properties" and isinstance(known, dict) and isinstance(value, dict):
+                both = {name: flat({"allOf": [known[name], value[name]]}) for name in known if name in value}
+                whole[key] = {**known, **value, **both}
+            else:
                 return schema
     return whole
-
-
-def valid_name(name: str, taken: Sequence[str]) -> str:
-    """A name that the API takes and no other tool has."""
-    clean = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:LONGEST] or "tool"
-    result, number = clean, 2
-    while result in taken:
-        end = f"_{number}"
-        result, number = clean[: LONGEST - len(end)] + end, number + 1
-    return result
-
-
-def to_tools(found: Sequence[Found], prefix: str = "") -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
-    """Canonical OpenAI tools, each behind its source's name, and a line for each thing that could not be expressed."""
-    tools: list[tuple[str, dict[str, Any]]] = []
-    names: list[str] = []
-    lost = []
-    for item in found:
-        lost += [f"{item.name}: {what}" for what in dict.fromkeys(item.lost)]
-        if item.parameters is None:
-            continue
-        name = valid_name(prefix + item.name, names)
-        try:
-            function = {"name": name, "description": item.description, "parameters": item.parameters}
-            tool = canonical_tool({"type": "function", "function": function})
-            to_json(tool).encode()  # a NaN or a lone surrogate fails here
-        except ValueError as error:
-            lost.append(f"{item.name}: left out: {error}")
-            continue
-        if name != prefix + item.name:
-            lost.append(f"{item.name}: named {name}")
-        names.append(name)
-        tools.append((item.name, tool))
-    return tools, lost

@@ -1,0 +1,163 @@
+"""YAML 1.2 as JSON readers mean it, for documents of others (OpenAPI). Our own configs are read by callwright.config.
+
+`on`, `no`, `y`, 2020-01-01, 12:30, 1_000 and 0123 are text (PyYAML follows YAML 1.1, for which they are truth values,
+dates and numbers of base 60, 10 and 8). A key is the text that stands there. A key that stands twice, and a tag that JSON
+has no word for, are faults. `<<` merges, as every reader in use still has it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import yaml
+
+from callwright.config import LOADER
+
+TAG = "tag:yaml.org,2002:"
+NUMBER = r"[-+]?(0|[1-9][0-9]*)"
+RULES = {
+    "merge": (r"<<", "<"),
+    "null": (r"null|Null|NULL|~|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (rf"{NUMBER}|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        rf"({NUMBER}(\.[0-9]*)?|[-+]?\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+"""plain scalars that are no text: YAML 1.2's core schema, but that 0123 is none of its numbers, as in its JSON schema"""
+
+
+class _Parser(LOADER):  # type: ignore[misc, valid-type]
+    """Gives events, and their tags by RULES. PyYAML's composer and constructors are never used."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+for _name, (_pattern, _first) in RULES.items():
+    _Parser.add_implicit_resolver(TAG + _name, re.compile(rf"^(?:{_pattern})\Z"), list(_first))
+
+
+MOST_DEPTH = 200
+"""of lists and objects in each other; libyaml's own composer overflows the stack at some ten thousand"""
+
+SCALARS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "merge": str,  # as a value
+    "null": lambda text: None,
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    "int": lambda text: int(text, 0),
+    "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
+}
+
+
+def parse_yaml(text: str) -> Any:
+    """The JSON value that a YAML document stands for; an alias is the same object as its anchor.
+
+    Raises:
+        ValueError: with the line and the reason in its message.
+    """
+    parser = _Parser(text)
+    try:
+        builder = _Builder(parser)
+        parser.get_event()  # the stream begins
+        if not parser.check_event(yaml.DocumentStartEvent):
+            return None
+        parser.get_event()
+        value = builder.build(parser.get_event())
+        parser.get_event()  # the document ends
+        if not parser.check_event(yaml.StreamEndEvent):
+            raise _fault(parser.peek_event(), "a second document begins")
+        return value
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        reason = str(getattr(error, "problem", None) or error).splitlines()[0]
+        raise ValueError(f"{place}{reason}") from None
+    finally:
+        parser.dispose()
+
+
+class _Builder:
+    """Builds values of events, a value with an anchor once, so that aliases of aliases take no room."""
+
+    def __init__(self, parser: Any) -> None:
+        self.parser, self.event = parser, parser.get_event
+        self.anchors, self.depth = dict[str, Any](), 0
+
+    def build(self, event: Any) -> Any:
+        """The value that begins with an event.
+
+        Raises:
+            ValueError: a tag, a key or a number that JSON does not have; a key twice; more than MOST_DEPTH levels.
+        """
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self.anchors:
+                raise _fault(event, f"there is no anchor &{event.anchor} above")
+            return self.anchors[event.anchor]
+        if isinstance(event, yaml.ScalarEvent):
+            return self.keep(event, self.scalar(event))
+        is_map = isinstance(event, yaml.MappingStartEvent)
+        if event.tag not in (None, "!", TAG + ("map" if is_map else "seq")):
+            raise _fault(event, f"the tag {event.tag.replace(TAG, '!!')} is no part of JSON")
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise _fault(event, "nested too deeply")
+        value = self.mapping(self.keep(event, {})) if is_map else self.sequence(self.keep(event, []))
+        self.depth -= 1
+        return value
+
+    def keep(self, event: Any, value: Any) -> Any:
+        """The value, which an alias can now mean."""
+        if event.anchor:
+            self.anchors[event.anchor] = value
+        return value
+
+    def tag(self, event: Any) -> str:
+        """The tag of a scalar, without what all of YAML's own begin with."""
+        given = TAG + "str" if event.tag == "!" else event.tag
+        return str(given or self.parser.resolve(yaml.ScalarNode, event.value, event.implicit)).removeprefix(TAG)
+
+    def scalar(self, event: Any) -> Any:
+        """Text, a number, a truth value or null."""
+        tag = self.tag(event)
+        if tag not in SCALARS:
+            raise _fault(event, f"the tag {event.tag.replace(TAG, '!!')} is no part of JSON")
+        try:
+            return SCALARS[tag](event.value)
+        except (ValueError, KeyError):
+            raise _fault(event, f"{event.value[:40]!r} is no {tag}") from None
+
+    def sequence(self, items: list[Any]) -> list[Any]:
+        """The list, with what stands in it."""
+        while not isinstance(event := self.event(), yaml.SequenceEndEvent):
+            items.append(self.build(event))
+        return items
+
+    def mapping(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The object of a mapping: its own keys, then those that it merges and does not have."""
+        merged: list[Any] = []
+        while not isinstance(key := self.event(), yaml.MappingEndEvent):
+            if isinstance(key, yaml.ScalarEvent) and self.tag(key) == "merge":
+                others = self.build(self.event())
+                merged += others if isinstance(others, list) else [others]
+                if not all(isinstance(other, dict) for other in merged):
+                    raise _fault(key, "<< merges what is no mapping")
+                continue
+            name = (
+                self.anchors.get(str(key.anchor)) if isinstance(key, yaml.AliasEvent) else getattr(key, "value", None)
+            )
+            if not isinstance(name, str):
+                raise _fault(key, "a key is no text")
+            if name in result:
+                raise _fault(key, f"key {name!r} stands twice")
+            result[name] = self.build(self.event())
+            self.keep(key, name)
+        for other in merged:
+            for name, value in list(other.items()):
+                result.setdefault(name, value)
+        return result
+
+
+def _fault(event: Any, what: str) -> ValueError:
+    return ValueError(f"line {event.start_mark.line + 1}: {what}")

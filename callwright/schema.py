@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from callwright.errors import UserError
 from callwright.files import read_json
+from callwright.json_schema import Fault, Unchecked, argument_schema
 from callwright.records import Call
 
 SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
@@ -19,18 +18,15 @@ SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema"
 
 ANNOTATIONS = {
     *("name", "description", "type", "strict", "title", "annotations", "icons", "examples", "input_examples"),
-    *(
-        "outputSchema",
-        "output_schema",
-        "returns",
-        "response",
-        "responses",
-        "responseJsonSchema",
-        "response_json_schema",
-    ),
-    *("behavior", "execution", "cache_control", "defer_loading", "deprecated", "_meta", "meta"),
+    *("returns", "response", "responses", "responseJsonSchema", "response_json_schema"),
+    *("outputSchema", "output_schema", "behavior", "execution", "cache_control", "defer_loading", "deprecated"),
+    *("_meta", "meta"),
 }
 """what tools say besides their schema; nothing of it is about the arguments of a call"""
+
+
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""what a key holds that says nothing"""
 
 
 def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -42,27 +38,24 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     refused, since it may say what the arguments are.
 
     Raises:
-        ValueError: no name, an unknown key, no object schema, or a schema that is not JSON Schema (draft 2020-12) or
-            refers to nothing.
+        ValueError: no name, an unknown key, no object schema, or one that callwright.json_schema refuses.
     """
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         raise ValueError("a tool needs a name")
-    name = function["name"]
+    name, kind = function["name"], tool.get("type", "function")
+    if kind not in ("function", "custom"):  # Anthropic calls a tool of one's own "custom"
+        raise ValueError(f"tool {name!r} is of type {kind!r}, whose arguments only its server knows")
     parameters = _parameters(function)
+    if function is not tool:
+        _known_only({key: value for key, value in tool.items() if key != "function"}, ANNOTATIONS, name)
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         raise ValueError(f"parameters of {name!r} must be an object schema")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
-        Draft202012Validator.check_schema(parameters)
-    except SchemaError as error:
-        raise ValueError(f"parameters of {name!r} are not JSON Schema: {error.message}") from None
-    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(parameters))
-    for reference in _references(parameters):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            raise ValueError(f"parameters of {name!r}: $ref {reference!r} leads nowhere") from None
+        argument_schema(parameters)
+    except ValueError as error:
+        raise ValueError(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")
@@ -71,7 +64,7 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _parameters(function: dict[str, Any]) -> Any:
     """The schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
-    said = {key: value for key, value in function.items() if value not in (None, "", [], {})}
+    said = {key: value for key, value in function.items() if value not in NOTHING}
     schemas = [said[key] for key in SPELLINGS if key in said]
     if any(schema != schemas[0] for schema in schemas):
         raise ValueError(f"{' and '.join(key for key in SPELLINGS if key in said)} of {function['name']!r} differ")
@@ -79,19 +72,13 @@ def _parameters(function: dict[str, Any]) -> Any:
     # Some data sets write `required` beside the schema instead of inside it.
     if "required" in said and isinstance(parameters, dict) and "required" not in parameters:
         parameters = {**parameters, "required": said.pop("required")}
-    if unknown := sorted(said.keys() - ANNOTATIONS - set(SPELLINGS)):
-        raise ValueError(
-            f"the key {unknown[0]!r} of tool {function['name']!r} is not known; the schema is `parameters`"
-        )
+    _known_only(said, {*ANNOTATIONS, *SPELLINGS}, function["name"])
     return parameters
 
 
-def _references(schema: Any) -> Iterator[str]:
-    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
-        if key == "$ref" and isinstance(value, str):
-            yield value
-        elif isinstance(value, dict | list):
-            yield from _references(value)
+def _known_only(said: dict[str, Any], known: set[str], name: str) -> None:
+    if unknown := sorted(key for key, value in said.items() if key not in known and value not in NOTHING):
+        raise ValueError(f"the key {unknown[0]!r} of tool {name!r} is not known; the arguments' schema is `parameters`")
 
 
 def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:
@@ -130,14 +117,18 @@ def call_fault(call: Call, tools: list[dict[str, Any]]) -> str | None:
     schema = parameters_of(call.name, tools)
     if schema is None:
         return f"tool {call.name!r} is not one of {', '.join(t['function']['name'] for t in tools) or '(none)'}"
-    unknown = next((key for key in call.arguments if key not in schema["properties"]), None)
-    if unknown is not None and schema.get("additionalProperties") is not True:
-        return f"{call.name} has no argument {unknown!r}"
-    error = next(Draft202012Validator(schema).iter_errors(call.arguments), None)
-    if error is None:
-        return None
-    where = ".".join(str(part) for part in error.absolute_path)
-    return f"{call.name}{'.' + where if where else ''}: {error.message}"
+    try:
+        faults = argument_schema(schema).faults(call.arguments)
+    except Unchecked as error:
+        return f"{call.name} cannot be checked: {error}"
+    return next((fault_words(call.name, fault) for fault in faults), None)
+
+
+def fault_words(name: str, fault: Fault) -> str:
+    """A fault of the arguments of the tool called `name`, for people to read."""
+    if fault.keyword == "unknown":
+        return f"{name} has {fault.message}"
+    return f"{'.'.join(map(str, [name, *fault.path]))}: {fault.message}"
 
 
 def null_is_padding(key: str, schema: dict[str, Any], root: dict[str, Any] | None = None) -> bool:

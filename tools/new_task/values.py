@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from callwright.files import to_json
+from callwright.json_schema import fits
 from callwright.tool_sources.schemas import flat
 from tools.generate import ARTICLE
 from tools.transform import strings
@@ -43,10 +42,10 @@ class Values:
         if not isinstance(schema, dict):
             return self.of({}, most) if schema else []
         given = [schema["const"]] if "const" in schema else schema.get("enum") or schema.get("examples")
-        fits, found = Draft202012Validator(schema).is_valid, dict[str, Any]()
+        fitting, found = fits(schema), dict[str, Any]()
         for value in given or [*([schema["default"]] if "default" in schema else []), *self.made(schema, most)]:
             # what generation changes on its way (white space at the ends, "a apple") would not arrive as it is
-            if fits(value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text).strip()) == value:
+            if fitting(value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text).strip()) == value:
                 found.setdefault(to_json(value), value)
         return list(found.values())[:most]
 
@@ -70,9 +69,8 @@ class Values:
     def texts(self, schema: Schema, most: int) -> Iterator[str]:
         """Things, or values of the format; codes, longer and numbered texts where those do not do."""
         first = self.phrases["formats"].get(schema.get("format"), self.things)
-        fits = Draft202012Validator(schema).is_valid
         yield from first
-        if most > MOST or not any(map(fits, first)):
+        if most > MOST or not any(map(fits(schema), first)):
             yield from self.phrases["codes"]
             for text in self.things:
                 longer = " ".join([text] * (min(schema.get("minLength", 0), LONGEST) // len(text) + 1))

@@ -9,7 +9,6 @@ They depend on schema and value alone: an answer gets the same verdict on a slow
 """
 
 import json
-from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -79,7 +78,9 @@ class JsonSchema:
     def __init__(self, schema: Any) -> None:
         size, patterns = _size(schema, SCHEMA_DEEPEST), list[str]()
         if size is None or size.characters > SCHEMA_LARGEST or size.parts > MOST_PARTS:
-            raise ValueError(f"nested too deeply (over {SCHEMA_DEEPEST} levels), or over {MOST_PARTS:,} objects and lists")
+            raise ValueError(
+                f"nested too deeply (over {SCHEMA_DEEPEST} levels), or over {MOST_PARTS:,} objects and lists"
+            )
         prepared = _prepared(schema, patterns)
         if len(patterns) > MOST_PATTERNS:
             raise ValueError(f"more than {MOST_PATTERNS} patterns")
@@ -110,22 +111,6 @@ class JsonSchema:
         if any(map(_gave_up, errors)):
             raise Unchecked(f"a pattern takes more than {BACKTRACKS:,} steps")
         return [fault for error in errors for fault in _faults(error)]
-
-
-def fits(schema: Any) -> Callable[[Any], bool]:
-    """What tells whether a value fits a schema; False also where the schema cannot be used, or it cannot be found out."""
-    try:
-        faults = JsonSchema(schema).faults
-    except ValueError:
-        return lambda value: False
-
-    def fitting(value: Any) -> bool:
-        try:
-            return not faults(value)
-        except Unchecked:
-            return False
-
-    return fitting
 
 
 class ArgumentSchema(JsonSchema):

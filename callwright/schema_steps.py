@@ -137,7 +137,7 @@ class Steps:
         return names, others
 
     def of(self, value: Any, searches: bool = True) -> int:
-        """Count the steps of a value, those of searching its texts with patterns among them or not.
+        """Count the steps of a value, those of searching its texts and long enums among them or not.
 
         Raises:
             TooCostly: there are more than MOST_STEPS, or more than can be counted.
@@ -154,7 +154,7 @@ class Steps:
         steps = 0
         for one in part.in_place:
             steps += self._of(one, value, done, left, searches)
-        steps = part.cost + part.times * steps
+        steps = (part.cost if searches else 1) + part.times * steps
         if isinstance(value, dict):
             for key, item in value.items():
                 if searches and part.patterns:

@@ -36,7 +36,7 @@ DRAFTS: dict[str, tuple[Any, Specification[Any], str]] = {
     "draft-06": (Draft6Validator, DRAFT6, "http://json-schema.org/draft-06/schema#"),
     "draft-04": (Draft4Validator, DRAFT4, "http://json-schema.org/draft-04/schema#"),
 }
-"""by what stands in `$schema`; without it, or where it says something else, the first whose rules the schema keeps"""
+"""by what stands in `$schema`; where it names none, or one whose rules the schema breaks, the first whose rules it keeps"""
 
 DEEPEST, LARGEST = 100, 10_000_000
 """levels of objects and lists of a value, and its size: characters, and a few for each object and list"""
@@ -110,7 +110,7 @@ class JsonSchema:
             return [Fault("schema", (), f"not JSON ({error})")]
         if any(map(_gave_up, errors)):
             raise Unchecked(f"a pattern takes more than {BACKTRACKS:,} steps")
-        return [fault for error in errors for fault in _faults(error)]
+        return [fault for error in errors for fault in _faults(error)] or [Fault("schema", (), "does not fit")]
 
 
 class ArgumentSchema(JsonSchema):
@@ -214,10 +214,10 @@ def _prepared(schema: Any, patterns: list[str]) -> Any:
 
 
 def _draft(schema: Any) -> tuple[Any, Specification[Any]]:
-    """The validator and the specification of the draft that a schema names, or else of the first whose rules it keeps."""
+    """The validator and the specification of a schema's draft; ValueError where it keeps no draft's rules."""
     named = str(schema.get("$schema")) if isinstance(schema, dict) else ""
     faults = []
-    for mark in [mark for mark in DRAFTS if mark in named] or DRAFTS:
+    for mark in sorted(DRAFTS, key=lambda mark: mark not in named):  # a stable sort
         kind, specification, _ = DRAFTS[mark]
         try:
             _rules(mark).validate(schema)
@@ -237,8 +237,8 @@ def _rules(mark: str) -> Any:
 
 def _said(error: Any) -> str:
     """An error in a schema; of several that it may have, the first."""
-    while branches := getattr(getattr(error, "kind", None), "context", None):
-        error = branches[0][0]
+    while inner := [one for branch in getattr(getattr(error, "kind", None), "context", ()) for one in branch]:
+        error = inner[0]
     where = "".join(f"{part}: " for part in getattr(error, "instance_path", ()))
     return _short(f"{where}{getattr(error, 'message', error)}")
 
@@ -263,7 +263,7 @@ def _argument_schema(text: str) -> ArgumentSchema:
 def _faults(error: Any) -> list[Fault]:
     path, name = tuple(error.instance_path), error.kind.name
     if name in ("additionalProperties", "unevaluatedProperties") and not path:
-        return [Fault("unknown", (key,), f"no argument {key!r}") for key in getattr(error.kind, "unexpected", [])]
+        return [Fault("unknown", (key,), f"no argument {key!r}") for key in error.kind.unexpected]
     missing = (error.kind.property,) if name == "required" else ()
     return [Fault(name, (*path, *missing), _short(error.message))]
 

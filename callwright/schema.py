@@ -20,7 +20,7 @@ ANNOTATIONS = {
     *("name", "description", "type", "strict", "title", "annotations", "icons", "examples", "input_examples"),
     *("returns", "response", "responses", "responseJsonSchema", "response_json_schema"),
     *("outputSchema", "output_schema", "behavior", "execution", "cache_control", "defer_loading", "deprecated"),
-    *("_meta", "meta"),
+    *("_meta", "meta", "metadata"),
 }
 """what tools say besides their schema; nothing of it is about the arguments of a call"""
 
@@ -35,7 +35,7 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     Training rows written from this form hold the same bytes that the server renders into the prompt. The tool may be
     OpenAI's, with or without its envelope, or that of another API that differs only in what it calls the schema
     (SPELLINGS). What such an API says besides (ANNOTATIONS) is dropped: no model is shown it. A key that is neither is
-    refused, since it may say what the arguments are.
+    refused where it may say what the arguments are: without a schema in any case, beside one where it holds objects.
 
     Raises:
         ValueError: no name, an unknown key, no object schema, or one that callwright.json_schema refuses.
@@ -43,14 +43,13 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         raise ValueError("a tool needs a name")
-    name, kind = function["name"], tool.get("type", "function")
+    name, kind = function["name"], tool.get("type") or "function"
     if kind not in ("function", "custom"):  # Anthropic calls a tool of one's own "custom"
         raise ValueError(f"tool {name!r} is of type {kind!r}, whose arguments only its server knows")
-    parameters = _parameters(function)
-    if function is not tool:
-        _known_only({key: value for key, value in tool.items() if key != "function"}, ANNOTATIONS, name)
+    parameters = _parameters(function, tool)
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
-        raise ValueError(f"parameters of {name!r} must be an object schema")
+        given = parameters.get("type") if isinstance(parameters, dict) else parameters
+        raise ValueError(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
         argument_schema(parameters)
@@ -62,23 +61,31 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
 
 
-def _parameters(function: dict[str, Any]) -> Any:
+def _parameters(function: dict[str, Any], tool: dict[str, Any]) -> Any:
     """The schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
     said = {key: value for key, value in function.items() if value not in NOTHING}
-    schemas = [said[key] for key in SPELLINGS if key in said]
-    if any(schema != schemas[0] for schema in schemas):
-        raise ValueError(f"{' and '.join(key for key in SPELLINGS if key in said)} of {function['name']!r} differ")
-    parameters = schemas[0] if schemas else {}
+    schemas = {key: said.pop(key) for key in SPELLINGS if key in said}
+    parameters: Any = next(iter(schemas.values()), {})
+    if any(schema != parameters for schema in schemas.values()):
+        raise ValueError(f"{' and '.join(schemas)} of {function['name']!r} differ")
     # Some data sets write `required` beside the schema instead of inside it.
-    if "required" in said and isinstance(parameters, dict) and "required" not in parameters:
+    required = said.get("required")
+    if required and isinstance(parameters, dict) and parameters.get("required", required) == required:
         parameters = {**parameters, "required": said.pop("required")}
-    _known_only(said, {*ANNOTATIONS, *SPELLINGS}, function["name"])
+    around = {} if function is tool else {key: value for key, value in tool.items() if key != "function"}
+    for key, value in {**around, **said}.items():
+        if (
+            key not in ANNOTATIONS
+            and value not in NOTHING
+            and (not schemas or key == "required" or _holds_objects(value))
+        ):
+            fault = f"the key {key!r} of tool {function['name']!r} is not known, and may say what its arguments are"
+            raise ValueError(f"{fault}: their schema is `parameters`")
     return parameters
 
 
-def _known_only(said: dict[str, Any], known: set[str], name: str) -> None:
-    if unknown := sorted(key for key, value in said.items() if key not in known and value not in NOTHING):
-        raise ValueError(f"the key {unknown[0]!r} of tool {name!r} is not known; the arguments' schema is `parameters`")
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_objects, value)))
 
 
 def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:

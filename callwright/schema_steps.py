@@ -42,13 +42,16 @@ class TooCostly(ValueError):
 class Part:
     """A schema, with the schemas that its keywords hold against the same value and against what is in it."""
 
-    __slots__ = ("cost", "fields", "in_place", "items", "names", "patterns", "schema", "times", "values")
+    __slots__ = ("cost", "fields", "in_place", "items", "names", "patterns", "properties", "schema", "times", "values")
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = schema
-        self.cost = 1 + len(schema.get("enum", ())) // 8
+        # A keyword that a draft does not know may hold anything: only what is well-formed counts.
+        enum, fields, patterns = (schema.get(key) for key in ("enum", "properties", "patternProperties"))
+        self.cost = 1 + (len(enum) // 8 if isinstance(enum, list) else 0)
         self.times = AGAIN if any(key.startswith("unevaluated") for key in schema) else 1
-        self.patterns = len(schema.get("patternProperties", ()))
+        self.patterns = len(patterns) if isinstance(patterns, dict) else 0
+        self.properties: dict[str, Any] = fields if isinstance(fields, dict) else {}
         self.in_place: list[Part] = []
         self.fields: dict[str, list[Part]] = {}
         self.values: list[Part] = []
@@ -94,7 +97,7 @@ class Steps:
 
     def _link(self, part: Part, resolver: Any) -> None:
         schema = part.schema
-        if "$id" in schema or "id" in schema:
+        if isinstance(schema.get("$id", schema.get("id")), str):
             resolver = resolver.in_subresource(self._specification.create_resource(schema))
 
         def parts(key: str) -> list[Part]:
@@ -109,13 +112,14 @@ class Steps:
             if isinstance(reference := schema.get(key), str):
                 try:
                     target = resolver.lookup(reference)
-                except Unresolvable:
+                except (Unresolvable, AttributeError, TypeError, ValueError):
+                    # The library searches every keyword for anchors, and trips over one that older drafts write as a list.
                     raise ValueError(f"{key} {reference!r} leads nowhere; nothing is ever fetched") from None
                 part.in_place += self._part(target.contents, target.resolver)
                 if key != "$ref":  # to which of the schemas with an anchor it leads, only the way there tells
                     part.in_place += [found for one in self._anchors for found in self._part(one, resolver)]
         part.in_place += [found for key in IN_PLACE for found in parts(key)]
-        part.fields = {name: self._part(one, resolver) for name, one in schema.get("properties", {}).items()}
+        part.fields = {name: self._part(one, resolver) for name, one in part.properties.items()}
         part.values = [found for key in VALUES for found in parts(key)]
         part.names = parts("propertyNames")
         part.items = [found for key in ITEMS for found in parts(key)]

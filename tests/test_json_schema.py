@@ -74,6 +74,10 @@ REFUSED = {
     "another host": ({"items": {"$ref": "http://127.0.0.1:9/y"}}, "nothing is ever fetched"),
     "a file": ({"items": {"$ref": "file:///etc/hostname"}}, "nothing is ever fetched"),
     "nowhere": ({"items": {"$ref": "#/$defs/a"}}, "leads nowhere"),
+    "an anchor beside dependencies": (
+        {"dependencies": {"a": ["b"]}, "$id": "#", "oneOf": [{"$ref": "#a"}]},
+        "'#a' leads nowhere",
+    ),
     "no regular expression": ({"items": {"pattern": "(["}}, "is not a"),
     "a pattern that explodes": ({"pattern": "((a{1,1000}){1,1000}){1,1000}"}, "is not a"),
     "many patterns": ({"properties": {f"p{n}": {"pattern": f"a{n}"} for n in range(301)}}, "more than 300 patterns"),
@@ -151,6 +155,11 @@ CHECKED = {
         [],
     ),
     "a property that is called $ref": ({"properties": {"$ref": {"type": "string"}}}, {"$ref": "#/nope"}, []),
+    "what its draft does not know": (
+        {"items": [{}], "$defs": 3, "dependentSchemas": {"a": {"properties": None, "enum": 3, "patternProperties": 0}}},
+        {"a": 1},
+        [],
+    ),
     "an unknown $schema": ({"$schema": "http://127.0.0.1:9/meta", "type": "integer"}, "x", ["type"]),
     "a format": ({"format": "date"}, "tomorrow", []),
     "an older draft's format": (

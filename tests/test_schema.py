@@ -29,10 +29,26 @@ def test_every_api_s_name_of_the_schema_is_known(spelling: str):
 
 
 @pytest.mark.parametrize("key", ["args", "arguments", "inputs", "schema", "Parameters", "properties", "inputschema"])
-@pytest.mark.parametrize("parameters", [{}, {"parameters": CITY}])
+@pytest.mark.parametrize("parameters", [{}, {"parameters": CITY}, {"parameters": {}}])
 def test_a_key_that_may_hold_the_schema_is_refused(key: str, parameters: dict[str, Any]):
     with pytest.raises(ValueError, match=f"'{key}'"):
         canonical_tool({"name": "f", **parameters, key: CITY})
+
+
+@pytest.mark.parametrize("value", ["city: str", 3, True, ["city"], [{"name": "city"}], {"city": "str"}])
+def test_without_a_schema_every_unknown_key_may_hold_it(value: Any):
+    for tool in ({"name": "f", "args": value}, {"type": "function", "function": {"name": "f"}, "args": value}):
+        with pytest.raises(ValueError, match="'args' of tool 'f' is not known"):
+            canonical_tool(tool)
+
+
+def test_beside_a_schema_plain_words_are_no_schema():
+    tool = {"name": "f", "parameters": CITY, "category": "weather", "version": 2, "tags": ["a", "b"], "type": None}
+    assert canonical_tool(tool) == canonical_tool({"name": "f", "parameters": CITY})
+    with pytest.raises(ValueError, match="'parameters'"):
+        canonical_tool({"type": "function", "function": {"name": "f"}, "parameters": CITY})
+    with pytest.raises(ValueError, match="'web_search_20250305'"):
+        canonical_tool({"type": "web_search_20250305", "name": "web_search"})
 
 
 def test_what_says_nothing_is_no_unknown_key():

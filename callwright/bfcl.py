@@ -3,9 +3,8 @@
 from itertools import product
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from callwright.files import ROOT
+from callwright.json_schema import argument_schema
 
 VERSION = "2026.3.23"
 FOLDER = ROOT / "models" / f"bfcl_eval-{VERSION}"
@@ -21,13 +20,12 @@ def matchers(accepted: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
     Raises:
         ValueError: an argument that is not in the schema, or whose values are no list or too many.
     """
-    result = {}
+    result, whole = {}, argument_schema(schema)
     for key, given in accepted.items():
         if not isinstance(given, list) or key not in schema["properties"]:
             raise ValueError(f"accepted argument {key!r} is not in its schema, or no list")
-        fits = Draft202012Validator(schema["properties"][key])
         absent = "" in given and key not in schema.get("required", [])
-        literals = [value for one in given for value in unfold(one) if fits.is_valid(value)]
+        literals = [value for one in given for value in unfold(one) if not whole.argument_faults(key, value)]
         result[key] = {"any_of": literals, **({"optional": True} if absent else {})}
     return result
 

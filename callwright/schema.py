@@ -4,55 +4,88 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from callwright.errors import UserError
 from callwright.files import read_json
+from callwright.json_schema import Fault, argument_schema
 from callwright.records import Call
+
+SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
+"""what APIs call the schema of the arguments: OpenAI, MCP, Anthropic, Gemini in JSON and in Python"""
+
+ANNOTATIONS = {
+    *("name", "description", "type", "strict", "title", "annotations", "icons", "examples", "input_examples"),
+    *("returns", "response", "responses", "responseJsonSchema", "response_json_schema"),
+    *("outputSchema", "output_schema", "behavior", "execution", "cache_control", "defer_loading", "deprecated"),
+    *("_meta", "meta", "metadata"),
+}
+"""what tools say besides their schema; nothing of it is about the arguments of a call"""
+
+
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""what a key holds that says nothing"""
 
 
 def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """One OpenAI tool with the keys, in the order, that LLaMA-Factory's API server rebuilds from a request.
+    """Write one tool with the keys, in the order, that LLaMA-Factory's API server rebuilds from a request.
 
-    Training rows written from this form hold the same bytes that the server renders into the prompt.
+    Training rows written from this form hold the same bytes that the server renders into the prompt. The tool may be
+    OpenAI's, with or without its envelope, or that of another API that differs only in what it calls the schema
+    (SPELLINGS). What such an API says besides (ANNOTATIONS) is dropped: no model is shown it. A key that is neither is
+    refused where it may say what the arguments are: without a schema in any case, beside one where it holds objects.
 
     Raises:
-        ValueError: no name, no object schema, or a schema that is not JSON Schema (draft 2020-12) or refers to nothing.
+        ValueError: no name, an unknown key, no object schema, or one that callwright.json_schema refuses.
     """
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         raise ValueError("a tool needs a name")
-    name = function["name"]
-    parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    if not isinstance(parameters, dict) or parameters.get("type") != "object":
-        raise ValueError(f"parameters of {name!r} must be an object schema")
+    name, kind = function["name"], tool.get("type") or "function"
+    if kind not in ("function", "custom"):  # Anthropic calls a tool of one's own "custom"
+        raise ValueError(f"tool {name!r} is of type {kind!r}, whose arguments only its server knows")
+    parameters = _parameters(function, tool)
+    if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
+        given = parameters.get("type") if isinstance(parameters, dict) else parameters
+        raise ValueError(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
-        Draft202012Validator.check_schema(parameters)
-    except SchemaError as error:
-        raise ValueError(f"parameters of {name!r} are not JSON Schema: {error.message}") from None
-    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(parameters))
-    for reference in _references(parameters):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            raise ValueError(f"parameters of {name!r}: $ref {reference!r} leads nowhere") from None
+        argument_schema(parameters)
+    except ValueError as error:
+        raise ValueError(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
 
 
-def _references(schema: Any) -> Iterator[str]:
-    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
-        if key == "$ref" and isinstance(value, str):
-            yield value
-        elif isinstance(value, dict | list):
-            yield from _references(value)
+def _parameters(function: dict[str, Any], tool: dict[str, Any]) -> Any:
+    """The schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
+    said = {key: value for key, value in function.items() if value not in NOTHING}
+    schemas = {key: said.pop(key) for key in SPELLINGS if key in said}
+    parameters: Any = next(iter(schemas.values()), {})
+    if any(schema != parameters for schema in schemas.values()):
+        raise ValueError(f"{' and '.join(schemas)} of {function['name']!r} differ")
+    # Some data sets write `required` beside the schema instead of inside it.
+    required = said.get("required")
+    if required and isinstance(parameters, dict) and parameters.get("required", required) == required:
+        parameters = {**parameters, "required": said.pop("required")}
+    around = {} if function is tool else {key: value for key, value in tool.items() if key != "function"}
+    for key, value in {**around, **said}.items():
+        if (
+            key not in ANNOTATIONS
+            and value not in NOTHING
+            and (not schemas or key == "required" or _holds_objects(value))
+        ):
+            fault = f"the key {key!r} of tool {function['name']!r} is not known, and may say what its arguments are"
+            raise ValueError(f"{fault}: their schema is `parameters`")
+    return parameters
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_objects, value)))
 
 
 def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:
@@ -91,11 +124,72 @@ def call_fault(call: Call, tools: list[dict[str, Any]]) -> str | None:
     schema = parameters_of(call.name, tools)
     if schema is None:
         return f"tool {call.name!r} is not one of {', '.join(t['function']['name'] for t in tools) or '(none)'}"
-    unknown = next((key for key in call.arguments if key not in schema["properties"]), None)
-    if unknown is not None and schema.get("additionalProperties") is not True:
-        return f"{call.name} has no argument {unknown!r}"
-    error = next(Draft202012Validator(schema).iter_errors(call.arguments), None)
-    if error is None:
-        return None
-    where = ".".join(str(part) for part in error.absolute_path)
-    return f"{call.name}{'.' + where if where else ''}: {error.message}"
+    try:
+        faults = argument_schema(schema).faults(call.arguments)
+    except ValueError as error:  # it takes too long; or the tools are not canonical
+        return f"{call.name} cannot be checked: {error}"
+    return next((fault_words(call.name, fault) for fault in faults), None)
+
+
+def fault_words(name: str, fault: Fault) -> str:
+    """A fault of the arguments of the tool called `name`, for people to read."""
+    if fault.keyword == "unknown":
+        return f"{name} has {fault.message}"
+    return f"{'.'.join(map(str, [name, *fault.path]))}: {fault.message}"
+
+
+def null_is_padding(key: str, schema: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
+    """Tell whether `{key: null}` says nothing in an object under this schema, so that it may be dropped.
+
+    Arrow (Parquet, `datasets`) gives every object of a column the keys of all of them, and fills in null. A null is
+    such padding where the schema does not know the key, or where the key is optional and its schema takes no null. It
+    is kept where null is a value (`"type": ["string", "null"]`, say) and where the key is required: a call that lacks
+    it is wrong, and stays visibly so.
+
+    Args:
+        key: of the object; for an object inside the arguments, call this again with its own schema.
+        schema: an object schema: the tool's parameters, or one from within them.
+        root: what `#/…` in its `$ref`s starts from; the schema itself where it is left out.
+    """
+    root = schema if root is None else root
+    parts = list(_in_place(schema, root))
+    if any(key in part.get("required", []) for part in parts):
+        return False
+    own = [part["properties"][key] for part in parts if key in part.get("properties", {})]
+    return not own or not all(_takes_null(item, root) for item in own)
+
+
+def _in_place(schema: Any, root: dict[str, Any], seen: tuple[int, ...] = ()) -> Iterator[dict[str, Any]]:
+    """A schema and those that it applies to the same value."""
+    if not isinstance(schema, dict) or id(schema) in seen:
+        return
+    yield schema
+    target = _target(schema["$ref"], root) if isinstance(schema.get("$ref"), str) else None
+    branches = [branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])]
+    for branch in [target, *branches, *(schema.get(key) for key in ("then", "else"))]:
+        yield from _in_place(branch, root, (*seen, id(schema)))
+
+
+def _takes_null(schema: Any, root: dict[str, Any], seen: tuple[int, ...] = ()) -> bool:
+    if not isinstance(schema, dict) or id(schema) in seen:
+        return schema is not False
+    more = (*seen, id(schema))
+    kinds = schema.get("type", "null")
+    if schema.get("nullable") is not True and "null" not in ([kinds] if isinstance(kinds, str) else kinds):
+        return False
+    if None not in schema.get("enum", [None]) or schema.get("const") is not None:
+        return False
+    target = [_target(schema["$ref"], root)] if isinstance(schema.get("$ref"), str) else []
+    if not all(_takes_null(part, root, more) for part in [*target, *schema.get("allOf", [])]):
+        return False
+    return all(
+        any(_takes_null(part, root, more) for part in schema[key]) for key in ("anyOf", "oneOf") if key in schema
+    )
+
+
+def _target(reference: str, root: dict[str, Any]) -> Any:
+    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(root))
+    try:
+        return resolver.lookup(reference).contents
+    except Unresolvable:
+        return True

@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from callwright.errors import UserError
 from callwright.files import to_json
+from callwright.json_schema import ArgumentSchema, Unchecked, argument_schema
 from callwright.matchers import is_matcher, is_optional, matcher_fault
 from callwright.records import Call, Case, read_records
-from callwright.schema import canonical_tool
+from callwright.schema import canonical_tool, fault_words
 
 SET_TAG = "set"
 """the tag that says which of several files a case is from"""
@@ -67,8 +66,8 @@ def tools_of(case: Case) -> list[dict[str, Any]]:
     return [_known(to_json(tool))[0] for tool in case.tools]
 
 
-def validators_of(case: Case) -> dict[str, Draft202012Validator]:
-    """A validator of the arguments of each tool, by the tool's name; made once a tool.
+def validators_of(case: Case) -> dict[str, ArgumentSchema]:
+    """What the arguments of each tool are checked against, by the tool's name; made once a tool.
 
     Raises:
         ValueError: a tool is broken.
@@ -77,9 +76,9 @@ def validators_of(case: Case) -> dict[str, Draft202012Validator]:
 
 
 @lru_cache(maxsize=10_000)
-def _known(tool: str) -> tuple[dict[str, Any], Draft202012Validator]:
+def _known(tool: str) -> tuple[dict[str, Any], ArgumentSchema]:
     canonical = canonical_tool(json.loads(tool))
-    return canonical, Draft202012Validator(canonical["function"]["parameters"])
+    return canonical, argument_schema(canonical["function"]["parameters"])
 
 
 def last_text(case: Case) -> str:
@@ -105,21 +104,26 @@ def case_fault(case: Case) -> str | None:
     return next(filter(None, (_expected_fault(call, offered) for call in case.expected)), None)
 
 
-def _expected_fault(call: Call, offered: dict[str, Draft202012Validator]) -> str | None:
+def _expected_fault(call: Call, offered: dict[str, ArgumentSchema]) -> str | None:
     if call.name not in offered:
         return f"expects a call of {call.name!r}, which the case does not offer ({', '.join(offered) or '(none)'})"
-    whole = offered[call.name]
-    schema: Any = whole.schema
-    for key, matcher in call.arguments.items():
-        if fault := matcher_fault(matcher):
-            return f"expected {call.name}.{key}: {fault}"
-        if key not in schema["properties"] and schema.get("additionalProperties") is not True:
-            return f"expects argument {key!r}, which {call.name} does not have"
-        for literal in _literals(matcher):
-            error = next(whole.evolve(schema=schema["properties"].get(key, {})).iter_errors(literal), None)
-            if error is not None:
-                return f"expected {call.name}.{key}: {error.message}"
-    for key in schema.get("required", []):
+    schema = offered[call.name]
+    try:
+        required = schema.required
+        for key, matcher in call.arguments.items():
+            if fault := matcher_fault(matcher):
+                return f"expected {call.name}.{key}: {fault}"
+            if not schema.knows(key):
+                return f"expects argument {key!r}, which {call.name} does not have"
+            for literal in _literals(matcher):
+                if faults := schema.argument_faults(key, literal):
+                    return f"expected {fault_words(call.name, faults[0])}"
+        literal_only = not any(map(is_matcher, call.arguments.values()))
+        if literal_only and set(required) <= call.arguments.keys() and (faults := schema.faults(call.arguments)):
+            return f"expected {fault_words(call.name, faults[0])}"
+    except Unchecked as error:
+        return f"expected {call.name} cannot be checked: {error}"
+    for key in required:
         if key not in call.arguments:
             return f"{call.name} requires {key!r}, of which the expected call says nothing"
         if is_optional(call.arguments[key]):

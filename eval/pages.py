@@ -32,6 +32,7 @@ BINS = 30
 
 MEANING = {
     "infra_error": "the endpoint did not answer: unscored",
+    "unchecked": "its tool's schema takes too long to check: unscored",
     "truncated": "cut at the token limit",
     "no_call": "plain text where a call was due",
     "text_call_unparsed": "a whole call in the text that the server did not return",

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
 from pydantic import Field
 
+from callwright.json_schema import ArgumentSchema, Fault, Unchecked
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Record
 
@@ -36,24 +36,26 @@ class Given:
     """A call, checked once against its tool's schema."""
 
     call: Call
-    schema: Any
+    schema: ArgumentSchema | None
     """of its arguments; None where no such tool is on offer"""
-    errors: Sequence[ValidationError]
+    faults: Sequence[Fault]
+    unchecked: str = ""
+    """why its arguments could not be checked: a fault of the schema's, not of the model's"""
 
     @property
     def valid(self) -> bool:
         """Whether it could be acted on."""
-        return self.schema is not None and not self.errors
+        return self.schema is not None and not self.faults and not self.unchecked
 
 
-def check(call: Call, offered: Mapping[str, Draft202012Validator]) -> Given:
+def check(call: Call, offered: Mapping[str, ArgumentSchema]) -> Given:
     """A call under the schema of its tool, of those on offer."""
-    if (tool := offered.get(call.name)) is None:
+    if (schema := offered.get(call.name)) is None:
         return Given(call, None, [])
     try:
-        return Given(call, tool.schema, list(tool.iter_errors(call.arguments)))
-    except RecursionError:  # a schema that refers to itself follows a model as deep as it likes
-        return Given(call, tool.schema, [ValidationError("nested too deeply", validator="$ref")])
+        return Given(call, schema, schema.faults(call.arguments))
+    except Unchecked as error:
+        return Given(call, schema, [], str(error))
 
 
 def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[Given]) -> Tally:
@@ -70,7 +72,7 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
         if expected.name != given.call.name:
             continue
         names += 1
-        broken = {error.absolute_path[0] for error in given.errors if error.absolute_path}
+        broken = {fault.path[0] for fault in given.faults if fault.path}
         values = given.call.arguments
         for key in expected.arguments | values:
             matcher: Any = expected.arguments.get(key)
@@ -79,7 +81,9 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
             if not (wanted or there):
                 continue
             right = wanted and there and key not in broken and accepts(matcher, values[key])
-            kind = _json_type(given.schema or {}, key, values[key] if there else _example(matcher))
+            kind = _json_type(
+                given.schema.parameters if given.schema else {}, key, values[key] if there else _example(matcher)
+            )
             before = arguments.get(kind, (0, 0, 0))
             arguments[kind] = before[0] + right, before[1] + there, before[2] + wanted
             if wanted and is_matcher(matcher) and "contains" in matcher:

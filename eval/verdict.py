@@ -3,7 +3,8 @@
 Where a call is expected, the stages are, in this order: `infra_error` (the endpoint did not answer: unscored),
 `truncated` (the token limit cut a call off), `no_call` (plain text, cut or not), `text_call_unparsed` (a whole call
 stands in the text, but the server returned none), `bad_json` (a call that cannot be read), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`, `missing_required`, `extra_argument`, `wrong_type`, `schema_violation`,
-`wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
+`unchecked` (whether the arguments fit the schema could not be found out in bounded time: unscored, since the schema is
+at fault), `wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
 
 Where none is: `correct` (a clean abstention), `false_call` (the server returned a call), `malformed_attempt` (the text
 tries to call: nothing happens, but it is not credited). A plain reply that is cut at the token limit is still a clean
@@ -14,10 +15,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from callwright.files import parse_json
 from callwright.grammars import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Case, Key, Prediction, Record
+from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
 from eval.cases import last_text, validators_of
 from eval.tally import Given, Tally, check, tally
 
@@ -35,6 +35,7 @@ Verdict = Literal[
     "extra_argument",
     "wrong_type",
     "schema_violation",
+    "unchecked",
     "wrong_value",
     "state_mismatch",
     "false_call",
@@ -84,7 +85,7 @@ class Result(Record):
 
     @property
     def scored(self) -> bool:
-        """Whether the endpoint answered."""
+        """Whether the endpoint answered, and the answer could be judged."""
         return self.decision is not None
 
     @property
@@ -111,8 +112,8 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     if prediction.error is not None:
         verdict, detail = "infra_error", prediction.error
     elif case.expected:
-        decision = "tp" if got else "fn"
         verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
+        decision = None if verdict == "unchecked" else "tp" if got else "fn"
     else:
         decision = "fp" if got else "tn"
         verdict, detail = _judge_no_call(prediction, got, said)
@@ -228,11 +229,12 @@ def _pair_fault(expected: Call, given: Given) -> Fault | None:
             return "missing_required", f"no argument {key!r}"
     if extra := next((key for key in got.arguments if key not in expected.arguments), None):
         return "extra_argument", f"argument {extra!r} was not asked for"
-    if error := next((error for error in given.errors if error.validator == "type"), None):
-        return "wrong_type", f"{_where(error.absolute_path)}: {error.message}"
-    if given.errors:
-        error = given.errors[0]
-        return "schema_violation", f"{_where(error.absolute_path)}: {error.message}"
+    if given.unchecked:
+        return "unchecked", f"{got.name} cannot be checked: {given.unchecked}"
+    if given.faults:
+        fault = next((fault for fault in given.faults if fault.keyword == "type"), given.faults[0])
+        stage: dict[str, Verdict] = {"type": "wrong_type", "unknown": "extra_argument"}
+        return stage.get(fault.keyword, "schema_violation"), f"{_where(fault.path)}: {fault.message}"
     for key, value in got.arguments.items():
         if not accepts(expected.arguments[key], value):
             return "wrong_value", f"{key}: {_why(expected.arguments[key], value)}"
@@ -251,15 +253,11 @@ def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
     function = tool_call.get("function") or {}
     name, arguments = str(function.get("name")), function.get("arguments")
     fault = f"a {type(arguments).__name__}, not a JSON string"
-    if isinstance(arguments, str):
+    if arguments is None or isinstance(arguments, str):
         try:
-            value = parse_json(arguments)
+            return Call(name=name, arguments=read_arguments(arguments))
         except ValueError as error:
-            fault = f"not JSON ({error})"
-        else:
-            if isinstance(value, dict):
-                return Call(name=name, arguments=value)
-            fault = f"a JSON {type(value).__name__}, not an object"
+            fault = str(error)
     return {"name": name, "arguments": arguments, "fault": fault}
 
 

@@ -221,7 +221,7 @@ def test_what_can_go_wrong_is_told_to_the_model_and_scored(play, capsys):
     for _, line in read_jsonl(out / "trajectories.jsonl"):
         told[line["id"]] = [(result["error"], result["text"]) for turn in line["turns"] for result in turn["results"]]
     assert told["mended"] == [
-        ("refused", "error: find.key: '4' is not of type 'integer'"),
+        ("refused", 'error: find.key: "4" is not of type "integer"'),
         (None, '{"answer": 4007}'),
     ]
     assert told["wrong"] == [(None, "[5]"), (None, '{"answer": 5007}')]
@@ -300,7 +300,7 @@ def test_a_killed_run_goes_on_where_it_was(play, tmp_path):
     ("change", "said"),
     [
         ({"steps": [{"name": "nothing", "arguments": {}}]}, "expects a call of 'nothing'"),
-        ({"steps": [{"name": "find", "arguments": {"key": "four"}}]}, "'four' is not of type 'integer'"),
+        ({"steps": [{"name": "find", "arguments": {"key": "four"}}]}, '"four" is not of type "integer"'),
         ({"steps": [{"name": "find", "arguments": {"key": {"contains": []}}}]}, "contains needs a list of words"),
         ({"steps": None}, "steps: "),
         ({"facts": [[]]}, "facts holds an empty one"),

@@ -357,7 +357,7 @@ def test_broken_answers_are_kept_and_tried_once_more_with_the_error_told(toy: Pa
     ("text", "answered", "reason", "detail"),
     [
         ("draw a red ox", said("No."), "disagreement", "written for 1 of generate_image, labelled no call"),
-        ("draw a red ox", said(None, '{"prompt": 7}'), "broken", "generate_image.prompt: 7 is not of type 'string'"),
+        ("draw a red ox", said(None, '{"prompt": 7}'), "broken", 'generate_image.prompt: 7 is not of type "string"'),
         ("draw a red ox", said(None, '{"prompt": "x", "size": 1}'), "broken", "has no argument 'size'"),
         ("draw a red ox", said(None, '{"prompt": "a red'), "broken", "are not JSON"),
         ("draw a red ox", said(None), "broken", "neither a call nor a reply"),

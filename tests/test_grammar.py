@@ -284,7 +284,7 @@ BROKEN = {
     ),
     "call that breaks the schema": (
         lambda g: g["slots"]["en"].update(unit=["kelvin"]),
-        "patterns.weather-2: weather.unit: 'kelvin' is not one of",
+        'patterns.weather-2: weather.unit: "kelvin" is not one of',
     ),
     "unknown tool": (
         lambda g: g["patterns"][0].update(calls=[{"name": "wether", "arguments": {}}]),

@@ -60,7 +60,7 @@ def test_broken_tools(tools: Any, fault: str):
         ({"name": "wether", "arguments": {}}, "not one of weather"),
         ({"name": "weather", "arguments": {"town": "Rome"}}, "no argument 'town'"),
         ({"name": "weather", "arguments": {}}, "required"),
-        ({"name": "weather", "arguments": {"city": 3}}, "city: 3 is not of type 'string'"),
+        ({"name": "weather", "arguments": {"city": 3}}, 'city: 3 is not of type "string"'),
         ({"name": "weather", "arguments": {"city": "Rome", "days": 0}}, "minimum"),
     ],
 )

@@ -49,7 +49,7 @@ def test_verdicts(golden):
 
 
 def test_every_verdict_has_a_golden_case():
-    assert {golden["verdict"] for golden in GOLDEN["cases"]} == set(STAGES) - {"state_mismatch"}
+    assert {golden["verdict"] for golden in GOLDEN["cases"]} == set(STAGES) - {"state_mismatch", "unchecked"}
 
 
 def test_a_case_without_a_prediction_is_unscored():
@@ -189,6 +189,22 @@ def test_arguments_nested_as_deep_as_one_likes_are_scored(tmp_path, depth):
     write_scores(tmp_path, [returned, written])
 
 
+def test_a_schema_that_cannot_be_checked_costs_its_own_case_alone():
+    doubled = {"anyOf": [{"$ref": "#/$defs/list"}, {"$ref": "#/$defs/list"}]}
+    held = {"type": "array", "items": doubled}
+    parameters = {"type": "object", "properties": {"x": {"$ref": "#/$defs/list"}}, "$defs": {"list": held}}
+    case = make_case([["f", {"x": {"any": True}}]], tools=[{"function": {"name": "f", "parameters": parameters}}])
+    deep, flat = '{"x": ' + "[" * 60 + "]" * 60 + "}", '{"x": [1]}'
+    result = judge(case, make_prediction([("f", deep)]))
+    assert (result.verdict, result.decision, result.scored) == ("unchecked", None, False)
+    assert "f cannot be checked" in result.detail
+    assert judge(case, make_prediction([("f", flat)])).verdict == "schema_violation"
+    assert judge(case, make_prediction([("g", deep)])).verdict == "unknown_tool"
+    assert judge(make_case([]), make_prediction([("f", deep)])).verdict == "false_call"
+    summary = summarise([result, judge(case, make_prediction([("f", '{"x": []}')]))])
+    assert (summary["scored"], summary["verdicts"]) == (1, {"unchecked": 1, "correct": 1})
+
+
 def test_what_was_never_given_or_asked_is_null():
     summary = summarise(results(tn=3))
     assert (summary["parse_rate"], summary["parse_rate_ci95"], summary["schema_valid_rate"]) == (None, None, None)
@@ -308,10 +324,10 @@ def test_command_scores_without_network(tmp_path, capsys):
         ({"expected": [{"name": "nope", "arguments": {}}]}, "expects a call of 'nope', which the case does not offer"),
         ({"expected": [{"name": "get_weather", "arguments": {}}]}, "get_weather requires 'city'"),
         ({"expected": [{"name": "get_weather", "arguments": {"city": "a", "x": 1}}]}, "expects argument 'x'"),
-        ({"expected": [{"name": "get_weather", "arguments": {"city": 3}}]}, "3 is not of type 'string'"),
+        ({"expected": [{"name": "get_weather", "arguments": {"city": 3}}]}, '3 is not of type "string"'),
         (
             {"expected": [{"name": "get_weather", "arguments": {"city": {"any_of": ["a", 3]}}}]},
-            "3 is not of type 'string'",
+            '3 is not of type "string"',
         ),
         (
             {"expected": [{"name": "get_weather", "arguments": {"city": {"contains": []}}}]},

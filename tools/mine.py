@@ -99,7 +99,7 @@ def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, l
     near = {examples[index].id for index in leaking(examples, held)}
     causes: dict[Cause, list[tuple[Failure, Example]]] = {}
     for result in results:
-        if result.verdict not in ("correct", "infra_error"):
+        if result.verdict not in ("correct", "infra_error", "unchecked"):
             cause = LEFT if result.id in near else cause_of(result.verdict, split[result.id])
             causes.setdefault(cause, []).append((result, split[result.id]))
     return causes

@@ -111,7 +111,8 @@ class Router:
             if fault:
                 log.error("the model's server: %s", fault)
                 raise HTTPException(502, f"the model's server: {fault}")
-            found = decision(said, self.case.tools)
+            # What a model wrote may take a while to check against its schema, though not without end.
+            found = await asyncio.to_thread(decision, said, self.case.tools)
             if found["intent"] is None:
                 return "invalid_call" if "fault" in found else "reply", found
             calls = [Call.model_validate(call) for call in found.get("calls", [found["call"]])]

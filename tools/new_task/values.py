@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from callwright.files import to_json
+from callwright.records import Call
+from callwright.schema import call_fault
 from callwright.tool_sources.schemas import flat
 from tools.generate import ARTICLE
 from tools.transform import strings
@@ -24,6 +24,13 @@ HINTS = {
 """what tells the type where `type` does not"""
 
 Schema = dict[str, Any]
+
+
+def fits(schema: Any, value: Any) -> bool:
+    """Whether a value fits a schema, as the argument of a call would have to."""
+    parameters = {"type": "object", "properties": {"value": schema}}
+    tool = {"type": "function", "function": {"name": "tool", "parameters": parameters}}
+    return call_fault(Call(name="tool", arguments={"value": value}), [tool]) is None
 
 
 @dataclass
@@ -43,10 +50,10 @@ class Values:
         if not isinstance(schema, dict):
             return self.of({}, most) if schema else []
         given = [schema["const"]] if "const" in schema else schema.get("enum") or schema.get("examples")
-        fits, found = Draft202012Validator(schema).is_valid, dict[str, Any]()
+        found: dict[str, Any] = {}
         for value in given or [*([schema["default"]] if "default" in schema else []), *self.made(schema, most)]:
             # what generation changes on its way (white space at the ends, "a apple") would not arrive as it is
-            if fits(value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text).strip()) == value:
+            if fits(schema, value) and strings(value, lambda text: ARTICLE.sub(r"\1n", text).strip()) == value:
                 found.setdefault(to_json(value), value)
         return list(found.values())[:most]
 
@@ -70,9 +77,8 @@ class Values:
     def texts(self, schema: Schema, most: int) -> Iterator[str]:
         """Things, or values of the format; codes, longer and numbered texts where those do not do."""
         first = self.phrases["formats"].get(schema.get("format"), self.things)
-        fits = Draft202012Validator(schema).is_valid
         yield from first
-        if most > MOST or not any(map(fits, first)):
+        if most > MOST or not any(fits(schema, text) for text in first):
             yield from self.phrases["codes"]
             for text in self.things:
                 longer = " ".join([text] * (min(schema.get("minLength", 0), LONGEST) // len(text) + 1))

@@ -1,0 +1,217 @@
+"""How many steps a JSON Schema takes on a value: counted before it is checked, since branches can multiply without end.
+
+A step is one schema that is held against one value. Each pair of them is looked at once, however often a validator
+would, so that counting stays short where checking would not.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from referencing import Registry, Specification
+from referencing.exceptions import Unresolvable
+
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+IN_PLACE = ("not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies")
+"""keywords that hold a schema against the same value"""
+VALUES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
+"""against the values of an object, whatever their keys"""
+ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
+NAMED = {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
+"""keywords that hold schemas by name"""
+NESTED = {*IN_PLACE, *VALUES, *ITEMS, *NAMED, "propertyNames"}
+"""every keyword that holds schemas"""
+OPEN = {*VALUES, "propertyNames"}
+"""keywords that decide about arguments which no schema names"""
+
+MOST_STEPS = 2_000_000
+"""of one value: a tenth of a second"""
+MOST_PAIRS = 200_000
+"""of a schema and a value that are looked at while counting: about as long"""
+MOST_INSIDE = 300
+"""schemas inside one another that are held against a value and what is in it; half of them against the same value"""
+AGAIN = 4
+"""times that a validator may hold schemas against a value to find out what `unevaluated…` leaves"""
+MOST_UNEVALUATED = 2_000
+"""branches, counted along every way, beside an `unevaluated…`: the validator writes each of them out"""
+
+
+class TooCostly(ValueError):
+    """A value takes more steps than are allowed."""
+
+
+class Part:
+    """A schema, with the schemas that its keywords hold against the same value and against what is in it."""
+
+    __slots__ = ("cost", "fields", "in_place", "items", "names", "patterns", "properties", "schema", "times", "values")
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+        # A keyword that a draft does not know may hold anything: only what is well-formed counts.
+        enum, fields, patterns = (schema.get(key) for key in ("enum", "properties", "patternProperties"))
+        self.cost = 1 + (len(enum) // 8 if isinstance(enum, list) else 0)
+        self.times = AGAIN if any(key.startswith("unevaluated") for key in schema) else 1
+        self.patterns = len(patterns) if isinstance(patterns, dict) else 0
+        self.properties: dict[str, Any] = fields if isinstance(fields, dict) else {}
+        self.in_place: list[Part] = []
+        self.fields: dict[str, list[Part]] = {}
+        self.values: list[Part] = []
+        self.names: list[Part] = []
+        self.items: list[Part] = []
+
+
+class Steps:
+    """The parts of a well-formed schema, linked once; `of(value)` counts.
+
+    Args:
+        root: the schema; `$ref`s are looked up in it alone.
+        specification: of its draft.
+
+    Raises:
+        ValueError: a `$ref` leads nowhere, outside or back to itself, or there are too many schemas.
+    """
+
+    backtracks = 0
+    """steps that one search with a pattern may take beside the length of the text"""
+
+    def __init__(self, root: Any, specification: Specification[Any]) -> None:
+        self._specification = specification
+        self._parts: dict[int, Part] = {}
+        self._queue: list[tuple[Part, Any]] = []
+        self._anchors = list(_anchored(root))
+        resolver = Registry().resolver_with_root(specification.create_resource(root))
+        self._root = next(iter(self._part(root, resolver)), None)
+        while self._queue:
+            self._link(*self._queue.pop())
+        found: dict[Part, tuple[int, int]] = {}
+        for part in self._parts.values():
+            _branches(part, [], found)
+
+    def _part(self, schema: Any, resolver: Any) -> list[Part]:
+        """The part of a schema; none of `true` and `false`, which take no steps."""
+        if not isinstance(schema, dict):
+            return []
+        if (part := self._parts.get(id(schema))) is None:
+            part = self._parts[id(schema)] = Part(schema)
+            self._queue.append((part, resolver))
+        return [part]
+
+    def _link(self, part: Part, resolver: Any) -> None:
+        schema = part.schema
+        if isinstance(schema.get("$id", schema.get("id")), str):
+            resolver = resolver.in_subresource(self._specification.create_resource(schema))
+
+        def parts(key: str) -> list[Part]:
+            held = schema.get(key)
+            if key in NAMED and isinstance(held, dict):
+                held = list(held.values())
+            return [
+                found for one in (held if isinstance(held, list) else [held]) for found in self._part(one, resolver)
+            ]
+
+        for key in REFERENCES:
+            if isinstance(reference := schema.get(key), str):
+                try:
+                    target = resolver.lookup(reference)
+                except (Unresolvable, AttributeError, TypeError, ValueError):
+                    # The library searches every keyword for anchors, and trips over one that older drafts write as a list.
+                    raise ValueError(f"{key} {reference!r} leads nowhere; nothing is ever fetched") from None
+                part.in_place += self._part(target.contents, target.resolver)
+                if key != "$ref":  # to which of the schemas with an anchor it leads, only the way there tells
+                    part.in_place += [found for one in self._anchors for found in self._part(one, resolver)]
+        part.in_place += [found for key in IN_PLACE for found in parts(key)]
+        part.fields = {name: self._part(one, resolver) for name, one in part.properties.items()}
+        part.values = [found for key in VALUES for found in parts(key)]
+        part.names = parts("propertyNames")
+        part.items = [found for key in ITEMS for found in parts(key)]
+
+    def known_arguments(self) -> tuple[set[str], bool]:
+        """The keys of an object that the schema names in any of its branches, and whether it decides about others."""
+        names, others = set[str](), False
+        waiting, seen = [self._root], set[Part | None]()
+        while waiting:
+            if (part := waiting.pop()) is None or part in seen:
+                continue
+            seen.add(part)
+            waiting += part.in_place
+            held = (
+                part.schema.get(key) for key in ("required", "dependentRequired", "dependentSchemas", "dependencies")
+            )
+            names.update(part.fields, *(keys for keys in held if isinstance(keys, list | dict)))
+            others = others or not OPEN.isdisjoint(part.schema)
+        return names, others
+
+    def of(self, value: Any, searches: bool = True) -> int:
+        """Count the steps of a value, those of searching its texts and long enums among them or not.
+
+        Raises:
+            TooCostly: there are more than MOST_STEPS, or more than can be counted.
+        """
+        return self._of(self._root, value, {}, MOST_INSIDE, searches) if self._root else 1
+
+    def _of(self, part: Part, value: Any, done: dict[tuple[int, int], int], left: int, searches: bool) -> int:
+        pair = id(part), id(value)
+        if pair in done:
+            return done[pair]
+        if not left or len(done) > MOST_PAIRS:
+            raise TooCostly(f"takes more than {MOST_PAIRS:,} steps, or {MOST_INSIDE} schemas inside one another")
+        left -= 1
+        steps = 0
+        for one in part.in_place:
+            steps += self._of(one, value, done, left, searches)
+        steps = (part.cost if searches else 1) + part.times * steps
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if searches and part.patterns:
+                    steps += part.patterns * self._search(key)
+                for one in part.fields.get(key, ()):
+                    steps += self._of(one, item, done, left, searches)
+                for one in part.values:
+                    steps += self._of(one, item, done, left, searches)
+                for one in part.names:
+                    steps += self._of(one, key, done, left, searches)
+        elif isinstance(value, list):
+            for item in value if part.items else ():
+                for one in part.items:
+                    steps += self._of(one, item, done, left, searches)
+        elif isinstance(value, str) and searches and "pattern" in part.schema:
+            steps += self._search(value)
+        if steps > MOST_STEPS:
+            raise TooCostly(f"takes more than {MOST_STEPS:,} steps")
+        done[pair] = steps
+        return steps
+
+    def _search(self, text: str) -> int:
+        # A pattern that looks around or back starts anew at each character; 25 of its steps last as long as one of ours.
+        again = self.backtracks + len(text) * min(len(text), self.backtracks) // 25
+        return len(text) + (again if self.backtracks else 0)
+
+
+def _anchored(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schemas that a dynamic reference may lead to."""
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _anchored(value)
+    if isinstance(schema, dict) and ("$dynamicAnchor" in schema or "$recursiveAnchor" in schema):
+        yield schema
+
+
+def _branches(part: Part, above: list[Part], found: dict[Part, tuple[int, int]]) -> tuple[int, int]:
+    """How many schemas are inside one another for one value, from this one on, and how many in all on every way.
+
+    Raises:
+        ValueError: it is inside itself, or there are too many.
+    """
+    if part in above:
+        circle = above[above.index(part) :]
+        reference = next((one.schema[key] for one in circle for key in REFERENCES if key in one.schema), "")
+        raise ValueError(f"$ref {reference!r} leads back to itself")
+    if part not in found and len(above) <= MOST_INSIDE // 2:
+        below = [_branches(one, [*above, part], found) for one in part.in_place]
+        found[part] = 1 + max((inside for inside, _ in below), default=0), 1 + sum(every for _, every in below)
+    inside, every = found.get(part, (MOST_INSIDE, 1))
+    if len(above) + inside > MOST_INSIDE // 2:
+        raise ValueError(f"more than {MOST_INSIDE // 2} schemas inside one another for one value")
+    if part.times > 1 and every > MOST_UNEVALUATED:
+        raise ValueError(
+            f"more than {MOST_UNEVALUATED:,} branches beside `unevaluatedProperties` or `unevaluatedItems`"
+        )
+    return inside, every

@@ -25,11 +25,10 @@ MARKS: dict[str, str] = {
 _UNOPENED = [re.escape(close) for close in MARKS.values() if close != "<|end|>"]
 _TOKEN = re.compile(
     r"\\[^\n]"  # an escaped quote is none
-    r"|(?P<quote>\")"
-    r"|(?P<line>\n)"
-    r"|<(?:｜DSML｜)?(?P<value>parameter|arg_value)(?:[=\s][^<>\n]*+)?>"
+    r"|<(?:｜DSML｜)?(?P<value>parameter|arg_value|\|\"\|)(?:[=\s][^<>\n]*+)?>"
     rf"|(?P<first>^[ \t]*+)?(?:<\|start\|>assistant)?(?P<open>{'|'.join(map(re.escape, MARKS))})"
-    rf"|(?P<close>{'|'.join(_UNOPENED)})",
+    rf"|(?P<close>{'|'.join(_UNOPENED)})"
+    r"|(?P<quote>\")|(?P<line>\n)",
     re.MULTILINE,
 )
 _HARMONY_HEADER = re.compile(

@@ -6,14 +6,14 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from callwright.call_readers import FORM_NAMES, attempts_call, find_calls, read_calls
 from callwright.files import to_json
-from callwright.grammars import GRAMMARS, attempts_call, find_calls, read_calls
 from callwright.tool_prompts import CALLS
 
-CASES = json.loads((Path(__file__).parent / "cases" / "grammars.json").read_text("utf-8"))
+CASES = json.loads((Path(__file__).parent / "cases" / "call_readers.json").read_text("utf-8"))
 PIECES = ["<tool_call>", "</tool_call>", "Action:", " f", "\n", "Action Input:", '{"name"', ': "f"', ', "arguments": ']
 PIECES += [
     "{}",
@@ -43,12 +43,13 @@ PIECES += [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['grammar']}: {case['name']}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['form']}: {case['name']}")
 def test_readings(case):
-    reading = read_calls(case["text"], case["grammar"], case.get("names"))
+    reading = read_calls(case["text"], case["form"], case.get("names"))
     assert [[found.call.name, found.call.arguments] for found in reading.calls] == case["calls"]
     assert reading.outside == case["outside"]
     assert reading.fault is None if case["fault"] is None else case["fault"] in (reading.fault or "")
+    assert bool(attempts_call(case["text"], case.get("names", ()))) >= case.get("attempt", False)
     assert reading.whole == (bool(case["calls"]) and case["fault"] is None)
 
 
@@ -65,7 +66,7 @@ def test_spans_cut_the_calls_out_of_the_text():
         '{"name": "f", "arguments": {"x": 1}',
         "{'name': 'f', 'arguments': {}}",
         'Sure: {"name": "f", "parameters": {}}',
-        '[TOOL_CALLS][{"name": "f"}]',
+        '[TOOL_CALLS][{"f": 1}]',
         "Action: f\nAction Input: {x}",
         "draw(prompt='a')",
         "```\ndraw(prompt='a')",
@@ -95,7 +96,7 @@ def test_what_is_no_attempt(text):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40).map("".join))
 def test_no_text_raises(text):
-    for grammar in GRAMMARS:
+    for grammar in FORM_NAMES:
         for names in (None, ["f"]):
             reading = read_calls(text, grammar, names)
             assert all(0 <= found.start < found.end <= len(text) for found in reading.calls)
@@ -162,17 +163,35 @@ def test_long_calls_of_python_take_linear_time():
     assert seconds(20_000) < 1 + 20 * seconds(2_000)
 
 
+LOOKS_LIKE_MARKS = st.sampled_from(
+    ["</tool_call>", "<think>a</think>", "</think>", "[TOOL_CALLS]", "```json\n{}\n```", "Action: f\nAction Input: {}", "5",
+     "true", "null", '{"name": "f", "arguments": {}}', "<function=f>", "<|tool_call_start|>", "a\nb", '"', "\\", "", "圖 🦊"]
+)  # fmt: skip
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | LOOKS_LIKE_MARKS
+KEYS = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 ARGUMENTS = st.dictionaries(
-    st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
+    KEYS,
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(codec="utf-8"), max_size=12),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), inner, max_size=3),
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**12), 10**12)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | TEXTS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
         max_leaves=6,
     ),
     max_size=4,
-)  # fmt: skip
+)
+TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+UNCARRIED = {
+    "gemma4": ('<|"|>', "<|"),
+    "lfm2": ('"', "\\", "think"),
+    "qwen3_5": ("</parameter>",),
+    "minimax2": ("</parameter>",),
+    "seed_oss": ("</parameter>",),
+    "glm4_moe": ("</arg_value>",),
+}
+"""what LLaMA-Factory does not escape in a text, so that no reader can tell it from the form itself"""
 
 
 @cache
@@ -186,24 +205,43 @@ def tool_utils():
     return module
 
 
-@pytest.mark.parametrize("grammar", ["default", "qwen", "llama3", "mistral", "gemma4", "glm4"])
+@pytest.mark.parametrize("form", sorted(tool_utils().TOOLS))
 @settings(max_examples=60, deadline=None)
 @given(
     calls=st.lists(
-        st.tuples(st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True), ARGUMENTS), min_size=1, max_size=3
+        st.tuples(st.from_regex(r"[a-z][a-z0-9_.-]{0,20}", fullmatch=True), ARGUMENTS),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda call: call[0],
     )
 )
-def test_what_llamafactory_writes_is_read_back(grammar, calls):
-    calls = calls[:1] if grammar == "glm4" else calls
-    if grammar == "gemma4":  # its marks of text cannot stand inside a text
-        calls = [(name, json.loads(to_json(arguments).replace("|", "/"))) for name, arguments in calls]
+def test_what_llamafactory_writes_is_read_back(form, calls):
+    calls = calls[:1] if form == "glm4" else calls
+    assume(not any(part in text for part in UNCARRIED.get(form, ()) for text in map(to_text, calls)))
     theirs = tool_utils()
     functions = [theirs.FunctionCall(name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls]
-    text = CALLS.get(grammar, "{}").format(theirs.get_tool_utils(grammar).function_formatter(functions))
-    reading = read_calls(text, grammar)
+    text = CALLS.get(form, "{}").format(theirs.get_tool_utils(form).function_formatter(functions))
+    tools = {
+        name: {"properties": {key: {"type": TYPES.get(type(value), "null")} for key, value in arguments.items()}}
+        for name, arguments in calls
+    }
+    reading = read_calls(text, form, tools)
     assert [(found.call.name, found.call.arguments) for found in reading.calls] == calls
     assert (reading.fault, reading.outside) == (None, "")
-    assert find_calls(text, [name for name, _ in calls]) is not None
+    assert find_calls(text, tools) is not None
+    assert attempts_call(text, tools) is None
+
+
+def to_text(call):
+    """All that is text in the arguments, as it is."""
+    return "\n".join(leaves(call[1]))
+
+
+def leaves(value):
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [leaf for item in items for leaf in leaves(item)]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +265,6 @@ def test_plain_text_is_not_taken_for_a_call(text):
 
 @pytest.mark.parametrize(("grammar", "text"), [("glm4", 'draw\n{"prompt": "a"}'), ("pythonic", "[draw(prompt='a')]")])
 def test_what_plain_text_may_look_like_needs_a_tool_on_offer(grammar, text):
-    assert find_calls(text, ["draw"]).grammar == grammar
+    assert find_calls(text, ["draw"]).form == grammar
     assert find_calls(text, ["paint"]) is None
     assert find_calls(text) is None

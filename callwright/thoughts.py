@@ -59,11 +59,11 @@ def split_thoughts(text: str) -> Split:
     """
     if text.startswith("analysis") and (following := _HARMONY_BARE.search(text)):
         return Split((text[len("analysis") : following.start()],), text[following.end() :].lstrip())
-    thoughts: list[str] = []
+    spans: list[tuple[int, int]] = []  # of the thoughts
     pieces: list[str] = []  # of the answer
     missing: set[str] = set()  # closing marks that do not stand in the rest of the text: none is looked for twice
-    begin = position = 0
-    quoted = False
+    begin = position = inner = 0  # where the answer goes on; where to search; openings inside the last thought
+    close, quoted = "", False
     while token := _TOKEN.search(text, position):
         position = token.end()
         kind = token.lastgroup
@@ -71,29 +71,33 @@ def split_thoughts(text: str) -> Split:
             quoted = kind == "quote" and not quoted
         if kind not in ("value", "open", "close") or quoted:
             continue
-        if (mark := text[max(token.start() - 1, 0)]) in "'`":  # a quotation, up to its end or that of the line
-            while position < len(text) and text[position] not in (mark, "\n"):
+        if (quote := text[max(token.start() - 1, 0)]) in "'`":  # a quotation, up to its end or that of the line
+            while position < len(text) and text[position] not in (quote, "\n"):
                 position += 1
             continue
         if kind == "close":
-            if not thoughts:
-                thoughts, pieces, begin = [text[: token.start()]], [], position
+            if not spans:
+                spans, begin = [(0, token.start())], position
+            elif inner and token[0] == close:
+                spans[-1], begin, inner = (spans[-1][0], token.start()), position, inner - 1
             continue
-        close = MARKS[token["open"]] if kind == "open" else f"{token['value']}>"
-        end = -1 if close in missing else text.find(close, position)
+        mark = MARKS[token["open"]] if kind == "open" else f"{token['value']}>"
+        end = -1 if mark in missing else text.find(mark, position)
         if end < 0:
-            missing.add(close)
+            missing.add(mark)
         elif kind == "value":
-            position = end + len(close)
+            position = end + len(mark)
         follows = token.start() - begin < 20 and not text[begin : token.start()].strip()
         if kind == "open" and (end >= 0 or token["first"] is not None or follows):
-            thoughts.append(text[position : end if end >= 0 else None])
             pieces.append(text[begin : token.start()])
+            spans.append((position, end if end >= 0 else len(text)))
             if end < 0:
-                return Split(tuple(thoughts), _joined(pieces), cut=True)
-            begin = position = end + len(close)
-    answer = _joined([*pieces, text[begin:]]) if thoughts else text
-    return Split(tuple(thoughts), _HARMONY_HEADER.sub("", answer) if "<|channel|>" in answer else answer)
+                return Split(tuple(text[a:b] for a, b in spans), _joined(pieces), cut=True)
+            close, inner = mark, text.count(token["open"], position, end)
+            begin = position = end + len(mark)
+    answer = _joined([*pieces, text[begin:]]) if spans else text
+    thoughts = tuple(text[a:b] for a, b in spans)
+    return Split(thoughts, _HARMONY_HEADER.sub("", answer) if "<|channel|>" in answer else answer)
 
 
 def _joined(pieces: list[str]) -> str:

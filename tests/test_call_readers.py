@@ -13,6 +13,8 @@ from callwright.call_readers import FORM_NAMES, attempts_call, find_calls, read_
 from callwright.files import to_json
 from callwright.tool_prompts import CALLS
 
+FAMILIES = json.loads((Path(__file__).parent / "cases" / "families.json").read_text("utf-8"))
+CALL = '<tool_call>{"name": "tide_table", "arguments": {}}</tool_call>'
 CASES = json.loads((Path(__file__).parent / "cases" / "call_readers.json").read_text("utf-8"))
 PIECES = ["<tool_call>", "</tool_call>", "Action:", " f", "\n", "Action Input:", '{"name"', ': "f"', ', "arguments": ']
 PIECES += [
@@ -91,6 +93,50 @@ def test_an_attempt_says_why_it_fails(text):
 )
 def test_what_is_no_attempt(text):
     assert attempts_call(text, ["draw"]) is None
+
+
+@pytest.mark.parametrize(("family", "text"), FAMILIES.items())
+def test_every_family_is_read_and_counted_as_a_call(family, text):
+    arguments = {"city": "Brest", "days": 2}
+    tools = {"tide_table": {"properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}
+    for said in (text, f"<think>\nmaybe {CALL}?\n</think>\n{text}"):
+        reading = find_calls(said, tools)
+        assert reading is not None, attempts_call(said, tools)
+        assert [(found.call.name, found.call.arguments) for found in reading.calls] == [("tide_table", arguments)]
+        assert attempts_call(said, tools) is None
+    assert (
+        find_calls(text.replace("tide_table", "rm"), tools)
+        or attempts_call(text.replace("tide_table", "rm"), tools)
+        or (family in ("GLM-4", "ToolACE", "Llama 4 without marks"))
+    )  # whatever has marks, or says that it is a call, is never plain text
+    answered = text.split("</think>")[-1]
+    assert find_calls(f"<think>\nmaybe {answered}?\n</think>\nHello!", tools) is None
+    assert attempts_call(f"<think>\nmaybe {answered}?\n</think>\nHello!", tools) is None
+    cut = text[: text.index("Brest") + 2]
+    assert find_calls(cut, tools) is None
+    assert attempts_call(cut, tools), cut
+
+
+@pytest.mark.parametrize("text", [text for text in FAMILIES.values() if "tide_table" in text])
+def test_two_calls_of_a_family(text):
+    if text.startswith(("{", "[", "```json", "tide_table", "analysis")):
+        pytest.skip("the whole answer is one list, object or call")
+    tools = {"tide_table": {"properties": {"city": {"type": "string"}}}}
+    text = text.split("</think>")[-1].split("[/THINK]")[-1]
+    reading = find_calls(f"{text}\n{text.replace('Brest', 'Sète')}", tools)
+    assert reading is not None
+    assert [found.call.arguments["city"] for found in reading.calls] == ["Brest", "Sète"]
+
+
+def test_the_schema_types_the_values_of_xml():
+    text = "<function=f>\n<parameter=x>\n5\n</parameter>\n</function>"
+    values = {"string": "5", "integer": 5, "number": 5, "array": 5, None: 5}
+    for kind, value in values.items():
+        tools = {"f": {"properties": {"x": {"type": kind}}}} if kind else ["f"]
+        assert find_calls(text, tools).calls[0].call.arguments == {"x": value}
+    assert find_calls(text.replace("5", "True"), {"f": {"properties": {"x": {"type": "boolean"}}}}).calls[
+        0
+    ].call.arguments == {"x": True}
 
 
 @settings(max_examples=300, deadline=None)

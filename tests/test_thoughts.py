@@ -29,6 +29,8 @@ def test_every_family(opening, closing):
         (f"<think>a</think>\n{CALL}\n<think>b</think>\n{CALL}", ("a", "b"), f"{CALL}\n{CALL}"),
         ("<think>a</think><think>b", ("a", "b"), ""),
         ("<think>the tag <think> opens one</think>Hello", ("the tag <think> opens one",), "Hello"),
+        ("<think>a <think>b</think> c</think>Hello", ("a <think>b</think> c",), "Hello"),
+        ("<think>a</think>Hello</think>", ("a",), "Hello</think>"),
         ("Sure.\n<think>cut", ("cut",), "Sure.\n"),
         ("The tag <think> opens one.", (), "The tag <think> opens one."),
         ("Write `<think>a</think>` so.", (), "Write `<think>a</think>` so."),

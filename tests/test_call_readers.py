@@ -151,62 +151,98 @@ def test_no_text_raises(text):
     find_calls(text)
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
+HOSTILE = [
+    *(text[: text.index("Brest")] for text in FAMILIES.values()),
+    *FAMILIES.values(),
+    *[
         "<tool_call>",
-        '<tool_call>["',
-        '<tool_call>{"a',
-        '<tool_call>{"name":"f","arguments":{}}</tool_call>',
         "</tool_call>",
-        "Action: a\n",
-        "Action: a\nAction Input: ",
-        "Action: " + " " * 50,
-        "[",
-        '{"a":',
-        '{"name": "f", "arguments": ',
-        '"name" : ',
         "[TOOL_CALLS]",
-        "[TOOL_CALLS]f[ARGS]{}",
-        "[TOOL_CALLS]" + "f" * 50,
-        '[TOOL_CALLS][{"name": "f", "arguments": {}}]',
         "<|tool_call>",
-        "<|tool_call>call:f{}<tool_call|>",
-        "<|tool_call>call:f{x:[",
-        "<|tool_call>call:f{x:" + "1" * 50,
-        '<|tool_call>call:f{x:<|"|>',
-        "<|tool_call>call:f{" + " " * 50,
+        "<think>",
+        "</think>",
+        "Action Input:",
+        "<function=f>",
+    ],
+    *[
         "f\n",
         "f\n{",
         "[f(",
         "[f(x=[",
         "[f(x='a',",
         "[f(x='",
-        "[" + " " * 50,
-        "[f(x=" + "-" * 50,
         "[f(x=a+",
+        "Action: a\n",
+        '"name" : ',
+        "\n{",
+        '\n{"',
+        "\n[{",
+    ],
+    *[
+        "```\n",
+        "`",
+        '"',
+        "'",
+        "“",
+        "「",
+        '"<a>',
+        "'<tool_call>",
+        "\\",
+        '\\"',
+        " ",
+        "\n",
+        "</s>",
+        "<|im_end|> ",
+        "<answer>",
+    ],
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_text_takes_linear_time(unit):
+    def grows_linearly(head: str) -> bool:
+        def seconds(length: int) -> float:
+            text = head + unit * (length // len(unit))
+            started = time.process_time()
+            attempts_call(text, ["f"])
+            return time.process_time() - started
+
+        return seconds(100_000) < 0.2 + 20 * seconds(10_000)
+
+    assert any(grows_linearly("") for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    "unit", ["1 ", "true ", "a", "a ", "a:", ",", "[", "{a:", '<|"|>', "-", " ", "f(", "x=", "'", '"', "<parameter=x>"]
+)
+@pytest.mark.parametrize(
+    "head",
+    [
+        "<|tool_call>call:f{",
+        "<|tool_call_start|>[f(",
+        "<function=f>",
+        "<tool_call>f\n<arg_key>",
+        "<tool_calls>{",
+        "[f(x=",
     ],
 )
-def test_hostile_text_takes_linear_time(unit):
+def test_hostile_arguments_take_linear_time(head, unit):
     def seconds(length: int) -> float:
-        text = unit * (length // len(unit))
-        started = time.perf_counter()
-        attempts_call(text, ["f"])
-        return time.perf_counter() - started
+        started = time.process_time()
+        attempts_call(head + unit * (length // len(unit)), ["f"])
+        return time.process_time() - started
 
-    seconds(1_000)  # what is imported at first use
-    assert seconds(400_000) < 2 + 40 * seconds(40_000)
-    assert seconds(400_000) < 8
+    assert any(seconds(60_000) < 0.2 + 20 * seconds(6_000) for _ in range(3))
 
 
-def test_long_calls_of_python_take_linear_time():
+def test_a_long_call_takes_linear_time():
     def seconds(items: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         assert read_calls(f"[{'f(x=1), ' * items}f(x=[{'1, ' * items}])]", "pythonic", ["f"]).whole
-        return time.perf_counter() - started
+        assert len(read_calls("<|tool_call>call:f{x:1}<tool_call|>" * items, "gemma4").calls) == items
+        return time.process_time() - started
 
-    seconds(10)
-    assert seconds(20_000) < 1 + 20 * seconds(2_000)
+    assert any(seconds(20_000) < 1 + 20 * seconds(2_000) for _ in range(3))
 
 
 LOOKS_LIKE_MARKS = st.sampled_from(

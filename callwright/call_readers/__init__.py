@@ -31,10 +31,10 @@ _END = re.compile(
 _FENCED = re.compile(r"```(?!tool_code)\w*+[ \t]*+\n(.*?)(?:^[ \t]*+```[ \t]*+(?:\n\s*+|\Z))", re.M | re.S)
 _FENCE = re.compile(r"^[ \t]*+```(?!tool_code)", re.M)
 _EXAMPLE = re.compile(
-    r"^[ \t]*+```.*?^[ \t]*+```|`[^`\n]*+`|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
+    r"^[ \t]*+```.*?^[ \t]*+```|`[^`\n]{0,300}+`|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
     re.M | re.S,
 )
-_QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.)*+\"|“[^”\n]*+”|「[^」\n]*+」", re.S)
+_QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.){0,300}+\"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」", re.S)
 _ANSWER = re.compile(r"<(answer|response|\|START_RESPONSE\|)>")
 
 

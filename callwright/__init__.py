@@ -1,1 +1,1 @@
-"""What tools/ and eval/ share: records, schemas, matchers, call grammars, files, recipes, user errors."""
+"""What tools/ and eval/ share: records, schemas, matchers, call readers, thoughts, files, recipes, user errors."""

@@ -7,10 +7,12 @@ import warnings
 from typing import Any
 
 _PLAIN = re.compile(r"""'[^'\\\n\r\0]*'|"[^"\\\n\r\0]*\"""")
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'""", re.DOTALL)
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _TOKEN = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([\[({])|([\])}])|(,)|[^"'\[({\])},]+|["']""", re.DOTALL)
 
+_CALL_NAME = re.compile(r"[\s,;]*+[^\[\]{}()\"'=,;<>\s][^\[\]{}()\"'=,;<>]{0,200}\(")
 CALLS_OPEN = re.compile(r"\[([^\[\]{}()\"'=,]++)\(")
 """how `[Name(arg="…"), …]` begins; a name may hold spaces"""
 
@@ -42,6 +44,8 @@ def literal(text: str) -> Any:
         return text[1:-1]
     if _INTEGER.fullmatch(text):
         return int(text)
+    if _QUOTED.fullmatch(text):  # line breaks as they are, which Python does not read, but LLaMA-Factory's lfm2 writes
+        text = text.replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")
     return value_of(parse(text))
 
 
@@ -85,36 +89,63 @@ def parse_calls(text: str) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         ValueError: the text is anything else, an argument has no name, or is no literal.
     """
-    calls = []
-    for call in _parts(text, "[", "]"):
-        name, bracket, _ = call.partition("(")
-        if not bracket:
-            raise ValueError(f"{call[:40]!r} is no call")
-        arguments: dict[str, Any] = {}
-        for argument in _parts(call[len(name) :], "(", ")"):
-            key, equals, value = argument.partition("=")
-            if not equals or not re.fullmatch(r"[\w.-]+", key.strip()):
-                raise ValueError(f"argument {argument[:40]!r} of {name.strip()!r} has no name")
-            if key.strip() in arguments:
-                raise ValueError(f"argument {key.strip()!r} of {name.strip()!r} stands twice")
-            arguments[key.strip()] = literal(value)
-        calls.append((name.strip(), arguments))
+    calls, end = calls_at(text, 0) if text.startswith("[") else ([], 0)
+    if not end or text[end:].strip():
+        raise ValueError(f"{text[:40]!r} does not end with its ']'")
     return calls
 
 
-def _parts(text: str, opening: str, closing: str) -> list[str]:
-    """What stands between commas inside the brackets that the whole text is in."""
-    found, depth, start = [], 0, 1
-    for token in _TOKEN.finditer(text):
+def calls_at(text: str, start: int) -> tuple[list[tuple[str, dict[str, Any]]], int]:
+    """The calls that begin at a position, in brackets or one after the other, and where they end.
+
+    Raises:
+        ValueError: there are none, an argument has no name, or is no literal.
+    """
+    if text.startswith("[", start):
+        parts, end = _parts(text, start)
+        return [_call(part) for part in parts], end
+    calls = []
+    while name := _CALL_NAME.match(text, start):
+        _, end = _parts(text, name.end() - 1)
+        calls.append(_call(text[name.start() : end].strip(" \t\r\n,;")))
+        start = end
+    if not calls:
+        raise ValueError(f"{text[start : start + 40]!r} is no call")
+    return calls, start
+
+
+def _call(text: str) -> tuple[str, dict[str, Any]]:
+    name, bracket, _ = text.partition("(")
+    if not bracket:
+        raise ValueError(f"{text[:40]!r} is no call")
+    parts, end = _parts(text, len(name))
+    if text[end:].strip():
+        raise ValueError(f"{text[:40]!r} does not end with its ')'")
+    arguments: dict[str, Any] = {}
+    for argument in parts:
+        key, equals, value = argument.partition("=")
+        if not equals or not re.fullmatch(r"[\w.-]+", key.strip()):
+            raise ValueError(f"argument {argument[:40]!r} of {name.strip()!r} has no name")
+        if key.strip() in arguments:
+            raise ValueError(f"argument {key.strip()!r} of {name.strip()!r} stands twice")
+        arguments[key.strip()] = literal(value)
+    return name.strip(), arguments
+
+
+def _parts(text: str, start: int) -> tuple[list[str], int]:
+    """What stands between commas inside the brackets that open at a position, and where they end."""
+    closing = {"[": "]", "(": ")"}[text[start]]
+    found, depth, begin = [], 0, start + 1
+    for token in _TOKEN.finditer(text, start):
         _, opened, closed, comma = token.groups()
         if token[0] in "\"'":  # a quote that nothing closes
             break
         depth += bool(opened) - bool(closed)
         if (comma and depth == 1) or (closed and depth == 0):
-            found.append(text[start : token.start()].strip())
-            start = token.end()
+            found.append(text[begin : token.start()].strip())
+            begin = token.end()
         if depth == 0:
+            if closed == closing:
+                return (found if found != [""] else []), begin
             break
-    if not text.startswith(opening) or depth or text[start - 1] != closing or text[start:].strip():
-        raise ValueError(f"{text[:40]!r} does not end with its {closing!r}")
-    return found if found != [""] else []
+    raise ValueError(f"{text[start : start + 40]!r} does not end with its {closing!r}")

@@ -20,7 +20,7 @@ Cause = Literal["server", "model and server", "model", "raw prompt", "both right
 only, so the model needs the prompt that its server makes. `unscored`: one of the two was not answered."""
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
-LOST: tuple[Verdict, ...] = ("truncated", "no_call", "text_call_unparsed", "bad_json")
+LOST: tuple[Verdict, ...] = ("truncated", "no_call", "text_call_unparsed", "bad_json", "malformed_attempt")
 """the verdicts under which no call reaches the program"""
 
 
@@ -42,7 +42,7 @@ def cause_of(native: Result, raw: Result) -> Cause:
         return "both right" if raw.correct else "raw prompt"
     if raw.correct:
         return "server"
-    if native.verdict in LOST and STAGES.index(raw.verdict) > STAGES.index("bad_json"):
+    if native.expected and native.verdict in LOST and STAGES.index(raw.verdict) > STAGES.index(LOST[-1]):
         return "model and server"
     return "model"
 

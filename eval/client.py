@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from callwright.call_readers import Reading, find_calls, read_calls
 from callwright.chat import NO_KEY, open_client, read_completion, said
 from callwright.errors import UserError
 from callwright.files import to_json
-from callwright.grammars import Grammar, Reading, find_calls, read_calls
 from callwright.records import Case, Prediction, explain
 from callwright.tool_prompts import raw_messages
 from eval.cases import tools_of
@@ -297,14 +297,15 @@ async def ask_once(
 def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
     """The prediction with the calls that stand in its text: in the format that was asked for, or else in any other."""
     text = prediction.content or ""
-    reading: Reading | None = read_calls(text, cast(Grammar, raw_format))
+    tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools_of(case)}
+    reading: Reading | None = read_calls(text, raw_format, tools)
     if reading is None or not reading.whole:
-        reading = find_calls(text, [tool["function"]["name"] for tool in tools_of(case)])
+        reading = find_calls(text, tools)
     if reading is None or prediction.tool_calls:
         return prediction
     functions = [{"name": f.call.name, "arguments": to_json(f.call.arguments)} for f in reading.calls]
     calls = [{"id": None, "type": "function", "function": function} for function in functions]
-    return prediction.model_copy(update={"tool_calls": calls, "read_as": reading.grammar})
+    return prediction.model_copy(update={"tool_calls": calls, "read_as": reading.form})
 
 
 def _read(identity: str, body: str, latency_s: float) -> Prediction:

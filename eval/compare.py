@@ -49,7 +49,7 @@ SHARES = {
 
 
 def _counts(result: Result) -> list[float]:
-    tally, reply = result.tally, result.decision == "tn"
+    tally, reply = result.tally, result.replied
     return [
         *(result.decision == key for key in DECISIONS),
         *(result.correct, 1, tally.emitted, tally.parsed, tally.valid),

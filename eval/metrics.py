@@ -87,7 +87,7 @@ def fidelity(scored: Sequence[Result], seed: int) -> dict[str, Any]:
 
 def forgetting(scored: Sequence[Result], seed: int) -> dict[str, Any]:
     """Of the replies in words where no call was due, how many pass every check of eval.replies, and how many fail each."""
-    replies = [result for result in scored if result.decision == "tn"]
+    replies = [result for result in scored if result.replied]
     faults = [reply_faults(result) for result in replies]
     rows = [[1, not found, *(fault in found for fault in FAULTS)] for found in faults]
     whole, sound, *each = by_group(replies, rows, 2 + len(FAULTS)).T

@@ -36,7 +36,7 @@ MEANING = {
     "truncated": "cut at the token limit",
     "no_call": "plain text where a call was due",
     "text_call_unparsed": "a whole call in the text that the server did not return",
-    "bad_json": "a call that cannot be read",
+    "bad_json": "a call whose JSON is broken",
     "unknown_tool": "a tool that was not on offer",
     "wrong_tool": "another tool than expected",
     "missing_call": "fewer calls than expected",
@@ -48,7 +48,7 @@ MEANING = {
     "wrong_value": "an argument with the wrong value",
     "state_mismatch": "the tools ended in another state",
     "false_call": "a call where none was due",
-    "malformed_attempt": "a broken call where none was due",
+    "malformed_attempt": "a call that was tried, and none that is whole, or none due",
     "correct": "all right",
 }
 

@@ -44,7 +44,7 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
         "verdicts": {stage: verdicts[stage] for stage in STAGES if verdicts[stage]},
         "abstentions": {
             "clean": len(abstained),
-            "malformed_attempt": verdicts["malformed_attempt"],
+            "malformed_attempt": sum(r.verdict == "malformed_attempt" and not r.expected for r in scored),
             "false_call": verdicts["false_call"],
             "empty": sum(not (result.content or "").strip() for result in abstained),
             "cut": sum(result.finish_reason == "length" for result in abstained),

@@ -2,20 +2,23 @@
 
 Where a call is expected, the stages are, in this order: `infra_error` (the endpoint did not answer: unscored),
 `truncated` (the token limit cut a call off), `no_call` (plain text, cut or not), `text_call_unparsed` (a whole call
-stands in the text, but the server returned none), `bad_json` (a call that cannot be read), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`, `missing_required`, `extra_argument`, `wrong_type`, `schema_violation`,
-`unchecked` (whether the arguments fit the schema could not be found out in bounded time: unscored, since the schema is
-at fault), `wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
+stands in the text, but the server returned none), `bad_json` (a call whose JSON is broken), `malformed_attempt` (a call
+was tried, and none is whole, for another reason), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`,
+`missing_required`, `extra_argument`, `wrong_type`, `schema_violation`, `unchecked` (whether the arguments fit the schema
+could not be found out in bounded time: unscored, since the schema is at fault), `wrong_value`, `state_mismatch` (for
+cases that run their tools), `correct`.
 
-Where none is: `correct` (a clean abstention), `false_call` (the server returned a call), `malformed_attempt` (the text
-tries to call: nothing happens, but it is not credited). A plain reply that is cut at the token limit is still a clean
-abstention: nothing was called, and `detail` says that it was cut.
+Where none is: `correct` (a clean abstention), `false_call` (the server returned a call that a program could act on),
+`malformed_attempt` (a call that nobody could act on, or that stands in the text, whole or not: nothing happens, but it
+is not credited). A plain reply that is cut at the token limit is still a clean abstention: nothing was called, and
+`detail` says that it was cut.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from callwright.grammars import attempts_call, find_calls
+from callwright.call_readers import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
 from eval.cases import last_text, validators_of
@@ -27,6 +30,7 @@ Verdict = Literal[
     "no_call",
     "text_call_unparsed",
     "bad_json",
+    "malformed_attempt",
     "unknown_tool",
     "wrong_tool",
     "missing_call",
@@ -39,7 +43,6 @@ Verdict = Literal[
     "wrong_value",
     "state_mismatch",
     "false_call",
-    "malformed_attempt",
     "correct",
 ]
 STAGES: tuple[Verdict, ...] = get_args(Verdict)
@@ -62,7 +65,7 @@ class Result(Record):
     """what the user said last"""
     verdict: Verdict
     decision: Decision | None
-    """what a program would act on: a call counts when the server returned one; None where the case is unscored"""
+    """whether a program would have acted (`decide`), against whether it should; None where the case is unscored"""
     detail: str
     """the verdict in words; empty where there is nothing to say"""
     expected: list[Call]
@@ -89,6 +92,11 @@ class Result(Record):
         return self.decision is not None
 
     @property
+    def replied(self) -> bool:
+        """Whether no call was due, and none came: what was said is a reply in words."""
+        return self.decision == "tn" and not self.got
+
+    @property
     def decided_right(self) -> bool:
         """Whether the model called exactly when it should."""
         return self.decision in ("tp", "tn")
@@ -99,6 +107,21 @@ class Result(Record):
         return self.verdict == "correct"
 
 
+def decide(due: bool, got: Sequence[Call | dict[str, Any]], offered: Collection[str]) -> Decision:
+    """Count the decision of one answer: it called where the server returned a call that a program could act on.
+
+    That is one whose arguments can be read, of a tool on offer.
+
+    Args:
+        due: whether a call was.
+        got: what the server returned, as read_call gives it.
+    """
+    acted = any(isinstance(call, Call) and call.name in offered for call in got)
+    if due:
+        return "tp" if acted else "fn"
+    return "fp" if acted else "tn"
+
+
 def judge(case: Case, prediction: Prediction | None) -> Result:
     """Score one case; without a prediction it is unscored, as it is after an infrastructure error."""
     if prediction is None:
@@ -107,16 +130,21 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     offered = validators_of(case)
     given = [check(_as_call(call), offered) for call in got]
     pairs = _assign(case.expected, given)
-    said = _Said([], None) if got else _read_text(prediction.content or "", list(offered))
+    said = (
+        _Said()
+        if got
+        else _read_text(prediction.content or "", {name: fits.parameters for name, fits in offered.items()})
+    )
     decision: Decision | None = None
     if prediction.error is not None:
         verdict, detail = "infra_error", prediction.error
-    elif case.expected:
-        verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
-        decision = None if verdict == "unchecked" else "tp" if got else "fn"
     else:
-        decision = "fp" if got else "tn"
-        verdict, detail = _judge_no_call(prediction, got, said)
+        decision = decide(bool(case.expected), got, offered)
+        if case.expected:
+            verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
+            decision = None if verdict == "unchecked" else decision
+        else:
+            verdict, detail = _judge_no_call(prediction, got, said, decision == "fp", list(offered))
     readable = [check(call, offered) for call in said.calls]
     readable += [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
     emitted = len(got) or len(said.calls) or (said.fault is not None)
@@ -143,21 +171,26 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
 class _Said(NamedTuple):
     """What stands in a text."""
 
-    calls: list[Call]
-    fault: str | None
+    calls: Sequence[Call] = ()
+    fault: str | None = None
     """why the server should have returned them, or why an attempt is none; None where nothing is amiss"""
+    bad_json: bool = False
+    """whether the attempt is none because its JSON is broken"""
 
 
-def _read_text(text: str, names: list[str]) -> _Said:
-    if reading := find_calls(text, names):
-        fault = f"a call in {reading.grammar} form stands in the text; the server returned none"
+def _read_text(text: str, tools: dict[str, Any]) -> _Said:
+    if reading := find_calls(text, tools):
+        fault = f"a call in {reading.form} form stands in the text; the server returned none"
         return _Said([found.call for found in reading.calls], fault)
-    return _Said([], attempts_call(text, names))
+    attempt = attempts_call(text, tools)
+    return _Said(fault=attempt.fault, bad_json=attempt.bad_json) if attempt else _Said()
 
 
-def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said) -> Fault:
-    if got:
+def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said, acted: bool, offered: list[str]) -> Fault:
+    if acted:
         return "false_call", f"called {_names(got)}"
+    if got:
+        return "malformed_attempt", (_call_fault(got, offered) or ("", ""))[1]
     if said.fault:
         return "malformed_attempt", said.fault + ("" if said.calls else _cut(prediction))
     if not (prediction.content or "").strip():
@@ -174,24 +207,33 @@ def _judge_call(
     pairs: Sequence[tuple[Call, Given]],
 ) -> Fault:
     verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", said)
-    if prediction.finish_reason == "length" and verdict in ("bad_json", "missing_call"):
+    if prediction.finish_reason == "length" and verdict in ("bad_json", "malformed_attempt", "missing_call"):
         return "truncated", f"cut at the token limit: {detail}"
     return verdict, detail + (_cut(prediction) if verdict == "no_call" else "")
 
 
 def _judge_text(text: str, said: _Said) -> Fault:
+    if said.calls:
+        return "text_call_unparsed", said.fault or ""
     if said.fault:
-        return ("text_call_unparsed" if said.calls else "bad_json"), said.fault
+        return ("bad_json" if said.bad_json else "malformed_attempt"), said.fault
     return "no_call", "plain text" if text.strip() else "an empty reply"
 
 
-def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, Given]]) -> Fault:
+def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
+    """Why a program could not act on one of the calls; None where it could on all."""
     for call in got:
         if not isinstance(call, Call):
             return "bad_json", f"arguments of {call['name']}: {call['fault']}"
     for call in got:
         if call.name not in offered:
             return "unknown_tool", f"{call.name!r} is not one of {', '.join(offered) or '(none)'}"
+    return None
+
+
+def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, Given]]) -> Fault:
+    if fault := _call_fault(got, offered):
+        return fault
     faults = [fault for expected, given in pairs if (fault := _pair_fault(expected, given))]
     if len(got) < due:
         faults.append(("missing_call", f"{len(got)} of {due} calls"))

@@ -193,14 +193,15 @@ def test_a_schema_that_cannot_be_checked_costs_its_own_case_alone():
     doubled = {"anyOf": [{"$ref": "#/$defs/list"}, {"$ref": "#/$defs/list"}]}
     held = {"type": "array", "items": doubled}
     parameters = {"type": "object", "properties": {"x": {"$ref": "#/$defs/list"}}, "$defs": {"list": held}}
-    case = make_case([["f", {"x": {"any": True}}]], tools=[{"function": {"name": "f", "parameters": parameters}}])
+    tools = [{"function": {"name": "f", "parameters": parameters}}]
+    case = make_case([["f", {"x": {"any": True}}]], tools=tools)
     deep, flat = '{"x": ' + "[" * 60 + "]" * 60 + "}", '{"x": [1]}'
     result = judge(case, make_prediction([("f", deep)]))
     assert (result.verdict, result.decision, result.scored) == ("unchecked", None, False)
     assert "f cannot be checked" in result.detail
     assert judge(case, make_prediction([("f", flat)])).verdict == "schema_violation"
     assert judge(case, make_prediction([("g", deep)])).verdict == "unknown_tool"
-    assert judge(make_case([]), make_prediction([("f", deep)])).verdict == "false_call"
+    assert judge(make_case([], tools=tools), make_prediction([("f", deep)])).verdict == "false_call"
     summary = summarise([result, judge(case, make_prediction([("f", '{"x": []}')]))])
     assert (summary["scored"], summary["verdicts"]) == (1, {"unchecked": 1, "correct": 1})
 

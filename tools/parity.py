@@ -225,7 +225,7 @@ def flags(view: View, path: Path) -> Iterator[str]:
     yield f"  vllm serve MODEL --chat-template {path}{reads}"
     yield f"  llama-server -m MODEL.gguf --jinja --chat-template-file {path}"
     if not parser:
-        yield f"  no parser of theirs reads {view.tool_format} calls: send tool_choice none, and read the text (callwright.grammars)"
+        yield f"  no parser of theirs reads {view.tool_format} calls: send tool_choice none, and read the text (callwright.call_readers)"
 
 
 def day_of_training(recipe: Recipe) -> str:

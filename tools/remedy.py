@@ -35,6 +35,8 @@ Cause = tuple[str, str]
 
 def cause_of(verdict: str, example: Example) -> Cause:
     """Why an answer to an example is wrong, and what helps."""
+    if verdict == "malformed_attempt" and example.calls:
+        return verdict, MORE
     remedy = next((remedy for remedy, verdicts in VERDICTS.items() if verdict in verdicts), "")
     return verdict, CLARIFY if remedy == MINIMAL and example.tags.get("kind") == INCOMPLETE else remedy
 

@@ -14,7 +14,7 @@ from eval.bfcl import checker, simulation
 from eval.bfcl.questions import Question
 from eval.client import Endpoint, Limits, Sampling, ask_all
 from eval.score import PREDICTIONS
-from eval.verdict import Result, Verdict, judge, read_call
+from eval.verdict import Result, Verdict, decide, judge, read_call
 
 MOST_STEPS = 20
 """answers with calls in one turn, after which BFCL stops a conversation"""
@@ -74,14 +74,14 @@ class Talk:
         fault = None if self.heard[-1].error is not None else simulation.fault(self.question, self.turns)
         got = [read_call(call) for prediction in self.heard for call in prediction.tool_calls]
         verdict, detail = self._verdict(got, fault)
-        own = self.question
+        own, names = self.question, [tool["function"]["name"] for tool in self.tools]
         case = Case(id=own.id, messages=own.turns[0], tools=self.tools, expected=[], tags=own.tags, group=own.id)
         tokens = [prediction.usage.get("completion_tokens") for prediction in self.heard]
         result = judge(case, self.heard[-1].model_copy(update={"id": own.id})).model_copy(
             update={
                 "verdict": verdict,
                 "detail": detail,
-                "decision": None if verdict == "infra_error" else "tp" if got else "fn",
+                "decision": None if verdict == "infra_error" else decide(True, got, names),
                 "got": [call.model_dump() if isinstance(call, Call) else call for call in got],
                 "latency_s": sum(prediction.latency_s or 0.0 for prediction in self.heard),
                 "completion_tokens": sum(count for count in tokens if isinstance(count, int)),

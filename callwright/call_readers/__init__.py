@@ -1,0 +1,228 @@
+"""Read tool calls from a model's raw text, strictly: what is whole, where it stands, and why the rest is not.
+
+The forms that LLaMA-Factory's templates and the large families write are the lines of `call_readers.forms.FORMS`. Before
+anything is read, thoughts (`callwright.thoughts`) and marks of the end are taken out, and a code fence that is the whole
+answer is opened. A call in a fence, in backticks or in quotes beside other words is an example, not a call.
+
+Nothing here raises on any text, and all of it is linear in the text's length.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from callwright.call_readers.bodies import Broken, BrokenJson, Tools, closed_at, hints_at_object, objects_on_lines
+from callwright.call_readers.forms import FORMS, MARKS, Form
+from callwright.records import Call
+from callwright.thoughts import split_thoughts
+
+FORM_NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for form in FORMS for name in form.names))
+
+_NEED_TOOLS = ("glm4", "pythonic")
+"""forms without marks that plain text looks like so often that they need the name of a tool on offer"""
+MOST_TRIES = 50
+"""places of a text at which a form without marks is looked for: each look may read up to the end"""
+_END = re.compile(
+    r"(?:</s>|<\|(?:im_end|eot_id|eom_id|end_of_text|endoftext|end|eot|eom|return|user|observation|role_end"
+    r"|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<turn\|>|<end_of_sentence>|<[｜|]end[▁_ ]of[▁_ ]sentence[｜|]>|\[e~\[)\Z"
+)
+"""tokens that end a turn, which some servers leave in the text"""
+_FENCED = re.compile(r"```(?!tool_code)\w*+[ \t]*+\n(.*?)(?:^[ \t]*+```[ \t]*+(?:\n\s*+|\Z))", re.M | re.S)
+_FENCE = re.compile(r"^[ \t]*+```(?!tool_code)", re.M)
+_EXAMPLE = re.compile(
+    r"^[ \t]*+```.*?^[ \t]*+```|`[^`\n]{0,300}+`|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
+    re.M | re.S,
+)
+_QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.){0,300}+\"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」", re.S)
+_ANSWER = re.compile(r"<(answer|response|\|START_RESPONSE\|)>")
+
+
+class TextCall(NamedTuple):
+    """A whole call and the half-open span of characters that it takes up; the calls of one list share the list's."""
+
+    call: Call
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one form's reader finds in a text."""
+
+    form: str
+    calls: tuple[TextCall, ...]
+    outside: str
+    """the text around the calls, without thoughts, stripped"""
+    fault: str | None
+    """why a call that was begun is not whole; None when none was begun or all are"""
+    bad_json: bool = False
+    """whether that is because its JSON is broken"""
+
+    @property
+    def whole(self) -> bool:
+        """Whether there are calls and nothing is wrong with any."""
+        return bool(self.calls) and self.fault is None
+
+
+class Attempt(NamedTuple):
+    """A text that tries to call and holds no whole call."""
+
+    fault: str
+    bad_json: bool
+    """whether a call was begun whose JSON is broken; else there is another reason"""
+
+
+def read_calls(text: str, name: str, tools: Mapping[str, Any] | Iterable[str] | None = None) -> Reading:
+    """Read the calls that `text` holds in the form of that name. Reading stops at the first call that is not whole.
+
+    Args:
+        tools: the tools on offer: their names, or name → JSON Schema of the arguments, which types the values of forms
+            that do not say whether a value is text. In a form without marks of its own only their calls count; without
+            `tools`, any call does.
+    """
+    said = _answer(text)
+    readings = [_read(said, form, name, _known(tools)) for form in FORMS if name in form.names]
+    return next((r for r in readings if r.whole), None) or next((r for r in readings if r.fault), readings[0])
+
+
+def find_calls(text: str, tools: Mapping[str, Any] | Iterable[str] | None = None) -> Reading | None:
+    """The first form's reading that is whole, or None. Without `tools`, glm4's and Python's bare forms do not count."""
+    return next((reading for reading in _readings(_answer(text), _known(tools)) if reading.whole), None)
+
+
+def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> Attempt | None:
+    """Why `text` is a malformed attempt: it tries to call, and no reader can read it. None where it does not.
+
+    Args:
+        tools: the tools on offer; a reply that begins with `name(` is an attempt as well.
+    """
+    said, known = _answer(text), _known(tools) or {}
+    readings = list(_readings(said, known))
+    if any(reading.whole for reading in readings):
+        return None
+    if reading := next((reading for reading in readings if reading.fault), None):
+        return Attempt(f"{reading.form} form, {reading.fault}", reading.bad_json)
+    words = _EXAMPLE.sub("…", said)
+    if mark := _attempted_mark(words, known):
+        return Attempt(f"{mark} without a call that can be read", False)
+    if hints_at_object(words):
+        return Attempt("an object with a name and arguments, in no form that can be read", False)
+    start = said.lstrip("[`").lstrip()
+    if name := next((name for name in known if start.startswith(f"{name}(")), None):
+        return Attempt(f"{name}(…) written as code", False)
+    return None
+
+
+def _known(tools: Mapping[str, Any] | Iterable[str] | None) -> Tools | None:
+    return tools if tools is None or isinstance(tools, Mapping) else dict.fromkeys(tools)
+
+
+def _readings(said: str, tools: Tools | None) -> Iterator[Reading]:
+    for form in FORMS:
+        if not (form.bare and tools is None and form.names[0] in _NEED_TOOLS):
+            yield _read(said, form, form.names[0], tools)
+
+
+def _answer(text: str) -> str:
+    """What is said, for the reader: no thoughts, no tokens of the end, not in a fence or between marks as a whole."""
+    said = split_thoughts(text).answer
+    end = len(said.rstrip())
+    while ended := _END.search(said, max(end - 30, 0), end):
+        end = ended.start()
+        while end and said[end - 1].isspace():
+            end -= 1
+    said = said[:end] if end < len(said.rstrip()) else said
+    stripped = said.strip()
+    if (opened := _ANSWER.match(stripped)) and stripped.endswith(close := _closing_of(opened[1])):
+        stripped = said = stripped[opened.end() : -len(close)].strip()
+    if stripped.startswith("```"):
+        inside, position = [], 0
+        while fence := _FENCED.match(stripped, position):
+            inside.append(fence[1])
+            position = fence.end()
+        if position == len(stripped):
+            return "".join(inside)
+    return said
+
+
+def _closing_of(tag: str) -> str:
+    return "<|END_RESPONSE|>" if tag.startswith("|") else f"</{tag}>"
+
+
+def _read(text: str, form: Form, name: str, tools: Tools | None) -> Reading:
+    text = _EXAMPLE.sub("…", text) if form.body is objects_on_lines else text
+    calls: list[TextCall] = []
+    fault, bad_json = None, False
+    try:
+        for call in _calls(text, form, tools):
+            calls.append(call)
+    except ValueError as error:  # Broken, or what literals say
+        fault, bad_json = (str(error).splitlines() or ["broken"])[0], isinstance(error, BrokenJson)
+    pieces, position = [], 0
+    for found in calls:
+        pieces.append(text[position : found.start].strip())
+        position = found.end
+    pieces.append(text[position:].strip())
+    outside = "\n".join(piece for piece in pieces if piece)
+    if calls and fault is None and (mark := _attempted_mark(_EXAMPLE.sub("…", outside), tools or {})):
+        if form.bare:  # JSON among words that belongs to the mark
+            return Reading(name, (), text.strip(), None)
+        fault = f"{mark} without a call that can be read"
+    return Reading(name, tuple(calls), outside, fault, bad_json)
+
+
+def _calls(text: str, form: Form, tools: Tools | None) -> Iterator[TextCall]:
+    position = scanned = tries = 0
+    fenced = False
+    while opened := form.opening.search(text, position):
+        start, before, tries = opened.start(), position, tries + form.bare
+        if tries > MOST_TRIES:
+            return
+        position = max(opened.end(), start + 1)
+        fenced ^= sum(1 for _ in _FENCE.finditer(text, scanned, start)) % 2 == 1
+        scanned = start
+        if fenced or (not form.bare and _quoted(text, before, start)):
+            continue
+        if (
+            form.bare
+            and tools is not None
+            and "name" in form.opening.groupindex
+            and opened["name"].strip() not in tools
+        ):
+            continue
+        found, end = form.body(text, opened, tools, form.closing)
+        if not found:
+            position = max(position, end)
+            continue
+        closed = closed_at(text, end, form.closing)
+        if closed is None:
+            rest = text[end : end + 40].strip()
+            raise Broken(f"{rest!r} after the call" if rest else "no mark of its end")
+        for call in found:
+            if form.bare and tools is not None and call.name not in tools:
+                raise Broken(f"{call.name[:60]!r} is not one of the tools")
+            yield TextCall(call, start, closed.end())
+        position, scanned, fenced = max(closed.end(), position), closed.end(), False
+
+
+def _quoted(text: str, begin: int, start: int) -> bool:
+    """Whether what stands at `start` is quoted in the words since `begin`, as far as its line and 300 characters go."""
+    if text[max(start - 1, 0) : start] in ("'", "`", '"', "“", "‘", "「", "『"):
+        return True
+    begin = max(begin, start - 300)
+    line = text[max(begin, text.rfind("\n", begin, start) + 1) : start]
+    return line.count('"') % 2 == 1 or line.count("`") % 2 == 1
+
+
+def _attempted_mark(words: str, tools: Tools) -> str | None:
+    """The first mark of a call that is more than a word in a sentence, or in a quotation."""
+    words = _QUOTATION.sub("…", words)
+    for mark in MARKS.finditer(words):
+        before = words[max(mark.start() - 40, 0) : mark.start()].rstrip(" \t")
+        after = words[mark.end() : mark.end() + 100].lstrip()
+        if not before or before[-1] in "\n}])>" or not after or after[0] in "{[<\"'":
+            return mark[0]
+        if any(after.startswith(name) for name in tools):
+            return mark[0]
+    return None

@@ -16,10 +16,10 @@ NO_KEY = "none"
 
 
 class Function(BaseModel):
-    """What is called; the arguments are text that nobody has read yet."""
+    """What is called; the arguments are text that nobody has read yet. Some servers leave out those of an empty call."""
 
     name: str
-    arguments: str
+    arguments: str | None = None
 
 
 class ToolCall(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from callwright.errors import UserError
-from callwright.files import read_jsonl
+from callwright.files import parse_json, read_jsonl
 
 Key = tuple[str, int]
 """a case's id and the number of one of the answers to it"""
@@ -24,6 +24,27 @@ class Call(Record):
 
     name: str
     arguments: dict[str, Any]
+
+
+def read_arguments(value: Any) -> dict[str, Any]:
+    """Read the arguments of a call, which servers and logs hold as JSON text or as the object itself.
+
+    Nothing at all ("", white space, null or an absent key, which is None here) is no arguments, `{}`: so servers write
+    the call of a tool that takes none. Whether none is enough, the tool's schema says (callwright.schema.call_fault).
+
+    Raises:
+        ValueError: not JSON, or JSON of something else than an object.
+    """
+    if isinstance(value, str) and value.strip():
+        try:
+            value = parse_json(value)
+        except ValueError as error:
+            raise ValueError(f"not JSON ({error})") from None
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {type(value).__name__}, not an object")
+    return value
 
 
 class Seed(Record):

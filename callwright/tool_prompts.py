@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
-from callwright.files import ROOT, parse_json, read_text, to_json
+from callwright.files import ROOT, read_text, to_json
+from callwright.records import read_arguments
 
 MACROS = ROOT / "callwright" / "chat_templates"
 FORMATS: tuple[str, ...] = tuple(sorted(path.stem for path in MACROS.glob("*.jinja")))
@@ -48,11 +49,9 @@ def call_text(tool_calls: Iterable[dict[str, Any]], name: str) -> str:
     """
     try:
         functions = [call["function"] for call in tool_calls]
-        calls = [{"function": {"name": f["name"], "arguments": parse_json(f["arguments"])}} for f in functions]
-    except (KeyError, TypeError) as error:
+        calls = [{"function": {"name": f["name"], "arguments": read_arguments(f.get("arguments"))}} for f in functions]
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a call that is not in OpenAI's form ({error!r})") from None
-    if not all(isinstance(call["function"]["arguments"], dict) for call in calls):
-        raise ValueError("a call whose arguments are no object")
     return CALLS.get(name, "{}").format(_written(name, "tool_calls", calls))
 
 

@@ -69,11 +69,13 @@ class Play(Plan):
 
 
 def history(prediction: Prediction, results: Sequence[ToolResult], turn: int) -> list[dict[str, Any]]:
-    """A turn as the next request repeats it. Arguments that cannot be read are sent as {}: servers die of them."""
+    """A turn as the next request repeats it. Arguments that are empty or cannot be read are sent as {}: servers die
+    of them."""
     calls, told = [], []
     for index, (made, result) in enumerate(zip(prediction.tool_calls, results, strict=True)):
         identity, function = made.get("id") or f"call_{turn}_{index}", made["function"]
-        arguments = function["arguments"] if isinstance(read_call(made), Call) else "{}"
+        read = read_call(made)
+        arguments = function["arguments"] if isinstance(read, Call) and read.arguments else "{}"
         call = {"name": function["name"], "arguments": arguments}
         calls.append({"id": identity, "type": "function", "function": call})
         told.append({"role": "tool", "tool_call_id": identity, "content": result.text})

@@ -14,10 +14,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from callwright.files import parse_json
 from callwright.grammars import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Case, Key, Prediction, Record
+from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
 from eval.cases import last_text, validators_of
 from eval.tally import Given, Tally, check, tally
 
@@ -251,15 +250,11 @@ def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
     function = tool_call.get("function") or {}
     name, arguments = str(function.get("name")), function.get("arguments")
     fault = f"a {type(arguments).__name__}, not a JSON string"
-    if isinstance(arguments, str):
+    if arguments is None or isinstance(arguments, str):
         try:
-            value = parse_json(arguments)
+            return Call(name=name, arguments=read_arguments(arguments))
         except ValueError as error:
-            fault = f"not JSON ({error})"
-        else:
-            if isinstance(value, dict):
-                return Call(name=name, arguments=value)
-            fault = f"a JSON {type(value).__name__}, not an object"
+            fault = str(error)
     return {"name": name, "arguments": arguments, "fault": fault}
 
 

@@ -124,7 +124,6 @@ def test_without_tools_nothing_is_added():
         ("qwen", [call('{"x": NaN}')]),
         ("qwen", [{"name": "draw"}]),
         ("qwen", ["draw"]),
-        ("qwen", [call(None)]),
         ("gemma4", [call("4")]),
     ],
 )

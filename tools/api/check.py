@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from callwright.files import parse_json, to_json
 from callwright.matchers import missing_words
-from callwright.records import Call, Seed, explain
+from callwright.records import Call, Seed, explain, read_arguments
 from callwright.schema import call_fault, parameters_of
 from tools.api.ledger import Answer
 from tools.clean import language_fault, script
@@ -86,12 +86,9 @@ def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call],
     calls = []
     for name, text in answer.calls:
         try:
-            arguments = parse_json(text or "{}")
+            calls.append(Call(name=name, arguments=read_arguments(text)))
         except ValueError as error:
-            raise ValueError(f"the arguments of {name} are not JSON ({error})") from None
-        if not isinstance(arguments, dict):
-            raise ValueError(f"the arguments of {name} are not an object")
-        calls.append(Call(name=name, arguments=arguments))
+            raise ValueError(f"the arguments of {name} are {error}") from None
         if fault := call_fault(calls[-1], tools):
             raise ValueError(fault)
     reply = (answer.content or "").strip()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from callwright.files import parse_json, parse_json_at, to_json
-from callwright.schema import canonical_tool
+from callwright.schema import ANNOTATIONS, canonical_tool
 
 Message = dict[str, Any]
 Tool = dict[str, Any]
@@ -236,8 +236,8 @@ def _tool(text: str, shaped: Shape) -> Tool:
     if "function" in tool:
         only(tool, ("type", "function"), "a tool")
     canonical = canonical_tool(tool)
-    function = tool.get("function", {key: value for key, value in tool.items() if key != "type"})
-    more = {key: value for key, value in function.items() if key not in canonical["function"]}
+    known = ANNOTATIONS - {*canonical["function"], "type"}
+    more = {key: value for key, value in tool.get("function", tool).items() if key in known}
     return {"type": "function", "function": {**canonical["function"], **more}}
 
 

@@ -1,0 +1,106 @@
+"""Tools and their schemas: what is taken, under which names, and what a call may hold."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callwright.files import ROOT, to_json
+from callwright.records import Call, Case, Prediction, read_arguments
+from callwright.schema import SPELLINGS, canonical_tool, load_tools, null_is_padding
+from eval.verdict import judge
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SHIPPED = {
+    "assistant_tools": "7cd052e127efa76a",
+    "many_tools": "53a6166272ef6a82",
+    "image_intent": "b79149f7c5685b65",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_api_s_name_of_the_schema_is_known(spelling: str):
+    tool = {"name": "tide_table", "description": "tides", spelling: CITY}
+    canonical = canonical_tool({**tool, "annotations": {"readOnlyHint": True}, "input_examples": [{"city": "Brest"}]})
+    assert canonical["function"] == {"name": "tide_table", "description": "tides", "parameters": CITY}
+    assert canonical_tool({"type": "function", "function": tool}) == canonical
+
+
+@pytest.mark.parametrize("key", ["args", "arguments", "inputs", "schema", "Parameters", "properties", "inputschema"])
+@pytest.mark.parametrize("parameters", [{}, {"parameters": CITY}])
+def test_a_key_that_may_hold_the_schema_is_refused(key: str, parameters: dict[str, Any]):
+    with pytest.raises(ValueError, match=f"'{key}'"):
+        canonical_tool({"name": "f", **parameters, key: CITY})
+
+
+def test_what_says_nothing_is_no_unknown_key():
+    plain = canonical_tool({"name": "f", "parameters": CITY})
+    assert canonical_tool({"name": "f", "parameters": CITY, "args": None, "schema": {}, "input_schema": CITY}) == plain
+    with pytest.raises(ValueError, match="parameters and input_schema of 'f' differ"):
+        canonical_tool({"name": "f", "parameters": CITY, "input_schema": {"type": "object"}})
+
+
+def test_required_beside_the_schema_belongs_into_it():
+    bare = {"type": "object", "properties": {"city": {"type": "string"}}}
+    assert canonical_tool({"name": "f", "parameters": bare, "required": ["city"]})["function"]["parameters"] == CITY
+    with pytest.raises(ValueError, match="'required'"):
+        canonical_tool({"name": "f", "parameters": CITY, "required": ["town"]})
+
+
+@pytest.mark.parametrize("text", ["", "  \n", None, "null", "{}", {}])
+def test_nothing_at_all_is_no_arguments(text: Any):
+    assert read_arguments(text) == {}
+    tools = [canonical_tool({"name": "server_uptime"})]
+    case = Case(id="a", messages=[{"role": "user", "content": "?"}], tools=tools, expected=[])
+    case = case.model_copy(update={"expected": [Call(name="server_uptime", arguments={})]})
+    functions = [{"name": "server_uptime", "arguments": text}] if text != {} else []
+    functions += [{"name": "server_uptime"}] if text is None else []
+    for function in functions:
+        assert judge(case, Prediction(id="a", tool_calls=[{"function": function}])).verdict == "correct"
+
+
+@pytest.mark.parametrize("text", ["[]", "5", '"x"', "{", "NaN", [], 0, False, "{}{}"])
+def test_anything_else_is_no_arguments_that_can_be_read(text: Any):
+    with pytest.raises(ValueError, match="JSON"):
+        read_arguments(text)
+
+
+NULLS = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "days": {"type": "integer"},
+        "unit": {"type": ["string", "null"]},
+        "zone": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "mode": {"enum": ["a", None]},
+        "kind": {"enum": ["a", "b"]},
+        "node": {"$ref": "#/$defs/node"},
+        "free": {},
+        "old": {"type": "string", "nullable": True},
+    },
+    "required": ["city"],
+    "$defs": {"node": {"type": "object"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "padding"),
+    [
+        *[("moon", True), ("days", True), ("kind", True), ("node", True)],
+        *[("city", False), ("unit", False), ("zone", False), ("mode", False), ("free", False), ("old", False)],
+    ],
+)
+def test_a_null_is_padding_where_it_says_nothing(key: str, padding: bool):
+    assert null_is_padding(key, NULLS) is padding
+    for root in ({"allOf": [NULLS]}, {"$ref": "#/$defs/args"}):
+        root = {"type": "object", "properties": {}, **root, "$defs": {"args": NULLS, "node": {"type": "object"}}}
+        assert null_is_padding(key, root) is padding
+
+
+def test_the_shipped_tools_keep_their_bytes():
+    for path in sorted(ROOT.glob("data/seeds/*/tools.json")):
+        digest = hashlib.sha256(to_json(load_tools(path)).encode()).hexdigest()[:16]
+        assert digest == SHIPPED[path.parent.name], path
+        assert json.loads(Path(path).read_text(encoding="utf-8")) == load_tools(path)

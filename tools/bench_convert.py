@@ -30,7 +30,7 @@ MEASURE = """
 import json, re, resource, sys, time
 from pathlib import Path
 form, source, out, how = sys.argv[1:]
-from tools.convert import convert_file, parse
+from tools.convert_file import convert_file, parse
 from tools.formats import sharegpt
 from tools.formats.readers import READERS
 if how == "map":

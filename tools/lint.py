@@ -18,7 +18,7 @@ from callwright.files import ROOT, scan_jsonl, to_json
 from callwright.matchers import fold
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
-from tools.formats.conversation import kind
+from tools.formats.values import kind
 from tools.lint_row import CODES, Fault, Row, check_row
 from tools.register import SHAREGPT, find_entry
 

@@ -1,7 +1,6 @@
 """What is wrong with one training row, whichever template reads it: `check_row(row, entry)`; tools.lint runs it."""
 
 import functools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +9,8 @@ from callwright.errors import UserError
 from callwright.files import parse_json
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
-from tools.formats.conversation import kind
+from tools.formats import call_turn
+from tools.formats.values import kind
 from tools.register import SHAREGPT
 
 Severity = Literal["error", "warning"]
@@ -45,9 +45,6 @@ warning is what trains something unwanted"""
 
 Fault = tuple[str, str]
 """a key of CODES, and what is wrong in words"""
-
-_MARKED = re.compile("<tool_call>(.*?)</tool_call>", re.DOTALL)
-_THOUGHT = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 
 ROLES = ("human", "observation"), ("gpt", "function_call")
 
@@ -158,30 +155,16 @@ def read_tools(text: str) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
-    """The words beside the calls, and the calls, of a function_call turn, as LLaMA-Factory's FunctionFormatter reads it.
+    """What is learned beside the calls, and the calls, of a function_call turn.
 
-    The turn is JSON; or words around `<tool_call>JSON</tool_call>`; or a thought and then JSON. ValueError:
-    LLaMA-Factory would die of it, or train something else than it says.
+    Raises:
+        ValueError: LLaMA-Factory would die of it, or train something else than it says.
     """
-    marked, thought = _MARKED.search(value), _THOUGHT.match(value)
-    whole = _parsed(value)
-    if marked and not isinstance(whole, ValueError):
-        raise ValueError("its arguments hold <tool_call>…</tool_call>, which is taken for the call")
-    beside = value.replace(marked[0], "") if marked else thought[0] if thought else ""
-    parsed = _parsed(marked[1] if marked else value[len(beside) :]) if beside or marked else whole
-    if isinstance(parsed, ValueError):
-        raise parsed
-    items = parsed if isinstance(parsed, list) else [parsed]
-    if not items:
-        raise ValueError("a list without calls")
-    return beside, tuple(map(_call, items))
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        return ValueError(f"not JSON ({error})")
+    if fault := call_turn.fault_of(value):
+        raise ValueError(fault)
+    turn = call_turn.read(value)
+    beside = value[: value.index(call_turn.OPEN)] if turn.words else turn.thought
+    return beside, tuple(map(_call, turn.calls))
 
 
 def _call(item: Any) -> Call:

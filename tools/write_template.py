@@ -9,8 +9,8 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text
+from callwright.tool_results import SEPARATOR
 from tools.encode import View
-from tools.formats.conversation import RESULT_SEPARATOR
 
 MACROS = ROOT / "callwright/chat_templates"
 TODAY = 'strftime_now("%d %b %Y")'
@@ -96,7 +96,7 @@ def write_template(view: View, date: str | None = None) -> str:
         "THOUGHT": thought,
         "FUNCTION": [*expressions(template.format_function.slots, "content", eos), *end],
         "ASSISTANT": [*expressions(template.format_assistant.slots, "content", eos), *end],
-        "SEPARATOR": literal(RESULT_SEPARATOR),
+        "SEPARATOR": literal(SEPARATOR),
         "RESULT_HEAD": result[:middle],
         "RESULT_TAIL": result[middle + 1 :],
         "GENERATION": literal(prompted),

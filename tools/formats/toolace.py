@@ -5,8 +5,11 @@ from typing import Any
 
 from callwright.files import parse_json_at
 from callwright.literals import CALLS_OPEN, parse_calls
-from tools.formats.conversation import Conversation, Talk, list_of_objects, senders, text_of, tools_of
-from tools.formats.python_text import json_schema_tool
+from tools.formats.conversation import Conversation
+from tools.formats.python_text import python_tool
+from tools.formats.talk import Talk, senders
+from tools.formats.thought import split_thought
+from tools.formats.values import list_of_objects, text_of
 
 DIRECTIONS = (
     "Here is a list of functions in JSON format that you can invoke:",
@@ -22,18 +25,22 @@ _LIST = re.compile(r"\[\s*(?=[{\]])")
 def read(record: dict[str, Any]) -> Conversation:
     """Turns with their calls and results. What the system text says beside tools and directions stays."""
     talk = Talk()
-    system = text_of(record.get("system"), "system")
-    tools, rest = _tools(system)
+    talk.record(record, ("system", "conversations"))
+    tools, rest = _tools(text_of(record.get("system"), "system"))
     if rest:
         talk.say("system", rest)
-    for _, sender, value in senders(record, ("user", "assistant", "tool")):
+    for _, sender, value, weight in senders(talk, record, ("user", "assistant", "tool")):
+        _, said = split_thought(value)
         if sender == "tool":
             talk.result(value)
-        elif sender == "assistant" and CALLS_OPEN.match(value.lstrip()):
-            talk.call(parse_calls(value.strip()))
+        elif sender == "user":
+            talk.say("user", value)
+        elif CALLS_OPEN.match(said.lstrip()):
+            calls = [{"name": name, "arguments": arguments} for name, arguments in parse_calls(said.strip())]
+            talk.call(calls, value.removesuffix(said), **weight)
         else:
-            talk.say(sender, value)
-    return Conversation(talk.messages, tools_of(tools, json_schema_tool))
+            talk.say("assistant", value, **weight)
+    return talk.done(tools, python_tool)
 
 
 def _tools(system: str) -> tuple[list[dict[str, Any]], str]:

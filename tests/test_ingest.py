@@ -223,12 +223,15 @@ def test_a_file_is_not_converted_onto_itself(tmp_path: Path, capsys: pytest.Capt
 
 def test_what_gets_lost_stands_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [{"role": "user", "content": "hi", "at": 7}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    messages = [
+        {"role": "user", "content": "hi", "at": 7},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
     path, out = tmp_path / "x.jsonl", tmp_path / "out.jsonl"
     path.write_text(to_json({"messages": messages}) + "\nbroken\n")
     assert main(["--from", "openai", str(path), "--out", str(out), "--on-error", "skip"]) == 0
     said = capsys.readouterr().out
-    assert "1 of 2 records" in said and "1 × key 'at' of a message" in said and f"first at {path}:2" in said
+    assert "1 of 2 records" in said and "1 lost: key 'at' of a message" in said and f"first at {path}:2" in said
     aside = [json.loads(line) for line in Path(f"{out}.lost.jsonl").read_text().splitlines()]
     assert aside[0] == {"place": f"{path}:1", "lost": "key 'at' of a message", "text": "7", "at": "message 1"}
     assert aside[1]["place"] == f"{path}:2" and "not JSON" in aside[1]["reason"]

@@ -71,7 +71,7 @@ class Tally:
         if more := self.skipped.total() - sum(count for _, count in shown):
             yield f"  {more} more skipped"
         for what, count in self.lost.items():
-            yield f"  {count} × {what}: no place for it (first at {self.first[what][1]})"
+            yield f"  {count} lost: {what} (first at {self.first[what][1]})"
 
 
 def ingest(

@@ -162,9 +162,8 @@ def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
     """
     if fault := call_turn.fault_of(value):
         raise ValueError(fault)
-    turn = call_turn.read(value)
-    beside = value[: value.index(call_turn.OPEN)] if turn.words else turn.thought
-    return beside, tuple(map(_call, turn.calls))
+    calls = call_turn.read(value).calls
+    return call_turn.beside(value), tuple(map(_call, calls))
 
 
 def _call(item: Any) -> Call:

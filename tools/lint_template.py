@@ -98,7 +98,7 @@ class TemplateCheck:
         if (system or row.tools) and system + tool_text not in pieces[0]:
             yield "altered", "the system message and the tools are not in the prompt"
         for number, (turn, text, piece) in enumerate(zip(row.turns, written, pieces, strict=True), 1):
-            if text not in piece or turn.beside not in piece:
+            if text not in piece or turn.beside.strip() not in piece:
                 yield "altered", f"turn {number} is not in the training text as it stands"
 
     def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:

@@ -51,7 +51,7 @@ class Talk:
             if message["role"] == "function":
                 beside, calls = read_calls(message["content"])
                 functions = [{"type": "function", "function": call.model_dump()} for call in calls]
-                messages.append({"role": "assistant", "content": beside, "tool_calls": functions})
+                messages.append({"role": "assistant", "content": beside.removesuffix("\n"), "tool_calls": functions})
             else:
                 messages.append({"role": OPENAI_ROLES[message["role"]], "content": message["content"]})
         if not self.tools:

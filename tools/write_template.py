@@ -42,14 +42,26 @@ BODY = """\
 {%- elif message.role == "user" -%}
 {{- {USER} -}}
 {%- elif message.role == "assistant" and message.tool_calls -%}
-{%- set content = content + tool_calls(message.tool_calls) -%}
+{%- set content = (content + "\\n" if content else "") + tool_calls(message.tool_calls) -%}
 {{- {OPENING} + {THOUGHT} + {FUNCTION} -}}
 {%- elif message.role == "assistant" -%}
 {{- {OPENING} + {THOUGHT} + {ASSISTANT} -}}
 {%- elif message.role == "tool" -%}
-{{- {SEPARATOR} if not loop.first and turns[loop.index0 - 1].role == "tool" else {RESULT_HEAD} -}}
-{{- content -}}
-{{- "" if not loop.last and turns[loop.index0 + 1].role == "tool" else {RESULT_TAIL} -}}
+{%- if loop.first or turns[loop.index0 - 1].role != "tool" -%}
+{%- set found = namespace(results=[], open=true, listed=false) -%}
+{%- for other in turns[loop.index0:] -%}
+{%- set found.open = found.open and other.role == "tool" -%}
+{%- if found.open -%}
+{%- set text = other.content or "" -%}
+{%- set found.results = found.results + [text] -%}
+{%- set found.listed = found.listed or {SEPARATOR} in text or not text.strip() -%}
+{%- endif -%}
+{%- endfor -%}
+{%- set listed = found.listed and found.results | length > 1 -%}
+{{- {RESULT_HEAD} -}}
+{{- found.results | tojson if listed else found.results | join({SEPARATOR}) -}}
+{{- {RESULT_TAIL} -}}
+{%- endif -%}
 {%- else -%}
 {{- raise_exception("a message of role " + message.role + " has no place here") -}}
 {%- endif -%}

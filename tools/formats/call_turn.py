@@ -74,6 +74,8 @@ def marked_calls(text: str, parse: Callable[[str], Any]) -> tuple[str, list[Any]
         calls += _listed(value)
         position = closed + len(CLOSE)
     after = [piece.strip() for piece in (*words[1:], text[position:])]
+    if calls and any(CLOSE in piece for piece in after):
+        raise ValueError(f"{CLOSE} that closes no call")
     first = words[0].removesuffix("\n") if words else ""
     return "\n".join(piece for piece in (first, *after) if piece) if calls else text, calls
 
@@ -121,6 +123,12 @@ def fault_of(value: str) -> str | None:
     except ValueError as error:
         return f"not JSON ({error})"
     return None
+
+
+def beside(value: str) -> str:
+    """The text that a template writes before the calls of a turn without faults, as it stands."""
+    before, _, after = value.partition(OPEN)
+    return before if CLOSE in after else value.removesuffix(split_thought(value)[1])
 
 
 def _strictly(text: str) -> Any:

@@ -13,7 +13,8 @@ INTRODUCTIONS = (
     "You are a helpful assistant, with no access to external functions.",
 )
 """how the format says that there are tools or none: the template of the model says it in its own way"""
-CALL, END = "<functioncall>", "<|endoftext|>"
+END = "<|endoftext|>"
+_CALL = re.compile(r"<functioncall>\s*(?=\{)")
 _SPEAKER = re.compile(r"\n\n(USER|ASSISTANT|FUNCTION RESPONSE):")
 
 
@@ -37,8 +38,8 @@ def read(record: dict[str, Any]) -> Conversation:
             talk.say("user", text)
         elif speaker == "FUNCTION RESPONSE":
             talk.result(text)
-        elif CALL in text:
-            beside, *calls = text.split(CALL)
+        elif _CALL.search(text):
+            beside, *calls = _CALL.split(text)
             talk.call([_call(call.replace(END, "").strip()) for call in calls], beside.strip())
         else:
             talk.say("assistant", text)

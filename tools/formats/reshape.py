@@ -38,6 +38,8 @@ def reshaped(conversation: Conversation, options: Options = AS_THEY_ARE) -> list
     messages = _dropped(conversation.messages, options.drop, lost)
     if options.fold:
         messages = _folded(messages, lost)
+    elif [message["role"] for message in messages[:2]] == ["system", "system"]:
+        raise ValueError("message 2: a system message may only come first; --fold joins it to the first")
     messages = _ended(messages, lost)
     pieces = [messages]
     if options.unlearned == "learn":
@@ -73,7 +75,7 @@ def _ended(messages: list[Message], lost: list[Loss]) -> list[Message]:
         raise LeftOut("every answer has weight 0: nothing to learn")
     for number, message in enumerate(messages[learned[-1] :], learned[-1] + 1):
         lost.append(
-            Loss("message behind the last answer that is learned", str(message["content"]), f"message {number}")
+            Loss("message behind the last answer that is learned", str(message["content"] or ""), f"message {number}")
         )
     return messages[: learned[-1]]
 
@@ -81,7 +83,7 @@ def _ended(messages: list[Message], lost: list[Loss]) -> list[Message]:
 def _learned(message: Message, at: str, lost: list[Loss]) -> Message:
     if "weight" not in message:
         return message
-    lost.append(Loss("weight 0 of an answer, which is learned", str(message["content"]), at))
+    lost.append(Loss("weight 0 of an answer, which is learned", str(message["content"] or ""), at))
     return next(iter(_without_weights([message])))
 
 
@@ -102,10 +104,10 @@ def _folded(messages: Sequence[Message], lost: list[Loss]) -> list[Message]:
             if before.get("tool_calls") and message["content"]:
                 raise ValueError(f"{at}: words behind a call without a result cannot be folded")
             result[-1] = _joined(before, message)
-            lost.append(Loss(f"border between two messages of the {role}, folded", str(message["content"]), at))
+            lost.append(Loss(f"border between two messages of the {role}, folded", str(message["content"] or ""), at))
         elif before and before["role"] == "tool" and role == "user":
             result[-1] = {**before, "content": _texts(before["content"], message["content"])}
-            lost.append(Loss("border between a result and the user's words, folded", str(message["content"]), at))
+            lost.append(Loss("border between a result and the user's words, folded", str(message["content"] or ""), at))
         else:
             result.append(message)
     return result

@@ -107,7 +107,9 @@ def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
     head, *more = conversation.messages
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")
     if start and more[:1] and more[0]["role"] == "system":
-        raise ValueError("message 2 is a second system message; --fold joins them")
+        raise ValueError("message 2: a system message may only come first")
+    if start and not system:
+        lose("empty system message: a template has its default for it", "", "message 1")
     turned = turns(conversation.messages[start:], lose, start + 1)
     for tool in conversation.tools:
         function = tool["function"]

@@ -8,7 +8,7 @@ from callwright.literals import CALLS_OPEN, parse_calls
 from tools.formats.conversation import Conversation
 from tools.formats.python_text import python_tool
 from tools.formats.talk import Talk, senders
-from tools.formats.thought import split_thought
+from tools.formats.thought import split_thought, with_thought
 from tools.formats.values import list_of_objects, text_of
 
 DIRECTIONS = (
@@ -29,18 +29,28 @@ def read(record: dict[str, Any]) -> Conversation:
     tools, rest = _tools(text_of(record.get("system"), "system"))
     if rest:
         talk.say("system", rest)
+    names = [tool.get("name") for tool in tools]
     for _, sender, value, weight in senders(talk, record, ("user", "assistant", "tool")):
-        _, said = split_thought(value)
         if sender == "tool":
             talk.result(value)
         elif sender == "user":
             talk.say("user", value)
-        elif CALLS_OPEN.match(said.lstrip()):
-            calls = [{"name": name, "arguments": arguments} for name, arguments in parse_calls(said.strip())]
-            talk.call(calls, value.removesuffix(said), **weight)
+        elif (start := _calls_at(value, names)) is not None:
+            calls = [{"name": name, "arguments": arguments} for name, arguments in parse_calls(value[start:].strip())]
+            thought, words = split_thought(value[:start])
+            talk.call(calls, with_thought(thought, words.strip()), **weight)
         else:
             talk.say("assistant", value, **weight)
     return talk.done(tools, python_tool)
+
+
+def _calls_at(text: str, names: list[Any]) -> int | None:
+    """Where the calls of an answer begin: at its own beginning, behind a thought, or behind words, where a tool is named."""
+    _, said = split_thought(text)
+    start = len(text) - len(said.lstrip())
+    if CALLS_OPEN.match(text, start):
+        return start
+    return next((found.start() for found in CALLS_OPEN.finditer(text, start) if found[1].strip() in names), None)
 
 
 def _tools(system: str) -> tuple[list[dict[str, Any]], str]:

@@ -85,15 +85,14 @@ def made(form: str, number: int, rng: Random) -> dict[str, Any]:
             return {"messages": messages, "tools": to_json([{"type": "function", "function": function}])}
         case "anthropic":
             use = {"type": "tool_use", "id": "call_1", "name": name, "input": arguments}
-            told = {"type": "tool_result", "tool_use_id": "call_1", "content": result}
-            messages = [user, {"role": "assistant", "content": [use]}, {"role": "user", "content": [told]}, assistant]
-            tools = [{"name": function["name"], "input_schema": function["parameters"]}]
-            return {"messages": messages, "tools": tools}
+            used = {"type": "tool_result", "tool_use_id": "call_1", "content": result}
+            blocks = [user, {"role": "assistant", "content": [use]}, {"role": "user", "content": [used]}, assistant]
+            return {"messages": blocks, "tools": [{"name": name, "input_schema": function["parameters"]}]}
         case "llamafactory_v1":
             parts = {"user": ("text", asked), "assistant": ("tool_call", call), "tool": ("text", result)}
-            said = [*parts.items(), ("assistant", ("text", answer))]
-            messages = [{"role": role, "content": [{"type": kind, "value": value}]} for role, (kind, value) in said]
-            return {"messages": messages, "tools": to_json([{"type": "function", "function": function}])}
+            spoken = [*parts.items(), ("assistant", ("text", answer))]
+            typed = [{"role": role, "content": [{"type": kind, "value": value}]} for role, (kind, value) in spoken]
+            return {"messages": typed, "tools": to_json([{"type": "function", "function": function}])}
         case "xlam":
             flat = {
                 "city": {"type": "str", "description": "the city"},

@@ -24,17 +24,19 @@ CODES: dict[str, tuple[Severity, str]] = {
     "parallel": ("error", "one call a turn, or another tool_format"),
     "media": ("error", "choose a text template, or reword the placeholder"),
     "altered": ("error", "reword the text, or choose another template"),
+    "special": ("error", "reword it: the model sees a turn begin or end there, and anybody's words may forge one"),
     "cut-prompt": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "cut-answer": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "overlap": ("error", "drop it: what is trained on cannot be measured on"),
     "empty": ("warning", "write the text, or drop the turn"),
     "empty-tools": ("warning", 'write "": a list without tools adds an empty system block in most templates'),
+    "moved": ("warning", "write the words before the call, where they are trained"),
     "orphan-result": ("warning", "put the call before its result"),
     "unknown-tool": ("warning", "offer the tool, or drop the call"),
     "schema": ("warning", "fix the arguments or the schema"),
     "unreadable": ("warning", "choose another tool_format: qwen, say"),
     "reads-as-call": ("warning", "reword the answer, or choose another tool_format"),
-    "special": ("warning", "reword it: inside a turn the token begins or ends one"),
+    "marker": ("warning", "reword it, unless you mean the token or the mark itself"),
     "date": ("warning", "set tool_format: qwen, or serve on the day of training"),
     "duplicate": ("warning", "drop one"),
     "conflict": ("warning", "decide: the same words cannot both call and not call"),
@@ -46,6 +48,10 @@ warning is what trains something unwanted"""
 Fault = tuple[str, str]
 """a key of CODES, and what is wrong in words"""
 
+CALL_MARKS = call_turn.OPEN, call_turn.CLOSE
+
+LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
+"""our roles → those of LLaMA-Factory's templates"""
 ROLES = ("human", "observation"), ("gpt", "function_call")
 
 
@@ -114,6 +120,8 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
         except ValueError as error:
             return [*faults, ("call", f"turn {number}: {error}")], None
         faults += [(code, f"turn {number}: {text}") for code, text in _soft_faults(role, value, calls, known)]
+        if beside.strip() and not value.startswith(beside.rstrip()):
+            faults.append(("moved", f"turn {number} has words after its call, which are trained before it"))
         if role == "observation" and (number == 1 or pairs[number - 2][0] != "function_call"):
             faults.append(("orphan-result", f"turn {number} is a result, and no call stands before it"))
         read.append(Turn(role, value, calls, beside))

@@ -113,11 +113,9 @@ def fault_of(value: str) -> str | None:
         pass
     else:
         return f"its arguments hold {OPEN}…{CLOSE}, which is taken for the call"
-    rest = value[closed + len(CLOSE) :]
-    if OPEN in rest:
-        return f"{value.count(OPEN)} times {OPEN}: only the first is read as a call; write one list of calls in it"
-    if rest.strip():
-        return f"words behind {CLOSE} are learned before the call; write them before it"
+    words = value[:opened] + value[closed + len(CLOSE) :]
+    if OPEN in words or CLOSE in words:
+        return f"only its first {OPEN} is read, and the rest is trained before it; write one list of calls"
     try:
         parse_json(value[opened + len(OPEN) : closed])
     except ValueError as error:
@@ -126,9 +124,10 @@ def fault_of(value: str) -> str | None:
 
 
 def beside(value: str) -> str:
-    """The text that a template writes before the calls of a turn without faults, as it stands."""
+    """The text that a template writes before the calls of a turn without faults: words behind them are moved there."""
     before, _, after = value.partition(OPEN)
-    return before if CLOSE in after else value.removesuffix(split_thought(value)[1])
+    _, closed, behind = after.partition(CLOSE)
+    return before + behind if closed else value.removesuffix(split_thought(value)[1])
 
 
 def _strictly(text: str) -> Any:

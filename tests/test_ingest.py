@@ -1,5 +1,6 @@
 """Records come out of every kind of file, one at a time, and what is wrong with a file is said in one line."""
 
+import datetime
 import gzip
 import json
 import os
@@ -111,6 +112,16 @@ def test_structs_that_arrow_merged_are_refused_where_no_tool_tells_what_is_meant
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"calls": call} for call in calls]), path)
     with pytest.raises(ValueError, match="the keys of other rows, and no tools"):
         read(path)
+
+
+def test_a_time_is_text_but_in_arguments():
+    at = datetime.datetime(2024, 1, 1, 8)
+    assert record_of({"at": at, "messages": [{"at": at.date()}]}) == {
+        "at": "2024-01-01T08:00:00",
+        "messages": [{"at": "2024-01-01"}],
+    }
+    with pytest.raises(ValueError, match="has no form in JSON"):
+        record_of({"calls": [{"arguments": {"at": at}}]})
 
 
 def test_what_json_has_no_form_for_is_refused():

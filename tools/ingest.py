@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
@@ -137,6 +138,8 @@ def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
         return [_plain(item, path, has_tools) for item in value]
     if isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, date | time) and not {"arguments", "parameters"} & {*path}:
+        return value.isoformat()  # of when a record was made, say; nobody knows how an argument was written
     raise ValueError(f"{'.'.join(path)}: {value!r:.40} has no form in JSON")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from callwright.files import parse_json, to_json
 from tools.encode import View, encode_pairs, turn_markers
+from tools.formats.call_turn import CLOSE, OPEN
 from tools.lint_row import LF_ROLES, Fault, Row, Turn
 
 Message = dict[str, str]
@@ -106,7 +107,8 @@ class TokenCheck:
         harmless = [{"name": self._neutral(c["name"]), "arguments": self._neutral(c["arguments"])} for c in calls]
         if (beside, harmless) == (turn.beside, calls):
             return turn.value
-        call_begin, call_end = self.view.template.tool_call_words if beside and not opened else ("", "")
+        marked = CLOSE in turn.value.partition(OPEN)[2]
+        call_begin, call_end = self.view.template.tool_call_words if marked else ("", "")
         return beside + call_begin + to_json(harmless) + call_end
 
     def _marks(self) -> set[str]:

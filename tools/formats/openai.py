@@ -35,6 +35,8 @@ def read(record: dict[str, Any]) -> Conversation:
         content, thoughts = read_content(talk, given.get("content"), at)
         more: dict[str, Any] = {"name": text_of(message["name"], at)} if "name" in message else {}
         thoughts += [text_of(message[key], f"{at}: {key}") for key in THOUGHTS if key in message]
+        if role != "tool" and "tool_call_id" in message:
+            talk.lose(f"tool_call_id of the {role}", message["tool_call_id"], at)
         if role == "assistant":
             more |= thought_of(thoughts, at) | talk.weight(message, at)
         elif thoughts:

@@ -12,6 +12,7 @@ from callwright.errors import UserError
 from callwright.files import to_json
 from tools.convert import main
 from tools.convert_file import sources_of
+from tools.formats.arguments import settled
 from tools.register import SHAREGPT, faults_of
 
 GOOD = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ok"}]}
@@ -101,6 +102,23 @@ def test_padded_parquet_keeps_every_row(tmp_path: Path, capsys: pytest.CaptureFi
         ]
         assert [list(json.loads(row["tools"])[0]["parameters"]["properties"]) for row in rows] == [["city"], ["day"]]
         assert "2 lost: null argument" in capsys.readouterr().out
+
+
+def test_padding_within_arguments():
+    inner = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}}}
+    schema = {"type": "object", "properties": {"o": inner, "p": inner, "l": {"type": "array", "items": inner}}}
+    tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": schema}}
+
+    def kept(**arguments: Any) -> Any:
+        return json.loads(settled({"name": "f", "arguments": to_json(arguments)}, tool)[0])
+
+    assert kept(o={"a": "x", "c": None}, p={"a": None}, l=[{"a": None, "b": None}]) == {
+        "o": {"a": "x"},
+        "l": [{"b": None}],
+    }
+    assert kept(o={}, q=None) == {"o": {}}
+    schema["required"] = ["p"]
+    assert kept(p={"a": None}) == {"p": {}}
 
 
 def test_masked_rows_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

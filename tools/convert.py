@@ -239,6 +239,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     config = load_data_config(args.source)
     if args.sources:
+        if not config.sources:
+            raise UserError(f"task {config.task}", "has no sources to put others in the place of", "drop --source")
         config = config.model_copy(update={"sources": sources_of(args.sources, config.sources)})
     counts = mix(config) if config.sources else convert_task(config)
     built = config.built("*").relative_to(ROOT)

@@ -71,8 +71,11 @@ class Tally:
             yield f"  {count} skipped: {own} (first at {place})"
         if more := self.skipped.total() - sum(count for _, count in shown):
             yield f"  {more} more skipped"
-        for what, count in self.lost.items():
+        told = self.lost.most_common(20)
+        for what, count in told:
             yield f"  {count} lost: {what} (first at {self.first[what][1]})"
+        if more := self.lost.total() - sum(count for _, count in told):
+            yield f"  {more} more lost"
 
 
 def ingest(

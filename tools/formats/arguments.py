@@ -46,5 +46,9 @@ def _without_padding(value: Any, schema: Any, root: dict[str, Any], path: str, d
             dropped.append(f"{path}{key}")
         else:
             own = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
-            kept[key] = _without_padding(item, own, root, f"{path}{key}.", dropped)
+            inner = _without_padding(item, own, root, f"{path}{key}.", dropped)
+            if inner == {} != item and key not in schema.get("required", []):
+                dropped.append(f"{path}{key}")  # an object that holds nothing but padding is padding itself
+            else:
+                kept[key] = inner
     return kept

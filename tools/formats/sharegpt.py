@@ -114,7 +114,7 @@ def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
     for tool in conversation.tools:
         function = tool["function"]
         for key in [key for key in function if key not in KEPT and not is_empty(function[key])]:
-            lose(f"key {key!r} of a tool", to_json(function[key]), f"tool {function['name']!r}")
+            lose(f"key {key[:60]!r} of a tool", to_json(function[key]), f"tool {function['name']!r}")
     row = {"conversations": turned, "system": system, "tools": tools_text(conversation.tools)}
     return {**row, "images": conversation.images} if conversation.images else row
 

@@ -55,8 +55,8 @@ class Talk:
             if key in known or is_empty(item):
                 continue
             if key in CONTENT[level]:
-                raise ValueError(f"{at or 'the record'}: the key {key!r} has no place in it")
-            self.lose(f"key {key!r} of a {level}", item, at)
+                raise ValueError(f"{at or 'the record'}: the key {key[:60]!r} has no place in it")
+            self.lose(f"key {key[:60]!r} of a {level}", item, at)
 
     def record(self, record: dict[str, Any], known: Sequence[str]) -> None:
         """Note the keys of a whole record that a format does not know.

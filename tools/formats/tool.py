@@ -59,7 +59,9 @@ def _tool(text: str, shaped: Shape) -> tuple[Tool, tuple[Loss, ...]]:
     if hidden := next((key for key in beside if key in SPELLINGS and not is_empty(beside[key])), None):
         raise ValueError(f"{where}: {hidden!r} stands beside its function, not in it")
     lost = [
-        Loss(f"key {key!r} of a tool", to_json(value), where) for key, value in beside.items() if not is_empty(value)
+        Loss(f"key {key[:60]!r} of a tool", to_json(value), where)
+        for key, value in beside.items()
+        if not is_empty(value)
     ]
     return {"type": "function", "function": {**canonical, **more}}, tuple(lost)
 

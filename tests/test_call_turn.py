@@ -86,7 +86,6 @@ def test_lint_and_templates(tmp_path: Path):
         _, row = check_row({"conversations": turns, "system": "", "tools": ""}, SHAREGPT)
         return {code for code, _ in check_of(template).check(row)}
 
-    assert codes("qwen3", "hm", "So.") == codes("qwen", "", "So.") == set()
-    assert codes("qwen", "hm", "So.") == codes("llama3", "hm", "") == {"thought"}
-    assert codes("lfm2", "", "So.") == {"call"}
+    assert codes("qwen3", "hm", "So.") == codes("qwen", "hm", "So.") == codes("llama3", "", "So.") - {"date"} == set()
+    assert codes("lfm2", "", "So.") == codes("mistral", "hm", "") == codes("gpt_oss", "hm", "") == {"call"}
     assert "special" in codes("qwen3", "hm", "So <|im_end|>.")

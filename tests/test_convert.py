@@ -90,21 +90,22 @@ def test_llamafactory_keeps_the_rows_of_every_format(tiny_model: Path, tmp_path:
 @pytest.mark.parametrize(
     ("template", "written"),
     {
-        "qwen": "<tool_call>\n{", "phi": "Action: f", "llama3": '{"name": "f"', "mistral": '[{"name": "f"', "glm4": "f\n{",
+        "qwen": "<tool_call>\n{", "phi": "Action: f", "llama3": '{"name": "f"', "mistral_small": '[{"name": "f"', "glm4": "f\n{",
         "gemma4": "<|tool_call>call:f", "glm4_moe": "\n<tool_call>f", "seed_oss": "\n<seed:tool_call>", "bailing_v2": "<tool_call>\n{",
-        "qwen3_5": "<tool_call>\n<function=f>", "minimax1": "<tool_calls>\n{", "minimax2": "<minimax:tool_call>",
+        "qwen3_5": "<tool_call>\n<function=f>", "minimax1": "<tool_calls>\n{", "minimax2": "<invoke name=",
     }.items(),
 )  # fmt: skip
 def test_llamafactory_learns_words_and_a_thought_before_the_calls(template: str, written: str):
-    """In each of its tool formats but lfm2's, which reads no `<tool_call>`."""
+    """In each of its tool formats but lfm2's, whose marks are others; and not in its Llama2Template, which looks for none."""
     from tools.encode import encode_pairs, load_view
 
     value, _ = call_turn.write("hm", "Let me see.", [{"name": "f", "arguments": {"a": 1}}])
     messages = [{"role": "user", "content": "hi"}, {"role": "function", "content": value}]
     [(_, learned)] = encode_pairs(messages, "", "", load_view({"template": template}))
     assert f"<think>\nhm\n</think>\n\nLet me see.\n{written}" in "".join(learned)
-    with pytest.raises(RuntimeError, match="Invalid JSON"):
-        encode_pairs(messages, "", "", load_view({"template": "lfm2"}))
+    for dies in ("lfm2", "mistral", "gemma3"):
+        with pytest.raises(RuntimeError, match="Invalid JSON"):
+            encode_pairs(messages, "", "", load_view({"template": dies}))
 
 
 @pytest.mark.parametrize("template", ["qwen", "qwen3", "lfm2", "glm4_7"])

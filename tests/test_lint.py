@@ -110,7 +110,6 @@ def planted() -> dict[str, list[Any]]:
         "moved": [
             row(("human", "then speak"), ("function_call", f"Sure. <tool_call>{json.dumps(call())}</tool_call> Done."))
         ],
-        "thought": [answered("<think>\nhm\n</think>\n\nfour")],
         "duplicate": [sound(1)],
         "conflict": [row(("human", "Request  NUMBER 4"), ("gpt", "no"))],
     }

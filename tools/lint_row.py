@@ -36,10 +36,6 @@ CODES: dict[str, tuple[Severity, str]] = {
     "schema": ("warning", "fix the arguments or the schema"),
     "unreadable": ("warning", "choose another tool_format: qwen, say"),
     "reads-as-call": ("warning", "reword the answer, or choose another tool_format"),
-    "thought": (
-        "warning",
-        "choose a template that thinks in <think>, or leave them out: tools.convert --drop thoughts",
-    ),
     "marker": ("warning", "reword it, unless you mean the token or the mark itself"),
     "date": ("warning", "set tool_format: qwen, or serve on the day of training"),
     "duplicate": ("warning", "drop one"),

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from tools.encode import View, encode_pairs, kept
-from tools.formats.thought import OPEN, split_thought
 from tools.lint_row import LF_ROLES, Fault, Row, Turn
 from tools.lint_tokens import TokenCheck
 
@@ -40,13 +39,6 @@ def llamafactory(code: str, what: str, part: Callable[..., Any], *values: Any) -
         raise DiedError((code, f"{what}: {type(error).__name__}: {str(error)[:120]}")) from error
 
 
-def _thinks(template: Any) -> bool:
-    """Whether a LLaMA-Factory template treats `<think>` as the beginning of a thought."""
-    from llamafactory.data.template import ReasoningTemplate
-
-    return isinstance(template, ReasoningTemplate) and template.thought_words[0].strip() == OPEN
-
-
 class TemplateCheck:
     """Checks rows under one view. Token checks happen where the view has a real tokenizer."""
 
@@ -54,7 +46,6 @@ class TemplateCheck:
         self.view, self.has_tokenizer = view, has_tokenizer
         self.text = view.verbatim()
         self.tokens = TokenCheck(view, has_tokenizer)
-        self.thinks = _thinks(view.template)
         self.empty = functools.lru_cache(maxsize=1024)(self._empty_prompt)
         self.tool_text = functools.lru_cache(maxsize=1024)(self._tool_text)
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
@@ -120,8 +111,6 @@ class TemplateCheck:
                 yield "altered", f"turn {number} is not in the training text as it stands"
 
     def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:
-        if turn.role in ("gpt", "function_call") and not self.thinks and split_thought(turn.value)[0]:
-            yield "thought", f"turn {number}: this template learns its thought as any other text"
         if (
             turn.calls
             and len(text) < READ

@@ -48,8 +48,6 @@ warning is what trains something unwanted"""
 Fault = tuple[str, str]
 """a key of CODES, and what is wrong in words"""
 
-CALL_MARKS = call_turn.OPEN, call_turn.CLOSE
-
 LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
 """our roles → those of LLaMA-Factory's templates"""
 ROLES = ("human", "observation"), ("gpt", "function_call")

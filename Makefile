@@ -80,8 +80,8 @@ data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-F
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
 
-mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix)
-	$(PY) -m tools.convert $(TASK)
+mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix); ARGS="--source FORMAT:PATH …"
+	$(PY) -m tools.convert $(TASK) $(ARGS)
 	$(PY) -m tools.register $(TASK)
 
 new: .venv/stamp  ## lay out a new task: make new TASK=my_task TOOLS=tools.json

@@ -16,6 +16,7 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text, to_json
 from callwright.records import read_arguments
+from callwright.tool_results import join_results
 
 MACROS = ROOT / "callwright" / "chat_templates"
 FORMATS: tuple[str, ...] = tuple(sorted(path.stem for path in MACROS.glob("*.jinja")))
@@ -76,13 +77,14 @@ def raw_messages(
     result: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for are_results, group in groupby(turns, lambda turn: turn["role"] == "tool"):
         if are_results:
-            text = "\n".join(_text(turn.get("content")) for turn in group)
+            text = join_results([_text(turn.get("content")) for turn in group])
             result.append({"role": "user", "content": RESULTS.get(name, "{}").format(text)})
             continue
         for turn in group:
             content = turn.get("content") or ""
             if calls := turn.get("tool_calls"):
-                content = _text(content) + call_text(calls, name)
+                words = _text(content)
+                content = (f"{words}\n" if words else "") + call_text(calls, name)  # as tools.formats.call_turn has it
             result.append({"role": turn["role"], "content": content})
     return result
 

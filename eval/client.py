@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from callwright.errors import UserError
 from callwright.files import to_json
 from callwright.records import Case, Prediction, explain
 from callwright.tool_prompts import raw_messages
+from callwright.tool_results import join_results
 from eval.cases import tools_of
 from eval.predictions import answered, append, log
 
@@ -141,17 +143,15 @@ def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Messages as LLaMA-Factory 0.9.5 takes them.
 
     It answers 422 to `developer`, 500 to null content without calls, and 400 to two tool results in a row: these are
-    merged into one.
+    merged into one, as training rows hold them.
     """
     result: list[dict[str, Any]] = []
-    for message in messages:
-        message = {**message, "role": "system" if message["role"] == "developer" else message["role"]}
-        if message.get("content") is None:
-            message["content"] = ""
-        if message["role"] == "tool" and result and result[-1]["role"] == "tool":
-            result[-1] = {**result[-1], "content": f"{result[-1]['content']}\n{message['content']}"}
+    for are_results, group in groupby(messages, lambda message: message["role"] == "tool"):
+        spoken = [{**message, "content": message.get("content") or ""} for message in group]
+        if are_results:
+            result.append({**spoken[0], "content": join_results([message["content"] for message in spoken])})
         else:
-            result.append(message)
+            result += [{**turn, "role": "system" if turn["role"] == "developer" else turn["role"]} for turn in spoken]
     return result
 
 

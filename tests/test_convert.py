@@ -15,8 +15,9 @@ from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.bench_convert import made
 from tools.convert import rows_by_tag, to_case, to_rows, to_turns, toolboxes
-from tools.formats import sharegpt
+from tools.formats import call_turn, sharegpt
 from tools.formats.readers import READERS
+from tools.formats.reshape import reshaped
 from tools.ingest import record_of
 from tools.register import SHAREGPT, register
 
@@ -75,12 +76,48 @@ def test_llamafactory_keeps_every_row(tiny_model: Path, tmp_path: Path):
 def test_llamafactory_keeps_the_rows_of_every_format(tiny_model: Path, tmp_path: Path):
     rows = []
     for form, read in READERS.items():
-        rows += [sharegpt.write(read(made(form, number, Random(number)))) for number in range(3)]
+        records = [made(form, number, Random(number)) for number in range(3)]
         for _, line in read_jsonl(ROOT / f"tests/cases/nasty/{form}.jsonl"):
             if "turns" in line and isinstance(line["raw"], str):
-                rows.append(sharegpt.write(read(record_of(line["raw"].encode()))))
-    texts, _ = load_rows(rows, tiny_model, tmp_path)
+                records.append(record_of(line["raw"].encode()))
+        rows += [sharegpt.write(one) for record in records for one in reshaped(read(record))]
+    texts, trained = load_rows(rows, tiny_model, tmp_path)
     assert len(texts) == len(rows)
+    assert sum("<think>\nhm\n</think>\n\n" in text for text in trained) > 5
+    assert sum("Let me see.\n<tool_call>\n{" in text for text in trained) > 2
+
+
+@pytest.mark.parametrize(
+    ("template", "written"),
+    {
+        "qwen": "<tool_call>\n{", "phi": "Action: f", "llama3": '{"name": "f"', "mistral_small": '[{"name": "f"', "glm4": "f\n{",
+        "gemma4": "<|tool_call>call:f", "glm4_moe": "\n<tool_call>f", "seed_oss": "\n<seed:tool_call>", "bailing_v2": "<tool_call>\n{",
+        "qwen3_5": "<tool_call>\n<function=f>", "minimax1": "<tool_calls>\n{", "minimax2": "<invoke name=",
+    }.items(),
+)  # fmt: skip
+def test_llamafactory_learns_words_and_a_thought_before_the_calls(template: str, written: str):
+    """In each of its tool formats but lfm2's, whose marks are others; and not in its Llama2Template, which looks for none."""
+    from tools.encode import encode_pairs, load_view
+
+    value, _ = call_turn.write("hm", "Let me see.", [{"name": "f", "arguments": {"a": 1}}])
+    messages = [{"role": "user", "content": "hi"}, {"role": "function", "content": value}]
+    [(_, learned)] = encode_pairs(messages, "", "", load_view({"template": template}))
+    assert f"<think>\nhm\n</think>\n\nLet me see.\n{written}" in "".join(learned)
+    for dies in ("lfm2", "mistral", "gemma3"):
+        with pytest.raises(RuntimeError, match="Invalid JSON"):
+            encode_pairs(messages, "", "", load_view({"template": dies}))
+
+
+@pytest.mark.parametrize("template", ["qwen", "qwen3", "lfm2", "glm4_7"])
+def test_llamafactory_learns_a_thought_that_names_the_mark_of_a_call(template: str):
+    from tools.encode import encode_pairs, load_view
+
+    value, held = call_turn.write("shall I <tool_call>?", "", [{"name": "f", "arguments": {"a": "<think>x</think>"}}])
+    messages = [{"role": "user", "content": "hi"}, {"role": "function", "content": value}]
+    [(_, learned)] = encode_pairs(messages, "", "", load_view({"template": template}))
+    assert held.thought == "shall I <tool_call>?"
+    assert "<think>\nshall I <tool_call>?\n</think>" in "".join(learned)
+    assert "<think>x</think>" in "".join(learned)
 
 
 def test_a_row_shares_one_tool_prompt_among_its_turns():

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from callwright.files import ROOT, parse_json, to_json
 from callwright.records import Case
+from callwright.tool_results import join_results, part_results
 from eval.cases import case_fault
 from eval.client import for_llamafactory
-from tools.convert import main, maker
-from tools.formats import case, openai, sharegpt
-from tools.formats.conversation import Conversation, parts
+from tools.convert import main
+from tools.convert_file import maker
+from tools.formats import call_turn, case, openai, sharegpt
+from tools.formats.conversation import Conversation, Loss
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.ingest import Tally, ingest
 
@@ -116,7 +118,11 @@ def test_the_command_never_dies(path: Path, tmp_path: Path, capsys: pytest.Captu
 # ---- nothing is lost ---------------------------------------------------------------------------------------------------
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
-LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), min_size=1, max_size=12).map(lambda t: f"r {t}")
+MARKED = st.lists(
+    TEXT | st.sampled_from(["<tool_call>", "</tool_call>", "<think>", "</think>", "\n", "{}"]), min_size=1, max_size=5
+).map("".join)
+"""texts that name the marks of a row"""
+RESULT = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(["[1, 2]", "[1,", "2]", " ", "{\n}"])
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(st.none() | st.booleans() | NUMBERS | TEXT, lambda v: st.lists(v, max_size=3), max_leaves=4)
 ARGUMENTS = st.dictionaries(TEXT, VALUES, max_size=3)
@@ -124,8 +130,13 @@ SCHEMAS = st.dictionaries(st.sampled_from("abc"), st.sampled_from([{"type": "str
 
 
 @st.composite
-def records(draw: st.DrawFn, beside: bool) -> dict[str, Any]:
-    """A canonical OpenAI record: turns that alternate, calls with or without results, with `beside` text beside calls."""
+def records(draw: st.DrawFn, text: st.SearchStrategy = TEXT, strict: bool = False) -> dict[str, Any]:
+    """A canonical OpenAI record: turns that alternate, calls with words, thoughts and results beside."""
+
+    def answer(content: str | None, **more: Any) -> dict[str, Any]:
+        thought = draw(st.none() | text)
+        return {"role": "assistant", "content": content, **({"reasoning_content": thought} if thought else {}), **more}
+
     messages: list[dict[str, Any]] = []
     if draw(st.booleans()):
         messages.append({"role": "system", "content": draw(TEXT)})
@@ -140,11 +151,9 @@ def records(draw: st.DrawFn, beside: bool) -> dict[str, Any]:
             ids = [f"call_{calls + n}" for n in range(1, len(made) + 1)]
             calls += len(made)
             made = [{"id": i, "type": "function", "function": f} for i, f in zip(ids, made, strict=True)]
-            content = draw(st.none() | TEXT) if beside else None
-            messages.append({"role": "assistant", "content": content, "tool_calls": made})
-            text = TEXT if len(ids) == 1 else LINE
-            messages += [{"role": "tool", "content": draw(text), "tool_call_id": i} for i in ids]
-        messages.append({"role": "assistant", "content": draw(TEXT)})
+            messages.append(answer(draw(st.none() | text), tool_calls=made))
+            messages += [{"role": "tool", "content": draw(RESULT), "tool_call_id": i} for i in ids]
+        messages.append(answer(draw(TEXT)))
     names = draw(st.lists(st.sampled_from(["f", "g", "氣象"]), unique=True))
     tools = [
         {
@@ -153,7 +162,7 @@ def records(draw: st.DrawFn, beside: bool) -> dict[str, Any]:
                 "name": name,
                 "description": draw(TEXT),
                 "parameters": {"type": "object", "properties": draw(SCHEMAS)},
-                **({"strict": True} if beside and draw(st.booleans()) else {}),
+                **({"strict": True} if strict and draw(st.booleans()) else {}),
             },
         }
         for name in names
@@ -162,31 +171,47 @@ def records(draw: st.DrawFn, beside: bool) -> dict[str, Any]:
 
 
 @settings(deadline=None, max_examples=200)
-@given(records(beside=True))
+@given(records(strict=True))
 def test_openai_goes_through_unchanged(record: dict[str, Any]):
     assert parse_json(to_json(openai.write(openai.read(parse_json(to_json(record)))))) == record
 
 
-@settings(deadline=None, max_examples=200)
-@given(records(beside=False))
+@settings(deadline=None, max_examples=300)
+@given(records())
 def test_openai_goes_to_sharegpt_and_back_unchanged(record: dict[str, Any]):
-    lost: list[str] = []
-    row = parse_json(to_json(sharegpt.write(openai.read(record), lambda what, text: lost.append(what))))
-    assert openai.write(sharegpt.read(row)) == record
+    lost: list[Loss] = []
+    row = parse_json(to_json(sharegpt.write(openai.read(record), lambda *loss: lost.append(Loss(*loss)))))
     assert not lost
+    assert openai.write(sharegpt.read(row)) == record
+
+
+@settings(deadline=None, max_examples=300)
+@given(records(MARKED, strict=True))
+def test_whatever_does_not_come_back_is_told(record: dict[str, Any]):
+    before = openai.read(record)
+    lost: list[Loss] = []
+    row = sharegpt.write(before, lambda *loss: lost.append(Loss(*loss)))
+    for turn in row["conversations"]:
+        assert turn["from"] != "function_call" or call_turn.fault_of(turn["value"]) is None
+    after = sharegpt.read(row).messages
+    told = {(loss.at, loss.text) for loss in lost}
+    for number, (old, new) in enumerate(zip(before.messages, after, strict=True), 1):
+        for key in ("content", "reasoning_content"):
+            same = old.get(key) == new.get(key)
+            assert same or (f"message {number}", old[key]) in told
+        assert old.get("tool_calls") == new.get("tool_calls")
+    strict = [tool["function"]["name"] for tool in before.tools if "strict" in tool["function"]]
+    assert [loss.at for loss in lost if loss.what == "key 'strict' of a tool"] == [f"tool {name!r}" for name in strict]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(RESULT, min_size=1, max_size=4))
+def test_joined_results_are_parted_as_they_were(results: list[str]):
+    assert part_results(join_results(results), len(results)) == results
 
 
 @settings(deadline=None, max_examples=100)
-@given(records(beside=True))
-def test_text_beside_calls_is_told_not_dropped(record: dict[str, Any]):
-    lost: list[tuple[str, str]] = []
-    sharegpt.write(openai.read(record), lambda what, text: lost.append((what, text)))
-    beside = [m["content"] for m in record["messages"] if m.get("tool_calls") and m["content"]]
-    assert lost == [("text beside a call", text) for text in beside]
-
-
-@settings(deadline=None, max_examples=100)
-@given(records(beside=False))
+@given(records())
 def test_a_case_asks_all_but_the_last_answer(record: dict[str, Any]):
     made = case.write(openai.read(record), "1")
     assert Case.model_validate_json(made.model_dump_json()) == made
@@ -205,7 +230,7 @@ def test_results_are_merged_as_the_evaluator_sends_them():
     ]
     row = sharegpt.write(Conversation(messages))
     assert row["conversations"][2]["value"] == for_llamafactory(messages)[2]["content"]
-    assert parts("1\n2", 2, "") == ["1", "2"]
+    assert part_results("1\n2", 2) == ["1", "2"]
 
 
 def test_sharegpt_keeps_the_keys_that_the_server_rebuilds():

@@ -1,5 +1,6 @@
 """Records come out of every kind of file, one at a time, and what is wrong with a file is said in one line."""
 
+import datetime
 import gzip
 import json
 import os
@@ -102,15 +103,25 @@ def test_parquet(tmp_path: Path):
     assert read(path) == [("[0]", CHAT), ("[1]", CHAT)]
 
 
-def test_structs_that_arrow_merged_are_refused(tmp_path: Path):
+def test_structs_that_arrow_merged_are_refused_where_no_tool_tells_what_is_meant(tmp_path: Path):
     import pyarrow
     import pyarrow.parquet
 
     path = tmp_path / "x.parquet"
     calls = [[{"function": {"name": "f", "arguments": arguments}}] for arguments in ({"a": 1}, {"b": 2})]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"calls": call} for call in calls]), path)
-    with pytest.raises(ValueError, match="holds the keys of other rows"):
+    with pytest.raises(ValueError, match="the keys of other rows, and no tools"):
         read(path)
+
+
+def test_a_time_is_text_but_in_arguments():
+    at = datetime.datetime(2024, 1, 1, 8)
+    assert record_of({"at": at, "messages": [{"at": at.date()}]}) == {
+        "at": "2024-01-01T08:00:00",
+        "messages": [{"at": "2024-01-01"}],
+    }
+    with pytest.raises(ValueError, match="has no form in JSON"):
+        record_of({"calls": [{"arguments": {"at": at}}]})
 
 
 def test_what_json_has_no_form_for_is_refused():
@@ -157,7 +168,7 @@ def test_reasons_that_differ_in_values_are_counted_as_one():
     for number in range(500):
         tally.skip(f"message {number}: role 'r{number}' is not known", f"x:{number}")
     assert len(tally.skipped) == 1
-    assert list(tally.lines()) == ["  500 skipped: message …: role … is not known (first at x:0)"]
+    assert list(tally.lines()) == ["  500 skipped: message 0: role 'r0' is not known (first at x:0)"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's VmHWM")
@@ -223,14 +234,17 @@ def test_a_file_is_not_converted_onto_itself(tmp_path: Path, capsys: pytest.Capt
 
 def test_what_gets_lost_stands_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Sure.", "tool_calls": [call]}]
+    messages = [
+        {"role": "user", "content": "hi", "at": 7},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
     path, out = tmp_path / "x.jsonl", tmp_path / "out.jsonl"
     path.write_text(to_json({"messages": messages}) + "\nbroken\n")
     assert main(["--from", "openai", str(path), "--out", str(out), "--on-error", "skip"]) == 0
     said = capsys.readouterr().out
-    assert "1 of 2 records" in said and "1 × text beside a call" in said and f"first at {path}:2" in said
+    assert "1 of 2 records" in said and "1 lost: key 'at' of a message" in said and f"first at {path}:2" in said
     aside = [json.loads(line) for line in Path(f"{out}.lost.jsonl").read_text().splitlines()]
-    assert aside[0] == {"place": f"{path}:1", "lost": "text beside a call", "text": "Sure."}
+    assert aside[0] == {"place": f"{path}:1", "lost": "key 'at' of a message", "text": "7", "at": "message 1"}
     assert aside[1]["place"] == f"{path}:2" and "not JSON" in aside[1]["reason"]
     path.write_text(to_json(CHAT) + "\n")
     assert main(["--from", "chat", str(path), "--out", str(out)]) == 0

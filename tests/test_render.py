@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from callwright.files import write_json, write_jsonl
+from callwright.files import to_json, write_json, write_jsonl
 from tools import render
 from tools.encode import load_tokenizer
 from tools.register import SHAREGPT
@@ -74,3 +74,33 @@ def test_bad_input_is_one_line(arguments: list[str], change: list[str], words: s
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_a_file_needs_no_recipe(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    value = 'Let me see.\n<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    turns = [{"from": "human", "value": "hi"}, {"from": "function_call", "value": value}]
+    path = tmp_path / "rows.json"
+    path.write_text(to_json([{"conversations": turns, "system": "", "tools": ""}]))
+    assert main([str(path), "--template", "qwen3"]) == 0
+    learned = 'Let me see.\n<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call><|im_end|>\n'
+    assert f"⟦<think>\n\n</think>\n\n{learned}⟧" in capsys.readouterr().out
+    assert main([STEM, *arguments[1:], "--file", str(path)]) == 0
+    assert f"⟦{learned}⟧" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "remedy"),
+    [
+        ([], "--template"),
+        (["--template", "nonesuch"], "choose one of"),
+        (["--template", "qwen"], "tools.lint"),
+    ],
+)
+def test_a_file_that_cannot_be_shown_is_one_line(
+    tmp_path: Path, more: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
+):
+    turns = [{"from": "human", "value": "hi"}, {"from": "function_call", "value": "f()"}]
+    write_jsonl(tmp_path / "rows.jsonl", [{"conversations": turns}])
+    assert main([str(tmp_path / "rows.jsonl"), *more]) == 2
+    error = capsys.readouterr().err
+    assert remedy in error and error.count("\n") == 1

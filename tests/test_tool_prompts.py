@@ -90,7 +90,7 @@ def test_history_becomes_text():
     messages = [
         {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
         {"role": "user", "content": "Draw."},
-        {"role": "assistant", "content": "Yes. ", "tool_calls": [call("{}")]},
+        {"role": "assistant", "content": "Yes.", "tool_calls": [call("{}")]},
         {"role": "tool", "content": "{done}", "tool_call_id": "1"},
         {"role": "assistant", "content": "Done."},
         {"role": "user", "content": [{"type": "image_url"}]},
@@ -100,7 +100,7 @@ def test_history_becomes_text():
     assert system["content"].startswith('Be brief.[AVAILABLE_TOOLS] [{"type": "function"')
     assert [(turn["role"], turn["content"]) for turn in turns] == [
         ("user", "Draw."),
-        ("assistant", 'Yes. [TOOL_CALLS] [{"name": "draw", "arguments": {}}]'),
+        ("assistant", 'Yes.\n[TOOL_CALLS] [{"name": "draw", "arguments": {}}]'),
         ("user", '[TOOL_RESULTS] {"content": {done}}[/TOOL_RESULTS]'),
         ("assistant", "Done."),
         ("user", [{"type": "image_url"}]),

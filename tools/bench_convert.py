@@ -30,7 +30,7 @@ MEASURE = """
 import json, re, resource, sys, time
 from pathlib import Path
 form, source, out, how = sys.argv[1:]
-from tools.convert import convert_file, parse
+from tools.convert_file import convert_file, parse
 from tools.formats import sharegpt
 from tools.formats.readers import READERS
 if how == "map":
@@ -83,6 +83,16 @@ def made(form: str, number: int, rng: Random) -> dict[str, Any]:
             calling = {"role": "assistant", "content": None, "tool_calls": [function_call]}
             messages = [user, calling, {"role": "tool", "tool_call_id": "call_1", "content": result}, assistant]
             return {"messages": messages, "tools": to_json([{"type": "function", "function": function}])}
+        case "anthropic":
+            use = {"type": "tool_use", "id": "call_1", "name": name, "input": arguments}
+            used = {"type": "tool_result", "tool_use_id": "call_1", "content": result}
+            blocks = [user, {"role": "assistant", "content": [use]}, {"role": "user", "content": [used]}, assistant]
+            return {"messages": blocks, "tools": [{"name": name, "input_schema": function["parameters"]}]}
+        case "llamafactory_v1":
+            parts = {"user": ("text", asked), "assistant": ("tool_call", call), "tool": ("text", result)}
+            spoken = [*parts.items(), ("assistant", ("text", answer))]
+            typed = [{"role": role, "content": [{"type": kind, "value": value}]} for role, (kind, value) in spoken]
+            return {"messages": typed, "tools": to_json([{"type": "function", "function": function}])}
         case "xlam":
             flat = {
                 "city": {"type": "str", "description": "the city"},

@@ -1,24 +1,24 @@
 """Turn split examples into rows and cases, or any format into another: `python -m tools.convert image_intent`, or
 `python -m tools.convert --from xlam FILE --out data/xlam.jsonl`."""
 
-import argparse
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from callwright.config import DataConfig, Source, load_data_config
 from callwright.errors import UserError, command
-from callwright.files import ROOT, atomic, parse_json, to_json, write_jsonl
+from callwright.files import ROOT, parse_json, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.formats import bfcl, case, openai, sharegpt
-from tools.formats.readers import EVALUATION_ONLY, READERS
-from tools.formats.sharegpt import Lose, Turn
-from tools.ingest import Make, Tally, ingest, records
+from tools.convert_file import MASK_HISTORY, convert_file, dry_run, parse, sources_of
+from tools.formats import call_turn, openai, sharegpt
+from tools.formats.conversation import Lose
+from tools.formats.reshape import reshaped
+from tools.formats.sharegpt import Turn
+from tools.ingest import Tally
 from tools.mix import mix, read_source, reader_of
-from tools.register import check_name, entry_of, register
+from tools.register import entry_of, register
 from tools.results import RESULTS, Follow, follow, nothing
 from tools.split import MINE
 
@@ -31,7 +31,13 @@ def to_turns(seed: Seed) -> list[Turn]:
     calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
     answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
     given = seed.messages or [{"role": "user", "content": seed.text}]
-    return sharegpt.turns(openai.read({"messages": [*given, answer]}).messages)
+    conversation = openai.read({"messages": [*given, answer]})
+    conversation.tell(_refuse)
+    return sharegpt.turns(conversation.messages, _refuse)
+
+
+def _refuse(what: str, text: str, at: str) -> None:
+    raise ValueError(f"{at}: {what} has no place in a row")
 
 
 def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
@@ -48,10 +54,12 @@ def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
             else {**value, "name": names.get(value["name"], "tool_0")}
         )
 
-    turns = [
-        {**turn, "value": to_json(renamed(parse_json(turn["value"])))} if turn["from"] == "function_call" else turn
-        for turn in row["conversations"]
-    ]
+    turns = []
+    for turn in row["conversations"]:
+        if turn["from"] == "function_call":
+            held = call_turn.read(turn["value"])
+            turn = {**turn, "value": call_turn.write(held.thought, held.words, renamed(held.calls))[0]}
+        turns.append(turn)
     return {**row, "conversations": turns, "tools": to_json(renamed(tools))}
 
 
@@ -130,7 +138,12 @@ def in_talk(cases: Iterable[Case], examples: Sequence[Seed], after: Follow, seed
 def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
     """Training rows with general chat among them, as much as its share asks for and its source has."""
     read, tally, share = reader_of(chat), Tally(), chat.share or 0
-    found = list(read_source(chat, lambda record, lose: sharegpt.write(read(record), lose), tally))
+
+    def make(record: dict[str, Any], lose: Lose) -> dict[str, Any]:
+        [conversation] = reshaped(read(record))
+        return sharegpt.write(conversation, lose)
+
+    found = list(read_source(chat, make, tally))
     print("".join(f"{line}\n" for line in tally.lines()), end="")
     rng, mixed = Random(f"{seed}/chat"), list(rows)
     wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))
@@ -207,77 +220,13 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     return counts
 
 
-def maker(form: str, to: str, source: str, tally: Tally) -> Make[str]:
-    """What makes the output line of a record."""
-    if form == "bfcl":
-        answers = bfcl.read_answers(Path(source))
-        return lambda record, lose: to_json(bfcl.read_case(record, answers).model_dump())
-
-    def make(record: dict[str, Any], lose: Lose) -> str:
-        conversation = READERS[form](record)
-        if to == "openai":
-            line = to_json(openai.write(conversation))
-        elif to == "cases":
-            line = to_json(case.write(conversation, f"{Path(source).name}-{tally.read}").model_dump())
-        else:
-            line = to_json(sharegpt.write(conversation, lose))
-        line.encode()  # a lone surrogate fails here, while it has a place
-        return line
-
-    return make
-
-
-def convert_file(args: argparse.Namespace) -> Tally:
-    """Convert one source. What does not reach the output stands in `<out>.lost.jsonl`: skipped records, lost text."""
-    out = Path(args.out)
-    if out.resolve() == Path(args.source).resolve():
-        raise UserError(out, "is the source as well", "write to another file")
-    aside = out.with_name(f"{out.name}.lost.jsonl")
-    with atomic(out) as rows, atomic(aside) as lost:
-        tally = Tally(lost)
-        make = maker(args.format, args.to, args.source, tally)
-        for _, line in ingest(records(args.source, args.subset, args.split), make, tally, args.on_error):
-            rows.write(line + "\n")
-        if not tally.taken:
-            fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
-            raise UserError(args.source, f"nothing to convert ({fault})", "check the file and --from")
-    if not tally.skipped and not tally.lost:
-        aside.unlink()
-    return tally
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments, checked against each other."""
-    parser = argparse.ArgumentParser(prog="python -m tools.convert", description=__doc__)
-    parser.add_argument("source", help="a task of configs/data/; with --from, a file or hub:<owner>/<name>")
-    parser.add_argument("--from", dest="format", choices=[*READERS, *EVALUATION_ONLY], help="the format of the source")
-    parser.add_argument("--to", choices=("sharegpt", "openai", "cases"), default="sharegpt", help="(default: sharegpt)")
-    parser.add_argument("--out", help="the file to write")
-    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a bad record (default: stop)")
-    parser.add_argument("--name", help="register the rows in dataset_info.json under this name")
-    parser.add_argument("--subset", help="of a hub's data set")
-    parser.add_argument("--split", default="train", help="of a hub's data set (default: train)")
-    args = parser.parse_args(argv)
-    if args.format is None:
-        if args.out or args.name:
-            raise UserError("--out, --name", "belong to --from", "say the format of the source")
-        return args
-    if args.out is None:
-        raise UserError("--from", "needs --out", "say which file to write")
-    if args.format in EVALUATION_ONLY and args.to != "cases":
-        raise UserError(f"--from {args.format}", "an evaluation set is never trained on", "pass --to cases")
-    if args.name is not None:
-        if args.to != "sharegpt":
-            raise UserError(f"--name {args.name}", "only ShareGPT rows are registered", "drop it, or --to")
-        check_name(args.name)
-        entry_of(args.out)
-    return args
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Write data/<task>_{train,val}.jsonl (rows) and _{test,golden,mine}.jsonl (cases), or one file from one."""
     args = parse(argv)
+    if args.dry_run:
+        dry_run(args)
+        return 0
     if args.format is not None:
         tally = convert_file(args)
         if args.name:
@@ -285,8 +234,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f", registered as {args.name}" if args.name else ""
         print(f"convert: {args.out}: {tally.taken} of {tally.read} records to {args.to}{where}")
         print("".join(f"{line}\n" for line in tally.lines()), end="")
+        if args.unlearned == "mask":
+            print(MASK_HISTORY)
         return 0
     config = load_data_config(args.source)
+    if args.sources:
+        if not config.sources:
+            raise UserError(f"task {config.task}", "has no sources to put others in the place of", "drop --source")
+        config = config.model_copy(update={"sources": sources_of(args.sources, config.sources)})
     counts = mix(config) if config.sources else convert_task(config)
     built = config.built("*").relative_to(ROOT)
     kind = lambda part: "rows" if part in ("train", "val") else "cases"  # noqa: E731

@@ -9,12 +9,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
 from callwright.files import parse_json
-from tools.formats.conversation import kind
-from tools.formats.sharegpt import Lose
+from tools.formats.conversation import LeftOut, Lose, Loss
+from tools.formats.values import kind
 
 LIMIT = 64 * 2**20
 """bytes of one record that are read before it counts as broken"""
@@ -42,20 +43,21 @@ class Tally:
     taken: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-    """the place of the first of each reason"""
+    first: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """the first of each reason, and of each kind of thing that was lost: its own words, and its place"""
 
     def skip(self, reason: str, place: str) -> None:
         """Count a record that is left out; reasons that differ in values only are one."""
         general = _VALUE.sub("…", reason)[:160]
         self.skipped[general] += 1
-        self.first.setdefault(general, place)
+        self.first.setdefault(general, (reason, place))
         self._note(place=place, reason=reason)
 
-    def lose(self, what: str, text: str, place: str) -> None:
+    def lose(self, loss: Loss, place: str) -> None:
         """Count a text of a record that is taken."""
-        self.lost[what] += 1
-        self._note(place=place, lost=what, text=text)
+        self.lost[loss.what] += 1
+        self.first.setdefault(loss.what, (loss.what, place))
+        self._note(place=place, lost=loss.what, text=loss.text, **({"at": loss.at} if loss.at else {}))
 
     def _note(self, **line: str) -> None:
         if self.aside:
@@ -65,11 +67,15 @@ class Tally:
         """A line a reason, the most frequent first, and one for each kind of thing that was lost."""
         shown = self.skipped.most_common(20)
         for reason, count in shown:
-            yield f"  {count} skipped: {reason} (first at {self.first[reason]})"
+            own, place = self.first[reason]
+            yield f"  {count} skipped: {own} (first at {place})"
         if more := self.skipped.total() - sum(count for _, count in shown):
             yield f"  {more} more skipped"
-        for what, count in self.lost.items():
-            yield f"  {count} × {what}: a row has no place for it"
+        told = self.lost.most_common(20)
+        for what, count in told:
+            yield f"  {count} lost: {what} (first at {self.first[what][1]})"
+        if more := self.lost.total() - sum(count for _, count in told):
+            yield f"  {more} more lost"
 
 
 def ingest(
@@ -78,18 +84,18 @@ def ingest(
     """What `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
     for place, raw in source:
         tally.read += 1
-        gone: list[tuple[str, str]] = []
+        gone: list[Loss] = []
         try:
-            made = make(record_of(raw), lambda what, text, gone=gone: gone.append((what, text)))  # type: ignore[misc]
+            made = make(record_of(raw), lambda what, text, at, gone=gone: gone.append(Loss(what, text, at)))  # type: ignore[misc]
         except (ValueError, RecursionError) as error:
             reason = reason_of(error)
-            if on_error == "stop":
+            if on_error == "stop" and not isinstance(error, LeftOut):
                 raise UserError(place, reason, "fix the record, or pass --on-error skip") from None
             tally.skip(reason, place)
             continue
         tally.taken += 1
-        for what, text in gone:
-            tally.lose(what, text, place)
+        for loss in gone:
+            tally.lose(loss, place)
         yield place, made
 
 
@@ -110,7 +116,7 @@ def record_of(raw: Raw) -> dict[str, Any]:
     if isinstance(raw, ValueError):
         raise raw
     if isinstance(raw, dict):
-        return _plain(raw, ())
+        return _plain(raw, (), any(raw.get(key) for key in ("tools", "functions")))
     text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
     try:
         value = parse_json(text)
@@ -121,27 +127,30 @@ def record_of(raw: Raw) -> dict[str, Any]:
     return value
 
 
-def _plain(value: Any, path: tuple[str, ...]) -> Any:
-    """A value out of Arrow, if JSON can hold it and Arrow did not corrupt it.
+def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
+    """A value out of Arrow, if JSON can hold it.
 
     Arrow gives the structs of a column the keys of all rows: an argument that this row does not have looks like null.
+    The tools tell which null is meant; without them, nothing does.
     """
     if isinstance(value, dict):
-        if ("arguments" in path or "parameters" in path) and None in value.values():
-            raise ValueError(f"{path[0]}: a struct that holds the keys of other rows; store it as JSON text")
-        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+        if not has_tools and "arguments" in path and None in value.values():
+            raise ValueError(f"{path[0]}: arguments with the keys of other rows, and no tools; store them as JSON text")
+        return {key: _plain(item, (*path, key), has_tools) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, path) for item in value]
+        return [_plain(item, path, has_tools) for item in value]
     if isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value)):
         return value
+    if isinstance(value, date | time) and not {"arguments", "parameters"} & {*path}:
+        return value.isoformat()  # of when a record was made, say; nobody knows how an argument was written
     raise ValueError(f"{'.'.join(path)}: {value!r:.40} has no form in JSON")
 
 
 def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
     """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
-    A place is file:line of JSONL and file[index] of the rest. Whether a `.json` file is a list or JSONL, its first
-    character tells. UserError: the source cannot be read.
+    A place is file:line of JSONL and file[index] of the rest. Whether a file is a list or JSONL, its first character
+    tells, whatever it is called. UserError: the source cannot be read.
     """
     if source.startswith(HUB):
         yield from _hub(source.removeprefix(HUB), subset, split)
@@ -153,7 +162,7 @@ def records(source: str, subset: str | None = None, split: str = "train") -> Ite
             start = file.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
             if name.endswith(".parquet"):
                 yield from _parquet(file if name == source else io.BytesIO(file.read()), shown)
-            elif not name.endswith(("jsonl", "ndjson")) and start[:1] == b"[":
+            elif start[:1] == b"[":
                 yield from _array(file, shown)
             else:
                 yield from _lines(file, shown)

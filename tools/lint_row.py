@@ -1,7 +1,6 @@
 """What is wrong with one training row, whichever template reads it: `check_row(row, entry)`; tools.lint runs it."""
 
 import functools
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +9,8 @@ from callwright.errors import UserError
 from callwright.files import parse_json
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
-from tools.formats.conversation import kind
+from tools.formats import call_turn
+from tools.formats.values import kind
 from tools.register import SHAREGPT
 
 Severity = Literal["error", "warning"]
@@ -24,17 +24,19 @@ CODES: dict[str, tuple[Severity, str]] = {
     "parallel": ("error", "one call a turn, or another tool_format"),
     "media": ("error", "choose a text template, or reword the placeholder"),
     "altered": ("error", "reword the text, or choose another template"),
+    "special": ("error", "reword it: the model sees a turn begin or end there, and anybody's words may forge one"),
     "cut-prompt": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "cut-answer": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "overlap": ("error", "drop it: what is trained on cannot be measured on"),
     "empty": ("warning", "write the text, or drop the turn"),
     "empty-tools": ("warning", 'write "": a list without tools adds an empty system block in most templates'),
+    "moved": ("warning", "write the words before the call, where they are trained"),
     "orphan-result": ("warning", "put the call before its result"),
     "unknown-tool": ("warning", "offer the tool, or drop the call"),
     "schema": ("warning", "fix the arguments or the schema"),
     "unreadable": ("warning", "choose another tool_format: qwen, say"),
     "reads-as-call": ("warning", "reword the answer, or choose another tool_format"),
-    "special": ("warning", "reword it: inside a turn the token begins or ends one"),
+    "marker": ("warning", "reword it, unless you mean the token or the mark itself"),
     "date": ("warning", "set tool_format: qwen, or serve on the day of training"),
     "duplicate": ("warning", "drop one"),
     "conflict": ("warning", "decide: the same words cannot both call and not call"),
@@ -46,9 +48,8 @@ warning is what trains something unwanted"""
 Fault = tuple[str, str]
 """a key of CODES, and what is wrong in words"""
 
-_MARKED = re.compile("<tool_call>(.*?)</tool_call>", re.DOTALL)
-_THOUGHT = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
-
+LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
+"""our roles → those of LLaMA-Factory's templates"""
 ROLES = ("human", "observation"), ("gpt", "function_call")
 
 
@@ -117,6 +118,8 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
         except ValueError as error:
             return [*faults, ("call", f"turn {number}: {error}")], None
         faults += [(code, f"turn {number}: {text}") for code, text in _soft_faults(role, value, calls, known)]
+        if beside.strip() and not value.startswith(beside.rstrip()):
+            faults.append(("moved", f"turn {number} has words after its call, which are trained before it"))
         if role == "observation" and (number == 1 or pairs[number - 2][0] != "function_call"):
             faults.append(("orphan-result", f"turn {number} is a result, and no call stands before it"))
         read.append(Turn(role, value, calls, beside))
@@ -158,30 +161,15 @@ def read_tools(text: str) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
-    """The words beside the calls, and the calls, of a function_call turn, as LLaMA-Factory's FunctionFormatter reads it.
+    """What is learned beside the calls, and the calls, of a function_call turn.
 
-    The turn is JSON; or words around `<tool_call>JSON</tool_call>`; or a thought and then JSON. ValueError:
-    LLaMA-Factory would die of it, or train something else than it says.
+    Raises:
+        ValueError: LLaMA-Factory would die of it, or train something else than it says.
     """
-    marked, thought = _MARKED.search(value), _THOUGHT.match(value)
-    whole = _parsed(value)
-    if marked and not isinstance(whole, ValueError):
-        raise ValueError("its arguments hold <tool_call>…</tool_call>, which is taken for the call")
-    beside = value.replace(marked[0], "") if marked else thought[0] if thought else ""
-    parsed = _parsed(marked[1] if marked else value[len(beside) :]) if beside or marked else whole
-    if isinstance(parsed, ValueError):
-        raise parsed
-    items = parsed if isinstance(parsed, list) else [parsed]
-    if not items:
-        raise ValueError("a list without calls")
-    return beside, tuple(map(_call, items))
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        return ValueError(f"not JSON ({error})")
+    if fault := call_turn.fault_of(value):
+        raise ValueError(fault)
+    calls = call_turn.read(value).calls
+    return call_turn.beside(value), tuple(map(_call, calls))
 
 
 def _call(item: Any) -> Call:

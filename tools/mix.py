@@ -15,9 +15,9 @@ from callwright.errors import UserError
 from callwright.files import ROOT, atomic, to_json
 from tools.dedupe import normal_form
 from tools.formats import case, sharegpt
-from tools.formats.conversation import Conversation, calls_of
+from tools.formats.conversation import Conversation, Lose, calls_of
 from tools.formats.readers import EVALUATION_ONLY, READERS, Reader
-from tools.formats.sharegpt import Lose
+from tools.formats.reshape import reshaped
 from tools.ingest import HUB, Make, Tally, ingest, records
 
 SIDES = ("train", "val", "test")
@@ -83,7 +83,8 @@ def read_source(source: Source, make: Make[T], tally: Tally) -> Iterator[T]:
     for _, made in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
         yield made
     if not tally.taken:
-        raise UserError(place, "no conversation that can be trained on", "check the file and its format")
+        fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
+        raise UserError(place, f"no conversation that can be trained on ({fault})", "check the file and its format")
 
 
 def spool(config: DataConfig, number: int, file: IO[bytes], functions: Counter[str], tally: Tally) -> array:
@@ -92,10 +93,10 @@ def spool(config: DataConfig, number: int, file: IO[bytes], functions: Counter[s
     weights, read = weights_of(config), reader_of(source)
 
     def make(record: dict[str, Any], lose: Lose) -> tuple[int, bytes, list[str]]:
-        conversation = read(record)
+        [conversation] = reshaped(read(record))
         side = side_of(keys_of(conversation, config.split.by), config.seed, weights)
         if SIDES[side] == "test":
-            sharegpt.write(conversation)  # what cannot be a row is no case either
+            sharegpt.write(conversation, lose)  # what cannot be a row is no case either
             value = case.write(conversation, f"{number + 1}-{source.from_}-{tally.read}").model_dump()
         else:
             value = sharegpt.write(conversation, lose)

@@ -18,8 +18,7 @@ from callwright.files import ROOT, read_jsonl, write_text
 from callwright.recipes import Recipe, load_recipe
 from tools.encode import View, encode_pairs, fetch_hint, is_at_hand, load_tokenizer, load_view, stand_in
 from tools.lint import recipe_files
-from tools.lint_row import check_row, read_calls
-from tools.lint_template import LF_ROLES
+from tools.lint_row import LF_ROLES, check_row, read_calls
 from tools.register import SHAREGPT
 from tools.write_template import write_template
 
@@ -51,7 +50,7 @@ class Talk:
             if message["role"] == "function":
                 beside, calls = read_calls(message["content"])
                 functions = [{"type": "function", "function": call.model_dump()} for call in calls]
-                messages.append({"role": "assistant", "content": beside, "tool_calls": functions})
+                messages.append({"role": "assistant", "content": beside.removesuffix("\n"), "tool_calls": functions})
             else:
                 messages.append({"role": OPENAI_ROLES[message["role"]], "content": message["content"]})
         if not self.tools:

@@ -14,7 +14,7 @@ from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_jsonl, write_json
 from tools.formats import sharegpt
-from tools.formats.conversation import list_of_objects
+from tools.formats.values import list_of_objects
 from tools.ingest import Tally, ingest, records
 
 REGISTRY = ROOT / "dataset_info.json"
@@ -152,7 +152,9 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
                 pass
         except UserError as error:
             yield str(error)
-        reasons = [f"{count} rows: {why} (first at {tally.first[why]})" for why, count in tally.skipped.most_common(3)]
+        reasons = [
+            "{} rows: {} (first at {})".format(count, *tally.first[why]) for why, count in tally.skipped.most_common(3)
+        ]
         yield from reasons or ([] if tally.read else ["holds no rows"])
 
 

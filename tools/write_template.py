@@ -9,8 +9,8 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text
+from callwright.tool_results import SEPARATOR
 from tools.encode import View
-from tools.formats.conversation import RESULT_SEPARATOR
 
 MACROS = ROOT / "callwright/chat_templates"
 TODAY = 'strftime_now("%d %b %Y")'
@@ -42,14 +42,26 @@ BODY = """\
 {%- elif message.role == "user" -%}
 {{- {USER} -}}
 {%- elif message.role == "assistant" and message.tool_calls -%}
-{%- set content = content + tool_calls(message.tool_calls) -%}
+{%- set content = (content + "\\n" if content else "") + tool_calls(message.tool_calls) -%}
 {{- {OPENING} + {THOUGHT} + {FUNCTION} -}}
 {%- elif message.role == "assistant" -%}
 {{- {OPENING} + {THOUGHT} + {ASSISTANT} -}}
 {%- elif message.role == "tool" -%}
-{{- {SEPARATOR} if not loop.first and turns[loop.index0 - 1].role == "tool" else {RESULT_HEAD} -}}
-{{- content -}}
-{{- "" if not loop.last and turns[loop.index0 + 1].role == "tool" else {RESULT_TAIL} -}}
+{%- if loop.first or turns[loop.index0 - 1].role != "tool" -%}
+{%- set found = namespace(results=[], open=true, listed=false) -%}
+{%- for other in turns[loop.index0:] -%}
+{%- set found.open = found.open and other.role == "tool" -%}
+{%- if found.open -%}
+{%- set text = other.content or "" -%}
+{%- set found.results = found.results + [text] -%}
+{%- set found.listed = found.listed or {SEPARATOR} in text or not text.strip() -%}
+{%- endif -%}
+{%- endfor -%}
+{%- set listed = found.listed and found.results | length > 1 -%}
+{{- {RESULT_HEAD} -}}
+{{- found.results | tojson if listed else found.results | join({SEPARATOR}) -}}
+{{- {RESULT_TAIL} -}}
+{%- endif -%}
 {%- else -%}
 {{- raise_exception("a message of role " + message.role + " has no place here") -}}
 {%- endif -%}
@@ -96,7 +108,7 @@ def write_template(view: View, date: str | None = None) -> str:
         "THOUGHT": thought,
         "FUNCTION": [*expressions(template.format_function.slots, "content", eos), *end],
         "ASSISTANT": [*expressions(template.format_assistant.slots, "content", eos), *end],
-        "SEPARATOR": literal(RESULT_SEPARATOR),
+        "SEPARATOR": literal(SEPARATOR),
         "RESULT_HEAD": result[:middle],
         "RESULT_TAIL": result[middle + 1 :],
         "GENERATION": literal(prompted),

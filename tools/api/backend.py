@@ -21,7 +21,7 @@ from tools.api.batch import BatchAsker
 from tools.api.ledger import Answer, Ledger
 from tools.api.plan import LABELS, Job, Planner, again, labelling, own_seeds
 from tools.dedupe import normal_form
-from tools.formats.conversation import Talk
+from tools.formats.talk import Talk
 
 BYTES_PER_TOKEN = 3.5
 """an estimate for English and Chinese alike; a model's own tokenizer would come from a network"""
@@ -175,7 +175,7 @@ class Writer:
         if results is None:
             return broken
         talk = Talk(list(parent.messages or [{"role": "user", "content": text}]))
-        talk.call((call.name, call.arguments) for call in parent.calls)
+        talk.call(call.model_dump() for call in parent.calls)
         talk.result(*results)
         *more, line = await self.labelled(job, text, talk.messages)
         fault = self.scripts.fault(LINK.sub("", str(line.reply)), job.tags.get("lang", ""))

@@ -7,8 +7,10 @@ from callwright.bfcl import matchers
 from callwright.files import read_jsonl
 from callwright.records import Call, Case
 from callwright.schema import parameters_of
-from tools.formats.conversation import Tool, list_of_objects, text_of, tools_of
-from tools.formats.python_text import json_schema_tool
+from tools.formats.conversation import Tool
+from tools.formats.python_text import python_tool
+from tools.formats.tool import read_tools
+from tools.formats.values import list_of_objects, text_of
 
 SOURCE_TEXT = ("simple_java", "java")
 Answers = dict[str, Any]
@@ -34,7 +36,7 @@ def read_case(record: dict[str, Any], answers: Answers) -> Case:
         raise ValueError("not one turn: multi-turn questions need BFCL's own simulation")
     if identity.startswith(SOURCE_TEXT):
         raise ValueError("accepted values are Java's or JavaScript's source text, not JSON")
-    tools = tools_of(list_of_objects(record.get("function"), "function"), json_schema_tool)
+    tools, _ = read_tools(list_of_objects(record.get("function"), "function"), python_tool)
     truth = record.get("ground_truth", answers.get(identity))
     if truth is None and "irrelevance" not in identity:
         raise ValueError(f"{identity!r} has no accepted answer")

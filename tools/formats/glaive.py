@@ -4,23 +4,27 @@ import re
 from typing import Any
 
 from callwright.files import parse_json
-from tools.formats.conversation import Conversation, Talk, from_json, pair_of, sequence, text_of, tools_of
+from tools.formats.conversation import Conversation
+from tools.formats.talk import Talk
+from tools.formats.values import from_json, object_of, sequence, text_of
 
 INTRODUCTIONS = (
     "You are a helpful assistant with access to the following functions. Use them if required -",
     "You are a helpful assistant, with no access to external functions.",
 )
 """how the format says that there are tools or none: the template of the model says it in its own way"""
-CALL, END = "<functioncall>", "<|endoftext|>"
+END = "<|endoftext|>"
+_CALL = re.compile(r"<functioncall>\s*(?=\{)")
 _SPEAKER = re.compile(r"\n\n(USER|ASSISTANT|FUNCTION RESPONSE):")
 
 
 def read(record: dict[str, Any]) -> Conversation:
     """Turns by their speaker; another system text than the format's own introductions stays."""
     talk = Talk()
+    talk.record(record, ("system", "chat"))
     system = text_of(record.get("system"), "system").strip().removeprefix("SYSTEM:").strip()
     start = system.find("{") if "{" in system else len(system)
-    tools = tools_of(sequence(system, start, "tools in the system text"))
+    tools = sequence(system, start, "tools in the system text")
     said = system[:start].strip()
     if said and said not in INTRODUCTIONS:
         talk.say("system", said)
@@ -34,22 +38,22 @@ def read(record: dict[str, Any]) -> Conversation:
             talk.say("user", text)
         elif speaker == "FUNCTION RESPONSE":
             talk.result(text)
-        elif CALL in text:
-            beside, *calls = text.split(CALL)
+        elif _CALL.search(text):
+            beside, *calls = _CALL.split(text)
             talk.call([_call(call.replace(END, "").strip()) for call in calls], beside.strip())
         else:
             talk.say("assistant", text)
-    return Conversation(talk.messages, tools)
+    return talk.done(tools)
 
 
-def _call(text: str) -> tuple[Any, Any]:
+def _call(text: str) -> dict[str, Any]:
     """`{"name": "f", "arguments": '{"a": 1}'}`: the arguments are JSON in single quotes, with or without escapes."""
     head, found, tail = text.partition('"arguments":')
     arguments = tail.strip().removesuffix("}").strip()
     if not (found and text.endswith("}") and len(arguments) > 1 and arguments[0] == arguments[-1] == "'"):
-        return pair_of(from_json(text, "a call"), "a call")
-    named = from_json(head.strip().removesuffix(",") + "}", "a call")
-    return pair_of({**named, "arguments": _unescaped(arguments[1:-1])}, "a call")
+        return object_of(from_json(text, "a call"), "a call")
+    named = object_of(from_json(head.strip().removesuffix(",") + "}", "a call"), "a call")
+    return {**named, "arguments": _unescaped(arguments[1:-1])}
 
 
 def _unescaped(text: str) -> str:

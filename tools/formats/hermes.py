@@ -3,15 +3,16 @@
 import re
 from typing import Any
 
-from callwright.files import parse_json_at
 from callwright.literals import literal
-from tools.formats.conversation import Conversation, Talk, list_of_objects, pair_of, senders, sequence, tools_of
+from tools.formats.call_turn import marked_calls
+from tools.formats.conversation import Conversation
+from tools.formats.talk import Talk, senders
+from tools.formats.thought import split_thought, with_thought
+from tools.formats.values import is_empty, sequence
 
 PROMPTS = (("You are a function calling AI model.", "</tool_call>"), ("<tools>", "</tools>"))
 """where the format's own tool prompt begins and ends"""
 _TOOLS = re.compile(r"<tools>\s*(?=[\[{])")
-_CALL = re.compile(r"<tool_call>\s*")
-_CLOSE = "</tool_call>"
 
 
 def read(record: dict[str, Any]) -> Conversation:
@@ -21,20 +22,25 @@ def read(record: dict[str, Any]) -> Conversation:
     text says stays. JSON may be written as Python literals, as much of this data set is.
     """
     talk = Talk()
+    talk.record(record, ("conversations", "tools"))
     tools = record.get("tools")
-    for _, sender, value in senders(record, ("system", "human", "gpt", "tool")):
+    for _, sender, value, weight in senders(talk, record, ("system", "human", "gpt", "tool")):
         if sender == "system":
-            tools = tools or _tools(value)
+            tools = _tools(value) if is_empty(tools) else tools
             if rest := _without_prompt(value):
                 talk.say("system", rest)
         elif sender == "tool":
             talk.result(*_results(value))
-        elif sender == "gpt" and "<tool_call>" in value:
-            calls, beside = _calls(value)
-            talk.call(calls, beside)
+        elif sender == "human":
+            talk.say("user", value)
         else:
-            talk.say("user" if sender == "human" else "assistant", value)
-    return Conversation(talk.messages, tools_of(list_of_objects(tools or [], "tools")))
+            thought, said = split_thought(value)
+            words, calls = marked_calls(said, literal)
+            if calls:
+                talk.call(calls, with_thought(thought, words.strip()), **weight)
+            else:
+                talk.say("assistant", value, **weight)
+    return talk.done(tools)
 
 
 def _tools(system: str) -> list[Any]:
@@ -56,27 +62,6 @@ def _without_prompt(system: str) -> str:
         if 0 <= start < end:
             system = system[:start] + system[end + len(closing) :]
     return system.strip()
-
-
-def _calls(text: str) -> tuple[list[tuple[Any, Any]], str]:
-    """The calls of a turn, and the text beside them."""
-    calls, beside, position = [], [], 0
-    for opened in _CALL.finditer(text):
-        if opened.start() < position:  # inside the arguments of the call before
-            continue
-        beside.append(text[position : opened.start()].strip())
-        try:
-            value, end = parse_json_at(text, opened.end())
-            position = text.find(_CLOSE, end)
-        except ValueError:
-            position = end = text.find(_CLOSE, opened.end())
-            value = literal(text[opened.end() : max(end, opened.end())])
-        if position < 0 or text[end:position].strip():
-            raise ValueError(f"a call does not end with {_CLOSE}")
-        calls.append(pair_of(value, "a call"))
-        position += len(_CLOSE)
-    beside.append(text[position:].strip())
-    return calls, "\n".join(piece for piece in beside if piece)
 
 
 def _results(text: str) -> list[str]:

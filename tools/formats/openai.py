@@ -2,84 +2,103 @@
 
 from typing import Any
 
-from tools.formats.conversation import (
-    EMPTY,
-    Conversation,
-    Message,
-    call_of,
-    list_of_objects,
-    only,
-    pair_of,
-    text_of,
-    tools_of,
-)
+from tools.formats.conversation import Conversation, Lose, no_loss
+from tools.formats.talk import THOUGHTS, WEIGHTS, Talk
+from tools.formats.values import is_empty, kind, list_of_objects, text_of
 
 ROLES = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool",
     "function": "tool",
 }  # fmt: skip
-KEYS = {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "reasoning_content"}
+KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call", *THOUGHTS, *WEIGHTS)
+TEXTS = ("text", "input_text", "output_text")
+ELSEWHERE = {"tool_use": "anthropic", "tool_result": "anthropic", "tool_call": "llamafactory_v1"}
+"""types of content parts that another format's reader takes"""
 
 
 def read(record: dict[str, Any]) -> Conversation:
     """A record with `messages`, and `tools` or the older `functions` (a list or its JSON text).
 
     Arguments may be text or objects; missing ids are numbered; the older `function_call` and the roles `developer` and
-    `function` become today's.
+    `function` become today's; several parts of text become one text, a thought `reasoning_content`.
     """
-    messages: list[Message] = []
+    talk = Talk()
+    talk.record(record, ("messages", "tools", "functions"))
     waiting: list[str] = []
-    count = 0
     for number, given in enumerate(list_of_objects(record.get("messages"), "messages"), 1):
-        where = f"message {number}"
-        only(given, KEYS, where)
-        message = {key: value for key, value in given.items() if value not in EMPTY or key == "content"}
+        at = f"message {number}"
+        talk.keys(given, "message", KEYS, at)
+        message = {key: value for key, value in given.items() if not is_empty(value)}
         role = ROLES.get(str(message.get("role")))
         if role is None:
-            raise ValueError(f"{where}: role {message.get('role')!r} is not one of {', '.join(ROLES)}")
-        calls = message.get("tool_calls", [])
-        if "function_call" in message:
-            if calls:
-                raise ValueError(f"{where}: tool_calls and the older function_call")
-            calls = [{"function": message["function_call"]}]
-        result: Message = {"role": role, "content": _content(message.get("content"), where, optional=bool(calls))}
-        if calls and role != "assistant":
-            raise ValueError(f"{where}: the {role} may not call")
+            raise ValueError(f"{at}: role {message.get('role')!r} is not one of {', '.join(ROLES)}")
+        content, thoughts = read_content(talk, given.get("content"), at)
+        more: dict[str, Any] = {"name": text_of(message["name"], at)} if "name" in message else {}
+        thoughts += [text_of(message[key], f"{at}: {key}") for key in THOUGHTS if key in message]
+        if role != "tool" and "tool_call_id" in message:
+            talk.lose(f"tool_call_id of the {role}", message["tool_call_id"], at)
+        if role == "assistant":
+            more |= thought_of(thoughts, at) | talk.weight(message, at)
+        elif thoughts:
+            talk.lose(f"thought of the {role}", "\n\n".join(thoughts), at)
+        calls = _calls(message, role, at)
         if calls:
-            made = []
-            for call in list_of_objects(calls, f"tool_calls of {where}"):
-                what = f"a call in {where}"
-                only(call, ("id", "type", "function", "index"), what)
-                if call.get("type", "function") != "function":
-                    raise ValueError(f"{what} of type {call['type']!r}, not a function")
-                count += 1
-                identity = text_of(call.get("id") or f"call_{count}", f"the id of {what}")
-                made.append(call_of(identity, *pair_of(call.get("function"), what)))
-            result["tool_calls"] = made
-            waiting = [call["id"] for call in made]
-        if role == "tool":
+            talk.call(calls, content, **more)
+            waiting = [call["id"] for call in talk.messages[-1]["tool_calls"]]
+        elif role == "tool":
             identity = message.get("tool_call_id") or next(iter(waiting), "")
-            result["tool_call_id"] = identity
+            text = text_of(content, f"{at}: content")
+            talk.messages.append({"role": role, "content": text, "tool_call_id": identity, **more})
             waiting = [other for other in waiting if other != identity]
-        result |= {key: text_of(message[key], where) for key in ("name", "reasoning_content") if key in message}
-        messages.append(result)
-    tools = record.get("tools") or record.get("functions") or []
-    return Conversation(messages, tools_of(list_of_objects(tools, "tools")))
+        else:
+            talk.say(role, content, f"{at}: content", **more)
+    return talk.done(record.get("tools") or record.get("functions"))
 
 
-def _content(content: Any, where: str, optional: bool) -> str | None:
-    """Content as text; a list of one text part is its text."""
-    if isinstance(content, list):
-        if len(content) != 1 or not isinstance(content[0], dict) or content[0].get("type") != "text":
-            raise ValueError(f"{where}: content of {len(content)} parts, not of one text")
-        content = content[0].get("text")
-    if content is None and optional:
-        return None
-    return text_of(content, f"{where}: content")
+def _calls(message: dict[str, Any], role: str, at: str) -> list[Any]:
+    """The calls of a message; ValueError where it may have none."""
+    calls = message.get("tool_calls", [])
+    if "function_call" in message:
+        if calls:
+            raise ValueError(f"{at}: tool_calls and the older function_call")
+        calls = [{"function": message["function_call"]}]
+    if calls and role != "assistant":
+        raise ValueError(f"{at}: the {role} may not call")
+    return list_of_objects(calls, f"tool_calls of {at}")
 
 
-def write(conversation: Conversation) -> dict[str, Any]:
+def read_content(talk: Talk, content: Any, at: str) -> tuple[Any, list[str]]:
+    """The text of a content that may be parts, and the thoughts among them; ValueError for a part of another kind."""
+    if not isinstance(content, list):
+        return content, []
+    texts, thoughts = [], []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        typed = part.get("type") if isinstance(part, dict) else kind(part)
+        if typed in TEXTS:
+            talk.keys(part, "part", ("type", "text"), at)
+            texts.append(text_of(part.get("text"), f"{at}: the text of a part"))
+        elif typed in ("thinking", "reasoning"):
+            inner = next((key for key in ("text", *THOUGHTS) if isinstance(part.get(key), str)), None)
+            talk.keys(part, "part", ("type", str(inner), "signature"), at)
+            thoughts += [part[inner]] if inner else []
+        else:
+            hint = f"; --from {ELSEWHERE[typed]} reads it" if typed in ELSEWHERE else ", not text"
+            raise ValueError(f"{at}: content with a part of type {typed!r}{hint}")
+    return "".join(texts) if texts else None, thoughts
+
+
+def thought_of(thoughts: list[str], at: str) -> dict[str, str]:
+    """The thought of a message, which may stand under several keys; ValueError where they differ."""
+    different = list(dict.fromkeys(thought for thought in thoughts if thought))
+    return {"reasoning_content": "\n\n".join(different)} if different else {}
+
+
+def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
     """The record; reading it gives the same conversation. ValueError: images, which only rows can hold."""
     if conversation.images:
         raise ValueError("images: only ShareGPT rows can hold them")
+    conversation.tell(lose)
     return {"messages": conversation.messages, **({"tools": conversation.tools} if conversation.tools else {})}

@@ -97,7 +97,30 @@ def json_schema(schema: Any) -> Any:
     return result
 
 
-def json_schema_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool of such a schema; keys that are null say nothing."""
-    named = {key: value for key, value in tool.items() if value is not None}
-    return {**named, **({"parameters": json_schema(named["parameters"])} if "parameters" in named else {})}
+def python_tool(function: dict[str, Any]) -> dict[str, Any]:
+    """A function whose parameters are such a schema, or flat: a Python type an argument; keys that are null say nothing.
+
+    Raises:
+        ValueError: an argument without a type, or of a type that is not known.
+    """
+    named = {key: value for key, value in function.items() if value is not None}
+    parameters = named.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ValueError(f"parameters of {named.get('name')!r} are no object")
+    if not parameters:
+        return named
+    whole = isinstance(parameters.get("type"), str) or "properties" in parameters
+    return {**named, "parameters": json_schema(parameters) if whole else _flat(parameters)}
+
+
+def _flat(parameters: dict[str, Any]) -> Schema:
+    """An object schema. Required is what neither is called optional nor has a default."""
+    properties, required = {}, []
+    for name, given in parameters.items():
+        if not isinstance(given, dict) or not isinstance(given.get("type"), str):
+            raise ValueError(f"parameter {name!r} has no type")
+        schema, optional = type_schema(given["type"])
+        properties[name] = {**schema, **{key: value for key, value in given.items() if key not in ("type", "required")}}
+        if given.get("required", not optional and "default" not in given):
+            required.append(name)
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tools.formats import alpaca, chat, glaive, hermes, openai, sharegpt, toolace, xlam
+from tools.formats import alpaca, anthropic, chat, glaive, hermes, llamafactory_v1, openai, sharegpt, toolace, xlam
 from tools.formats.conversation import Conversation
 
 Reader = Callable[[dict[str, Any]], Conversation]
@@ -11,11 +11,13 @@ Reader = Callable[[dict[str, Any]], Conversation]
 
 READERS: dict[str, Reader] = {
     "openai": openai.read,
+    "anthropic": anthropic.read,
     "xlam": xlam.read,
     "glaive": glaive.read,
     "hermes": hermes.read,
     "toolace": toolace.read,
     "sharegpt": sharegpt.read,
+    "llamafactory_v1": llamafactory_v1.read,
     "alpaca": alpaca.read,
     "chat": chat.read,
 }

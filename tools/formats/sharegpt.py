@@ -1,111 +1,124 @@
 """ShareGPT rows, as LLaMA-Factory reads them: from/value turns, the system text, tools as JSON text, and images."""
 
-from collections.abc import Callable
 from typing import Any
 
 from callwright.files import to_json
-from tools.formats.conversation import (
-    RESULT_SEPARATOR,
-    Conversation,
-    Message,
-    Talk,
-    Tool,
-    calls_of,
-    from_json,
-    list_of_objects,
-    pair_of,
-    senders,
-    text_of,
-    tools_of,
-)
+from callwright.tool_results import join_results
+from tools.formats import call_turn
+from tools.formats.conversation import Conversation, Lose, Message, Tool, calls_of, no_loss
+from tools.formats.talk import Talk, senders
+from tools.formats.thought import split_thought, with_thought
+from tools.formats.tool import KEPT
+from tools.formats.values import is_empty, text_of
 
 Turn = dict[str, str]
-Lose = Callable[[str, str], None]
-"""told of what a row has no place for: what it is, and its text"""
-
 SENDERS = {"user": "human", "assistant": "gpt", "tool": "observation"}
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
-THOUGHT = ("<think>", "</think>")
+ALTERNATE = ("human", "observation"), ("gpt", "function_call")
+"""the roles that LLaMA-Factory takes at odd and at even places"""
 
 
 def read(record: dict[str, Any]) -> Conversation:
     """A record with `conversations`, `system` (or a first turn of it), `tools`, and `image` or `images` (paths)."""
     talk = Talk()
+    talk.record(record, ("conversations", "system", "tools", "image", "images"))
     if record.get("system"):
         talk.say("system", record["system"])
-    for number, sender, value in senders(record, (*ROLES, "function_call", "observation")):
+    for number, sender, value, weight in senders(talk, record, (*ROLES, "function_call", "observation")):
         if sender == "function_call":
-            cut = 0
-            if value.startswith(THOUGHT[0]):  # LLaMA-Factory lets a thought stand before the call
-                cut = value.find(THOUGHT[1]) + len(THOUGHT[1])
-            talk.call(_calls(value[cut:], number), value[:cut])
+            try:
+                turn = call_turn.read(value)
+            except ValueError as error:
+                raise ValueError(f"turn {number}: {error}") from None
+            talk.call(turn.calls, with_thought(turn.thought, turn.words), **weight)
         elif sender == "observation":
             talk.result(value)
         else:
-            talk.say(ROLES[sender], value)
+            talk.say(ROLES[sender], value, **(weight if ROLES[sender] == "assistant" else {}))
     images = record.get("images") or record.get("image") or []
     images = [text_of(path, "an image") for path in (images if isinstance(images, list) else [images])]
-    return Conversation(talk.messages, tools_of(list_of_objects(record.get("tools") or [], "tools")), images)
+    return talk.done(record.get("tools"), images=images)
 
 
-def _calls(text: str, number: int) -> list[tuple[Any, Any]]:
-    value = from_json(text, f"turn {number}")
-    calls = value if isinstance(value, list) else [value]
-    if not calls:
-        raise ValueError(f"turn {number}: a list of no calls")
-    return [pair_of(call, f"a call in turn {number}") for call in calls]
-
-
-def turns(messages: list[Message], lose: Lose = lambda what, text: None, first: int = 1) -> list[Turn]:
+def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list[Turn]:
     """Messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory
-    demands: {human, observation} and {gpt, function_call}, the last one the model's. The results of parallel calls
-    become one turn, in the order of the calls.
+    demands: {human, observation} and {gpt, function_call}, the last one the model's.
 
-    LLaMA-Factory has no place for text beside a call (its issue 9107), a thought or a participant's name: `lose` is
-    told of each. ValueError: messages that cannot alternate so.
+    The results of parallel calls become one turn, in the order of the calls. Words and thoughts beside a call stay where
+    LLaMA-Factory learns them (see call_turn); `lose` is told of what a row cannot hold.
+
+    Raises:
+        ValueError: messages that cannot alternate so, or one that is not to be learned, which a row cannot say.
     """
     result: list[Turn] = []
     order: list[str] = []
     results: dict[str, str] = {}
     for number, message in enumerate(messages, first):
-        calls = [{"name": name, "arguments": arguments} for name, arguments in calls_of(message)]
-        content = str(message["content"] or "")
+        at = f"message {number}"
+        if message.get("weight") == 0:
+            raise ValueError(f"{at} has weight 0, and a row learns every answer; choose with --unlearned")
         if message["role"] == "tool":
-            results[message["tool_call_id"]] = content
+            results[message["tool_call_id"]] = str(message["content"])
             if len(results) < len(order):
                 continue
-            content = RESULT_SEPARATOR.join(results[identity] for identity in order)
-        elif "name" in message:
-            lose("participant's name", message["name"])
-        if "reasoning_content" in message:
-            lose("thought", message["reasoning_content"])
-        turn = {"from": SENDERS.get(message["role"], str(message["role"])), "value": content}
-        if calls:
-            if content:
-                lose("text beside a call", content)
+            turn = {"from": "observation", "value": join_results([results[identity] for identity in order])}
+        elif message.get("tool_calls"):
+            turn = {"from": "function_call", "value": _call_value(message, lose, at)}
             order, results = [call["id"] for call in message["tool_calls"]], {}
-            turn = {"from": "function_call", "value": to_json(calls[0] if len(calls) == 1 else calls)}
-        if turn["from"] not in (("human", "observation"), ("gpt", "function_call"))[len(result) % 2]:
-            raise ValueError(f"message {number} may not be {turn['from']!r}: roles must alternate")
+        else:
+            sender = SENDERS.get(message["role"], str(message["role"]))
+            turn = {"from": sender, "value": _value(message, lose, at)}
+        if "name" in message and message["role"] != "tool":
+            lose("participant's name", message["name"], at)
+        if turn["from"] not in ALTERNATE[len(result) % 2]:
+            remedy = "; --fold joins what does not" if result else ", the user first"
+            raise ValueError(f"{at} may not be {turn['from']!r}: roles must alternate{remedy}")
         result.append(turn)
     if len(result) % 2:
         raise ValueError(f"the last message is the {messages[-1]['role']}'s: nothing to train on")
     return result
 
 
-def write(conversation: Conversation, lose: Lose = lambda what, text: None) -> dict[str, Any]:
-    """The row of a conversation."""
-    head = conversation.messages[0]
+def _value(message: Message, lose: Lose, at: str) -> str:
+    """What a message without calls says, its thought before it."""
+    thought, content = message.get("reasoning_content", ""), str(message["content"])
+    value = with_thought(thought, content)
+    if thought and split_thought(value) != (thought, content):
+        lose("thought that holds </think>", thought, at)
+        return content
+    return value
+
+
+def _call_value(message: Message, lose: Lose, at: str) -> str:
+    """The calls of a message, with the thought and the words that stand before them."""
+    calls = [{"name": name, "arguments": arguments} for name, arguments in calls_of(message)]
+    thought, words = message.get("reasoning_content", ""), str(message["content"] or "")
+    value, held = call_turn.write(thought, words, calls)
+    if held.thought != thought:
+        lose("thought that names the mark of a call", thought, at)
+    if held.words != words:
+        lose("words beside a call that name its mark", words, at)
+    return value
+
+
+def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
+    """The row of a conversation; `lose` is told of what it cannot hold."""
+    conversation.tell(lose)
+    head, *more = conversation.messages
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")
+    if start and more[:1] and more[0]["role"] == "system":
+        raise ValueError("message 2: a system message may only come first")
+    if start and not system:
+        lose("empty system message: a template has its default for it", "", "message 1")
     turned = turns(conversation.messages[start:], lose, start + 1)
+    for tool in conversation.tools:
+        function = tool["function"]
+        for key in [key for key in function if key not in KEPT and not is_empty(function[key])]:
+            lose(f"key {key[:60]!r} of a tool", to_json(function[key]), f"tool {function['name']!r}")
     row = {"conversations": turned, "system": system, "tools": tools_text(conversation.tools)}
     return {**row, "images": conversation.images} if conversation.images else row
 
 
 def tools_text(tools: list[Tool]) -> str:
-    """Tools as the row holds them; no tools are no text, for `[]` would add an empty system block.
-
-    Only the keys that LLaMA-Factory's API server rebuilds from a request stay, so that training and serving agree.
-    """
-    keys = ("name", "description", "parameters")
-    return to_json([{key: tool["function"][key] for key in keys} for tool in tools]) if tools else ""
+    """Tools as the row holds them, KEPT keys alone; no tools are no text, for `[]` would add an empty system block."""
+    return to_json([{key: tool["function"][key] for key in KEPT} for tool in tools]) if tools else ""

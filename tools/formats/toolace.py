@@ -5,8 +5,11 @@ from typing import Any
 
 from callwright.files import parse_json_at
 from callwright.literals import CALLS_OPEN, parse_calls
-from tools.formats.conversation import Conversation, Talk, list_of_objects, senders, text_of, tools_of
-from tools.formats.python_text import json_schema_tool
+from tools.formats.conversation import Conversation
+from tools.formats.python_text import python_tool
+from tools.formats.talk import Talk, senders
+from tools.formats.thought import split_thought, with_thought
+from tools.formats.values import list_of_objects, text_of
 
 DIRECTIONS = (
     "Here is a list of functions in JSON format that you can invoke:",
@@ -22,18 +25,32 @@ _LIST = re.compile(r"\[\s*(?=[{\]])")
 def read(record: dict[str, Any]) -> Conversation:
     """Turns with their calls and results. What the system text says beside tools and directions stays."""
     talk = Talk()
-    system = text_of(record.get("system"), "system")
-    tools, rest = _tools(system)
+    talk.record(record, ("system", "conversations"))
+    tools, rest = _tools(text_of(record.get("system"), "system"))
     if rest:
         talk.say("system", rest)
-    for _, sender, value in senders(record, ("user", "assistant", "tool")):
+    names = [tool.get("name") for tool in tools]
+    for _, sender, value, weight in senders(talk, record, ("user", "assistant", "tool")):
         if sender == "tool":
             talk.result(value)
-        elif sender == "assistant" and CALLS_OPEN.match(value.lstrip()):
-            talk.call(parse_calls(value.strip()))
+        elif sender == "user":
+            talk.say("user", value)
+        elif (start := _calls_at(value, names)) is not None:
+            calls = [{"name": name, "arguments": arguments} for name, arguments in parse_calls(value[start:].strip())]
+            thought, words = split_thought(value[:start])
+            talk.call(calls, with_thought(thought, words.strip()), **weight)
         else:
-            talk.say(sender, value)
-    return Conversation(talk.messages, tools_of(tools, json_schema_tool))
+            talk.say("assistant", value, **weight)
+    return talk.done(tools, python_tool)
+
+
+def _calls_at(text: str, names: list[Any]) -> int | None:
+    """Where the calls of an answer begin: at its own beginning, behind a thought, or behind words, where a tool is named."""
+    _, said = split_thought(text)
+    start = len(text) - len(said.lstrip())
+    if CALLS_OPEN.match(text, start):
+        return start
+    return next((found.start() for found in CALLS_OPEN.finditer(text, start) if found[1].strip() in names), None)
 
 
 def _tools(system: str) -> tuple[list[dict[str, Any]], str]:

@@ -133,16 +133,16 @@ class ArgumentSchema(JsonSchema):
         Raises:
             Unchecked: it would take too long to find out.
         """
-        unknown = [key for key in value if not self.knows(key)]
+        unknown = [] if self._others else [key for key in value if key not in self._names]
         return [*(Fault("unknown", (key,), f"no argument {key!r}") for key in unknown), *super().faults(value)]
-
-    def knows(self, key: str) -> bool:
-        """Whether the schema names an argument, or decides about those that it does not name."""
-        return self._others or key in self._names
 
     def argument_faults(self, key: str, value: Any) -> list[Fault]:
         """What is wrong with one argument by itself; see `faults`."""
         return [fault for fault in self.faults({key: value}) if fault.path[:1] == (key,)]
+
+    def takes(self, key: str) -> bool:
+        """Whether a call may have an argument of this name, whatever its value."""
+        return all(fault.keyword != "unknown" for fault in self.argument_faults(key, None))
 
     @property
     def required(self) -> list[str]:

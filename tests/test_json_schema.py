@@ -80,7 +80,10 @@ REFUSED = {
     ),
     "no regular expression": ({"items": {"pattern": "(["}}, "is not a"),
     "a pattern that explodes": ({"pattern": "((a{1,1000}){1,1000}){1,1000}"}, "is not a"),
-    "many patterns": ({"properties": {f"p{n}": {"pattern": f"a{n}"} for n in range(301)}}, "more than 300 patterns"),
+    "many patterns": (
+        {"properties": {f"p{n}": {"pattern": f"a{n}"} for n in range(501)}},
+        "more than 500 different patterns",
+    ),
     "too deep": (deep(100), "nested too deeply"),
     "far too deep": (deep(400), "nested too deeply"),
     "a long chain": (chain(2000), "inside one another"),

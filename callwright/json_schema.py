@@ -140,6 +140,10 @@ class ArgumentSchema(JsonSchema):
         """What is wrong with one argument by itself; see `faults`."""
         return [fault for fault in self.faults({key: value}) if fault.path[:1] == (key,)]
 
+    def names(self, key: str) -> bool:
+        """Whether any branch of the schema names an argument."""
+        return key in self._names
+
     def takes(self, key: str) -> bool:
         """Whether a call may have an argument of this name, whatever its value."""
         return all(fault.keyword != "unknown" for fault in self.argument_faults(key, None))
@@ -192,7 +196,7 @@ def _size(value: Any, deepest: int) -> _Size | None:
 
 
 def _prepared(schema: Any, patterns: set[str]) -> Any:
-    """A schema as the validator takes it: patterns rewritten, and gathered; without what is only an annotation."""
+    """A schema as the validator takes it: patterns rewritten and gathered, no mere annotations, `nullable` in its type."""
     if not isinstance(schema, dict):
         return schema
     result = {}
@@ -210,6 +214,8 @@ def _prepared(schema: Any, patterns: set[str]) -> Any:
         elif key in NESTED:
             held = [_prepared(one, patterns) for one in held] if isinstance(held, list) else _prepared(held, patterns)
         result[key] = held
+    if result.get("nullable") is True and isinstance(result.get("type"), str):
+        result["type"] = [result["type"], "null"]
     return result
 
 

@@ -205,6 +205,7 @@ HABITS = {
         {"c": 1},
     ),
     "names": ({"propertyNames": {"pattern": "^x-"}}, {"x-a": 1}, {"a": 1}),
+    "nullable": ({"type": "string", "nullable": True}, None, 1),
     "several types": ({"type": ["string", "null"]}, None, 1),
 }
 

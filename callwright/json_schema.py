@@ -40,8 +40,8 @@ DRAFTS: dict[str, tuple[Any, Specification[Any], str]] = {
 
 DEEPEST, LARGEST = 100, 10_000_000
 """levels of objects and lists of a value, and its size: characters, and a few for each object and list"""
-SCHEMA_DEEPEST, SCHEMA_LARGEST, MOST_PARTS, MOST_PATTERNS = 150, 5_000_000, 20_000, 300
-"""levels and size of a schema, its objects and lists, and its patterns: what compiles in about a second"""
+SCHEMA_DEEPEST, SCHEMA_LARGEST, MOST_PARTS, MOST_PATTERNS = 150, 5_000_000, 20_000, 500
+"""levels and size of a schema, its objects and lists, and its different patterns: what compiles in about a second"""
 BACKTRACKS, PATTERN_BYTES = 10_000, 1 << 20
 """steps of one search with a pattern that looks around or back, and the memory of a compiled pattern"""
 MOST_NAMED, FAULT_SIZE = 10_000_000, 500
@@ -76,14 +76,14 @@ class JsonSchema:
     """
 
     def __init__(self, schema: Any) -> None:
-        size, patterns = _size(schema, SCHEMA_DEEPEST), list[str]()
+        size, patterns = _size(schema, SCHEMA_DEEPEST), set[str]()
         if size is None or size.characters > SCHEMA_LARGEST or size.parts > MOST_PARTS:
             raise ValueError(
                 f"nested too deeply (over {SCHEMA_DEEPEST} levels), or over {MOST_PARTS:,} objects and lists"
             )
         prepared = _prepared(schema, patterns)
         if len(patterns) > MOST_PATTERNS:
-            raise ValueError(f"more than {MOST_PATTERNS} patterns")
+            raise ValueError(f"more than {MOST_PATTERNS} different patterns")
         kind, specification = _draft(prepared)
         self.steps = Steps(prepared, specification)  # first: it refuses what would take for ever to compile
         self._validator, self.steps.backtracks = _compiled(kind, prepared)
@@ -104,7 +104,7 @@ class JsonSchema:
             if self.steps.of(value, searches=False) * (size.characters + FAULT_SIZE) > MOST_NAMED:
                 return [Fault("schema", (), "does not fit, and is too large to say where")]
             errors = list(self._validator.iter_errors(value))
-        except TooCostly as error:
+        except (TooCostly, RecursionError) as error:
             raise Unchecked(f"the check {error}") from None
         except ValueError as error:  # an object of Python's, or a lone surrogate
             return [Fault("schema", (), f"not JSON ({error})")]
@@ -133,16 +133,20 @@ class ArgumentSchema(JsonSchema):
         Raises:
             Unchecked: it would take too long to find out.
         """
-        unknown = [key for key in value if not self.knows(key)]
+        unknown = [] if self._others else [key for key in value if key not in self._names]
         return [*(Fault("unknown", (key,), f"no argument {key!r}") for key in unknown), *super().faults(value)]
-
-    def knows(self, key: str) -> bool:
-        """Whether the schema names an argument, or decides about those that it does not name."""
-        return self._others or key in self._names
 
     def argument_faults(self, key: str, value: Any) -> list[Fault]:
         """What is wrong with one argument by itself; see `faults`."""
         return [fault for fault in self.faults({key: value}) if fault.path[:1] == (key,)]
+
+    def names(self, key: str) -> bool:
+        """Whether any branch of the schema names an argument."""
+        return key in self._names
+
+    def takes(self, key: str) -> bool:
+        """Whether a call may have an argument of this name, whatever its value."""
+        return all(fault.keyword != "unknown" for fault in self.argument_faults(key, None))
 
     @property
     def required(self) -> list[str]:
@@ -191,8 +195,8 @@ def _size(value: Any, deepest: int) -> _Size | None:
     return None
 
 
-def _prepared(schema: Any, patterns: list[str]) -> Any:
-    """A schema as the validator takes it: patterns rewritten, and gathered; without what is only an annotation."""
+def _prepared(schema: Any, patterns: set[str]) -> Any:
+    """A schema as the validator takes it: patterns rewritten and gathered, no mere annotations, `nullable` in its type."""
     if not isinstance(schema, dict):
         return schema
     result = {}
@@ -201,15 +205,17 @@ def _prepared(schema: Any, patterns: list[str]) -> Any:
             continue
         if key == "pattern" and isinstance(held, str):
             held = portable(held)
-            patterns.append(held)
+            patterns.add(held)
         elif key in NAMED and isinstance(held, dict):
             held = {name: _prepared(one, patterns) for name, one in held.items()}
             if key == "patternProperties":
                 held = {portable(pattern): one for pattern, one in held.items()}
-                patterns += held
+                patterns.update(held)
         elif key in NESTED:
             held = [_prepared(one, patterns) for one in held] if isinstance(held, list) else _prepared(held, patterns)
         result[key] = held
+    if result.get("nullable") is True and isinstance(result.get("type"), str):
+        result["type"] = [result["type"], "null"]
     return result
 
 

@@ -1,12 +1,7 @@
 """Tools as JSON Schema: read tools.json, put it in one canonical form, check calls against it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from callwright.errors import UserError
 from callwright.files import read_json
@@ -149,47 +144,13 @@ def null_is_padding(key: str, schema: dict[str, Any], root: dict[str, Any] | Non
     Args:
         key: of the object; for an object inside the arguments, call this again with its own schema.
         schema: an object schema: the tool's parameters, or one from within them.
-        root: what `#/…` in its `$ref`s starts from; the schema itself where it is left out.
+        root: what holds the definitions that its `$ref`s lead to; the schema itself where it is left out.
     """
-    root = schema if root is None else root
-    parts = list(_in_place(schema, root))
-    if any(key in part.get("required", []) for part in parts):
-        return False
-    own = [part["properties"][key] for part in parts if key in part.get("properties", {})]
-    return not own or not all(_takes_null(item, root) for item in own)
-
-
-def _in_place(schema: Any, root: dict[str, Any], seen: tuple[int, ...] = ()) -> Iterator[dict[str, Any]]:
-    """A schema and those that it applies to the same value."""
-    if not isinstance(schema, dict) or id(schema) in seen:
-        return
-    yield schema
-    target = _target(schema["$ref"], root) if isinstance(schema.get("$ref"), str) else None
-    branches = [branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])]
-    for branch in [target, *branches, *(schema.get(key) for key in ("then", "else"))]:
-        yield from _in_place(branch, root, (*seen, id(schema)))
-
-
-def _takes_null(schema: Any, root: dict[str, Any], seen: tuple[int, ...] = ()) -> bool:
-    if not isinstance(schema, dict) or id(schema) in seen:
-        return schema is not False
-    more = (*seen, id(schema))
-    kinds = schema.get("type", "null")
-    if schema.get("nullable") is not True and "null" not in ([kinds] if isinstance(kinds, str) else kinds):
-        return False
-    if None not in schema.get("enum", [None]) or schema.get("const") is not None:
-        return False
-    target = [_target(schema["$ref"], root)] if isinstance(schema.get("$ref"), str) else []
-    if not all(_takes_null(part, root, more) for part in [*target, *schema.get("allOf", [])]):
-        return False
-    return all(
-        any(_takes_null(part, root, more) for part in schema[key]) for key in ("anyOf", "oneOf") if key in schema
-    )
-
-
-def _target(reference: str, root: dict[str, Any]) -> Any:
-    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(root))
+    definitions: dict[str, Any] = {name: root[name] for name in ("$defs", "definitions") if root and name in root}
     try:
-        return resolver.lookup(reference).contents
-    except Unresolvable:
-        return True
+        known = argument_schema({**definitions, **schema})
+        if not known.names(key):
+            return True
+        return key not in known.required and bool(known.argument_faults(key, None))
+    except ValueError:  # nobody can say what it is: it stays
+        return False

@@ -113,7 +113,7 @@ def _expected_fault(call: Call, offered: dict[str, ArgumentSchema]) -> str | Non
         for key, matcher in call.arguments.items():
             if fault := matcher_fault(matcher):
                 return f"expected {call.name}.{key}: {fault}"
-            if not schema.knows(key):
+            if not schema.takes(key):
                 return f"expects argument {key!r}, which {call.name} does not have"
             for literal in _literals(matcher):
                 if faults := schema.argument_faults(key, literal):

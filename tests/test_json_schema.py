@@ -80,7 +80,10 @@ REFUSED = {
     ),
     "no regular expression": ({"items": {"pattern": "(["}}, "is not a"),
     "a pattern that explodes": ({"pattern": "((a{1,1000}){1,1000}){1,1000}"}, "is not a"),
-    "many patterns": ({"properties": {f"p{n}": {"pattern": f"a{n}"} for n in range(301)}}, "more than 300 patterns"),
+    "many patterns": (
+        {"properties": {f"p{n}": {"pattern": f"a{n}"} for n in range(501)}},
+        "more than 500 different patterns",
+    ),
     "too deep": (deep(100), "nested too deeply"),
     "far too deep": (deep(400), "nested too deeply"),
     "a long chain": (chain(2000), "inside one another"),
@@ -202,6 +205,7 @@ HABITS = {
         {"c": 1},
     ),
     "names": ({"propertyNames": {"pattern": "^x-"}}, {"x-a": 1}, {"a": 1}),
+    "nullable": ({"type": "string", "nullable": True}, None, 1),
     "several types": ({"type": ["string", "null"]}, None, 1),
 }
 

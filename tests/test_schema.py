@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from callwright.files import ROOT, to_json
+from callwright.matchers import is_matcher
 from callwright.records import Call, Case, Prediction, read_arguments
 from callwright.schema import SPELLINGS, canonical_tool, load_tools, null_is_padding
+from eval.cases import case_fault
 from eval.verdict import judge
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -120,3 +122,43 @@ def test_the_shipped_tools_keep_their_bytes():
         digest = hashlib.sha256(to_json(load_tools(path)).encode()).hexdigest()[:16]
         assert digest == SHIPPED[path.parent.name], path
         assert json.loads(Path(path).read_text(encoding="utf-8")) == load_tools(path)
+
+
+MAP = {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}
+BASE = {
+    "type": "object",
+    "allOf": [{"$ref": "#/$defs/Base"}, {"properties": {"title": {"type": "string"}}}],
+    "$defs": {"Base": {"properties": {"identifier": {"type": "string"}}, "required": ["identifier"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "arguments", "fault"),
+    [
+        (MAP, {"colour": "blue"}, None),
+        (MAP, {"colour": {"any_of": ["blue", 3]}}, "colour: 3 is not of type"),
+        (MAP, {"colour": {"any": True}}, None),
+        ({**MAP, "additionalProperties": False}, {"colour": {"any": True}}, "expects argument 'colour'"),
+        ({**MAP, "additionalProperties": False}, {"colour": "blue"}, "expects argument 'colour'"),
+        (BASE, {"identifier": "a7", "title": "Sweep"}, None),
+        (BASE, {"title": "Sweep"}, "requires 'identifier'"),
+        (BASE, {"identifier": "a7", "size": {"any": True}}, "expects argument 'size'"),
+        (
+            {"anyOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"c": {}}},
+            {"c": 1},
+            "not valid under any",
+        ),
+        ({"dependentRequired": {"a": ["b"]}, "properties": {"a": {}, "b": {}}}, {"a": 1}, "required property"),
+        ({"properties": {"p": {"type": "array", "items": [{"type": "number"}]}}}, {"p": [1, "x"]}, None),
+        ({"properties": {"n": {"minimum": 0, "exclusiveMinimum": True}}}, {"n": 0}, "n: 0 is less than or equal"),
+    ],
+)
+def test_a_case_is_held_against_its_schema_by_json_schema(parameters: Any, arguments: Any, fault: str | None):
+    tool = {"name": "f", "parameters": parameters}
+    call = Call(name="f", arguments=arguments)
+    case = Case(id="a", messages=[{"role": "user", "content": "?"}], tools=[tool], expected=[call])
+    found = case_fault(case)
+    assert found is None if fault is None else fault in str(found)
+    if fault is None and not any(map(is_matcher, arguments.values())):
+        answer = [{"function": {"name": "f", "arguments": json.dumps(arguments)}}]
+        assert judge(case, Prediction(id="a", tool_calls=answer)).verdict == "correct"

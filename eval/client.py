@@ -298,7 +298,7 @@ def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
     """The prediction with the calls that stand in its text: in the format that was asked for, or else in any other."""
     text = prediction.content or ""
     tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools_of(case)}
-    reading: Reading | None = read_calls(text, raw_format, tools)
+    reading: Reading | None = read_calls(text, raw_format)
     if reading is None or not reading.whole:
         reading = find_calls(text, tools)
     if reading is None or prediction.tool_calls:

@@ -128,7 +128,7 @@ def test_raw_mode_reads_the_calls_from_the_text_and_writes_them_back(tmp_path):
     assert "document" in turn[-1]["content"], "the tool's own answer"
     assert turn[-2]["content"].count("<tool_call>") == 1
     [(_, result)] = read_jsonl(tmp_path / "irrelevance" / "results.jsonl")
-    assert result["verdict"] == "false_call"
+    assert result["verdict"] == "malformed_attempt", "no tool of that name is on offer"
 
 
 def test_a_model_that_never_stops_is_stopped(conversation):

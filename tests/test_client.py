@@ -275,10 +275,16 @@ def test_raw_mode_sends_no_tools_and_reads_the_text(tmp_path):
     ("text", "read_as", "verdict"),
     [
         ('<tool_call>{"name": "draw", "arguments": {}}</tool_call>', "qwen", "unknown_tool"),
-        ('{"name": "generate_image", "parameters": {"prompt": "a"}}', "llama3", "correct"),
+        ('{"name": "generate_image", "parameters": {"prompt": "a"}}', "json", "correct"),
         ("[generate_image(prompt='a')]", "pythonic", "correct"),
-        ('{"name": "draw", "parameters": {}}', None, "bad_json"),
-        ('<tool_call>{"name": "generate_image", "arguments": {"prompt": "a"}}', None, "bad_json"),
+        ('{"name": "draw", "parameters": {}}', None, "malformed_attempt"),
+        ('<tool_call>{"name": "generate_image", "arguments": {"prompt": "a"}}', None, "malformed_attempt"),
+        ('<tool_call>{"name": "generate_image", "arguments": {"prompt": }}</tool_call>', None, "bad_json"),
+        (
+            '<think>\n<tool_call>?\n</think>\n<tool_call>{"name": "generate_image", "arguments": {"prompt": "a"}}</tool_call>',
+            "qwen",
+            "correct",
+        ),
         ("I draw it.", None, "no_call"),
         (None, None, "no_call"),
     ],
@@ -383,7 +389,7 @@ def test_a_hostile_server_costs_its_own_case_only(tmp_path, reply, error):
 @pytest.mark.parametrize(
     ("arguments", "verdict"),
     [
-        ("", "bad_json"),
+        ("", "missing_required"),
         ("4", "bad_json"),
         ("{", "bad_json"),
         ('{"prompt": NaN}', "bad_json"),

@@ -1,10 +1,11 @@
 """What a user did wrong, said in one line: place, fault, remedy."""
 
+import argparse
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 
 class UserError(Exception):
@@ -35,6 +36,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     slips = {other: OSA.distance(plain(name), plain(other)) for other in known if other != name}
     nearest = min(slips, key=lambda other: slips[other], default="")
     return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, (len(name) + 1) // 3) else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """The arguments of a command. Its help keeps the lines of the description, and a mistake becomes a UserError."""
+
+    def __init__(self, prog: str, description: str | None) -> None:
+        super().__init__(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and how they are written.
+
+        Raises:
+            UserError: always.
+        """
+        options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        typed = message.removeprefix("unrecognized arguments: ").split("=")[0].split()[0]
+        meant = did_you_mean(typed, options) if message.startswith("unrecognized") else ""
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise UserError(self.prog, message, f"{meant} write {usage}".strip())
 
 
 class Main(Protocol):

@@ -40,6 +40,8 @@ class Seed(Record):
     expected: list[Call] | None = None
     """the calls with matchers for arguments, where literal equality would be too strict"""
     tags: dict[str, str] = {}
+    system: str | None = None
+    """what the system message says for this line alone, behind the task's own: what day it is, who asks"""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Seed":
@@ -63,6 +65,17 @@ class Seed(Record):
         """What the user says last."""
         said = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
         return self.text if self.text is not None else str((said or [""])[-1] or "")
+
+    def asked(self, system: str | None) -> tuple[str, list[dict[str, Any]]]:
+        """The system text ("" for none), and the messages after it up to the user's last turn.
+
+        Args:
+            system: the task's; the seed's own, of `system` and of a first message of that role, come behind it.
+        """
+        messages = self.messages or [{"role": "user", "content": self.text}]
+        first = messages[0].get("content") if messages[0].get("role") == "system" else None
+        said = [system, self.system, first if isinstance(first, str) else None]
+        return "\n".join(filter(None, said)), messages[isinstance(first, str) :]
 
     @property
     def after_result(self) -> bool:

@@ -73,7 +73,7 @@ class GrammarWriter:
     def variant(self, seed: Seed, number: int) -> Example | None:
         """A seed said in another manner; None where no draw gives something new."""
         pins = pinned(seed.calls, self.tools)
-        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, *pins)
+        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, seed.system, *pins)
         for _ in range(TRIES):
             manner = self.manner(seed.label, seed.tags["lang"])
             groups = self.grammar.swaps.get(manner.lang, []) if self.rng.random() < self.grammar.swapped else []

@@ -123,7 +123,7 @@ def to_pair(failure: Failure, example: Example, config: DataConfig, functions: s
     worse = rejected(failure)
     if worse is None or worse == chosen or MEDIA.search(worse["value"]):
         return None
-    shared = {"system": config.system or "", "tools": functions}
+    shared = {"system": example.asked(config.system)[0], "tools": functions}
     return {"conversations": asked, "chosen": chosen, "rejected": worse, **shared}
 
 

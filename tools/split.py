@@ -22,6 +22,8 @@ SIDES = ("train", "val", "test")
 MINE = "mine"
 """the side that `split.mine` adds, and the source of what came of its failures"""
 Stratum = tuple[str, str]
+LOPSIDED = 0.15
+"""how far a side's share of calls may be from that of all lines before the split is tried another way, and told"""
 NOISE = 16
 """places by which an example may move when the labels are woven together"""
 
@@ -65,12 +67,17 @@ def stratum(example: Example) -> Stratum:
 
 
 def assign(
-    groups: Sequence[Sequence[int]], examples: Sequence[Example], sizes: Sequence[float], rng: Random
+    groups: Sequence[Sequence[int]],
+    examples: Sequence[Example],
+    sizes: Sequence[float],
+    rng: Random,
+    even: bool = False,
 ) -> list[int]:
     """The side (its index in `sizes`) of each group, so that sides reach their sizes with their share of each stratum.
 
     Greedy, largest groups first: each group goes where its strata lack most, as a share of what the side wants, among
-    the sides that have room for it (or, where none has, the one with the most room).
+    the sides that have room for it (or, where none has, the one with the most room). With `even`, a side has room only
+    where it still lacks as many lines of each stratum, if there is such a side.
     """
     total = Counter(stratum(example) for example in examples)
     whole = sum(sizes)
@@ -89,12 +96,24 @@ def assign(
             return sum(share * n for share, n in wanted)
 
         fitting = [side for side in range(len(sizes)) if room[side] >= size]
+        if even:
+            fitting = [side for side in fitting if all(lack[side][key] >= n for key, n in counts.items())] or fitting
         side = max(fitting, key=need) if fitting else max(range(len(sizes)), key=lambda s: room[s])
         side_of[index] = side
         room[side] -= size
         for key, n in counts.items():
             lack[side][key] -= n
     return side_of
+
+
+def lopsided(groups: Sequence[Sequence[int]], examples: Sequence[Example], side_of: Sequence[int]) -> float:
+    """How far the share of calls of a side that has lines is from that of all lines, at most."""
+    lines, calls = Counter[int](), Counter[int]()
+    for group, side in zip(groups, side_of, strict=True):
+        lines[side] += len(group)
+        calls[side] += sum(examples[member].label == "call" for member in group)
+    whole = calls.total() / max(lines.total(), 1)
+    return max((abs(calls[side] / lines[side] - whole) for side in lines), default=0.0)
 
 
 def length(example: Example) -> int:
@@ -173,6 +192,9 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     wanted = [config.train, config.val, config.test] + [config.mine] * bool(config.mine)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
     side_of = assign(groups, examples, sizes, rng)
+    if lopsided(groups, examples, side_of) > LOPSIDED:  # a few large groups filled the small sides with one label
+        even = assign(groups, examples, sizes, Random(f"{seed}/split"), even=True)
+        side_of = min(side_of, even, key=lambda sides: lopsided(groups, examples, sides))
     parts: dict[str, list[Example]] = {}
     for number, side in enumerate((*SIDES, MINE)[: len(wanted)]):
         members = sorted(

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from string import Template
 
 from callwright.config import Api, Augment, DataConfig, Price

@@ -22,8 +22,9 @@ SIDES = ("train", "val", "test")
 MINE = "mine"
 """the side that `split.mine` adds, and the source of what came of its failures"""
 Stratum = tuple[str, str]
-LOPSIDED = 0.15
-"""how far a side's share of calls may be from that of all lines before the split is tried another way, and told"""
+LOPSIDED = 0.1
+"""how far a side's share of calls may be from that of all lines before the split is tried another way"""
+NEARER = (80, 85, 90, 95)
 NOISE = 16
 """places by which an example may move when the labels are woven together"""
 
@@ -40,6 +41,8 @@ class Sides:
     """pairs of near-duplicates"""
     left_out: int = 0
     """mined lines that would tell train of val or test"""
+    limit: float = 0
+    """the similarity from which on texts were kept together"""
 
 
 def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -106,16 +109,6 @@ def assign(
     return side_of
 
 
-def lopsided(groups: Sequence[Sequence[int]], examples: Sequence[Example], side_of: Sequence[int]) -> float:
-    """How far the share of calls of a side that has lines is from that of all lines, at most."""
-    lines, calls = Counter[int](), Counter[int]()
-    for group, side in zip(groups, side_of, strict=True):
-        lines[side] += len(group)
-        calls[side] += sum(examples[member].label == "call" for member in group)
-    whole = calls.total() / max(lines.total(), 1)
-    return max((abs(calls[side] / lines[side] - whole) for side in lines), default=0.0)
-
-
 def length(example: Example) -> int:
     """UTF-8 bytes of what is said and what is answered: about proportional to tokens."""
     answer = to_json([call.arguments for call in example.calls]) if example.calls else example.reply or ""
@@ -179,6 +172,46 @@ def apart(mined: Sequence[Example], held: Sequence[Seed], near: float) -> list[E
     return [example for example, (score, _) in zip(mined, scores, strict=True) if score < near]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which groups of examples go to which side."""
+
+    limit: float
+    near: int
+    groups: list[list[int]]
+    side_of: list[int]
+    rng: Random
+
+    def skew(self, examples: Sequence[Example]) -> float:
+        """How far a side's share of calls is from that of all lines, at most; a line more or less is none."""
+        lines, calls = Counter[int](), Counter[int]()
+        for group, side in zip(self.groups, self.side_of, strict=True):
+            lines[side] += len(group)
+            calls[side] += sum(examples[member].label == "call" for member in group)
+        whole = calls.total() / max(lines.total(), 1)
+        return max(((abs(calls[side] - whole * lines[side]) - 1) / lines[side] for side in lines), default=0.0)
+
+
+def group_and_assign(examples: Sequence[Example], config: Split, sizes: Sequence[float], seed: int) -> Plan:
+    """The groups that must stay together, and their sides, so that every side has its share of both labels.
+
+    A few large groups may fill the small sides with one label. Then groups go where their label lacks, and if that is not
+    enough, only nearer texts than `config.near` are kept together.
+    """
+    texts, best = [example.utterance for example in examples], None
+    for limit in dict.fromkeys([config.near, *(bound for bound in NEARER if bound > config.near)]):
+        near = list(near_pairs(texts, limit))
+        groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
+        for even in (False, True):
+            rng = Random(f"{seed}/split")
+            plan = Plan(limit, len(near), groups, assign(groups, examples, sizes, rng, even), rng)
+            if plan.skew(examples) <= LOPSIDED:
+                return plan
+            best = plan if best is None or plan.skew(examples) < best.skew(examples) else best
+    assert best is not None
+    return best
+
+
 def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut.
 
@@ -186,25 +219,23 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     """
     mined = [example for example in examples if example.source == MINE]
     examples = [example for example in examples if example.source != MINE]
-    rng = Random(f"{seed}/split")
-    near = list(near_pairs([example.utterance for example in examples], config.near))
-    groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
     wanted = [config.train, config.val, config.test] + [config.mine] * bool(config.mine)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
-    side_of = assign(groups, examples, sizes, rng)
-    if lopsided(groups, examples, side_of) > LOPSIDED:  # a few large groups filled the small sides with one label
-        even = assign(groups, examples, sizes, Random(f"{seed}/split"), even=True)
-        side_of = min(side_of, even, key=lambda sides: lopsided(groups, examples, sides))
+    plan = group_and_assign(examples, config, sizes, seed)
     parts: dict[str, list[Example]] = {}
     for number, side in enumerate((*SIDES, MINE)[: len(wanted)]):
         members = sorted(
-            member for group, where in zip(groups, side_of, strict=True) if where == number for member in group
+            member
+            for group, where in zip(plan.groups, plan.side_of, strict=True)
+            if where == number
+            for member in group
         )
-        parts[side] = arranged([examples[index] for index in members], config, side, rng)
+        parts[side] = arranged([examples[index] for index in members], config, side, plan.rng)
     kept = apart(mined, [example for side in parts if side in ("val", "test") for example in parts[side]], config.near)
     if kept:
         parts["train"] = arranged([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
-    return Sides(parts, groups, len({example.lineage for example in examples}), len(near), len(mined) - len(kept))
+    lineages = len({example.lineage for example in examples})
+    return Sides(parts, plan.groups, lineages, plan.near, len(mined) - len(kept), plan.limit)
 
 
 def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
@@ -244,9 +275,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     print(
         f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
-        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {config.split.near:g}"
+        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {sides.limit:g}"
         + (f"; {sides.left_out} mined lines left out: siblings or near copies of val or test" if sides.left_out else "")
     )
+    if sides.limit > config.split.near:
+        print(
+            f"  note: at {config.split.near:g} a side would have had hardly a line of one label, for too many lines are alike; "
+            f"only texts at least {sides.limit:g} alike were kept together: write more various lines"
+        )
     return 0
 
 

@@ -13,18 +13,18 @@ import yaml
 from callwright.config import read_yaml
 from tools.new_task.arguments import argument_sets, inlined
 from tools.new_task.values import Values, fits
-from tools.new_task.wording import GROUPS, TEMPLATES, Wording, clean, sentence
+from tools.new_task.wording import GROUPS, TEMPLATES, Wording, clean, sentence, words
 
 LANGUAGES = ("en", "zh-TW")
 TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in range(12))
 """days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things"""
-WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 AT_ONCE = 3
 """optional arguments in one text at most"""
 MISSING = 3
 """required arguments that are left out of a request, one at a time, so that the reply asks for them"""
 
-NEAR = re.compile(r"(in|on|at|to|from|for|about|starting|until|called|saying|with|without) |\{\w+_relative")
+NEAR = re.compile(r"(in|on|at|to|from|for|about|starting|until|called|saying|with|without) |\{\w*relative")
 
 Tool = dict[str, Any]
 Row = dict[str, Any]
@@ -103,10 +103,16 @@ class Draft:
         found: dict[str, tuple[Any, str]] = {}
         for key, column in table.columns.items():
             own = schema["properties"].get(key, {})
-            slot = self.slot(f"{tool}_{key}", [(self.wording.told(value, key, own), value) for value in column])
+            slot = self.slot(self.place(tool, key), [(self.wording.told(value, key, own), value) for value in column])
             phrase = self.wording.phrase(key, own, [value for value in column if value is not None])
             found[key] = (slot, clean_phrase(phrase).replace("{value}", slot)) if slot else (None, "")
         return found
+
+    def place(self, tool: str, key: str) -> str:
+        """The name of a slot: of the tool and the argument, in the letters that a grammar takes."""
+        plain = lambda text: re.sub("[^a-z]+", "_", words(text).lower()).strip("_")  # noqa: E731
+        own = plain(key) or plain(next(iter(self.wording.role(key).get("words", [])), "")) or "value"
+        return own if own.startswith(f"{plain(tool)}_") else f"{plain(tool) or 'tool'}_{own}"
 
     def slot(self, name: str, pairs: Sequence[tuple[str, Any]]) -> str | None:
         """The place `{slot}` of texts and values, put among the slots; None where null is the only value."""
@@ -115,7 +121,7 @@ class Draft:
             for text, value in pairs
             if value is not None
         ]
-        slot = re.sub("[^a-z]+", "_", name.lower()).strip("_") or "value"
+        slot = name
         while self.slots.get(slot, filled) != filled:
             slot += "_x"
         if filled:
@@ -175,7 +181,7 @@ class Draft:
                     pairs.append(Line(text=text + clock, value=value, system=self.system(today)))
         if not pairs:
             return
-        slot = re.sub("[^a-z]+", "_", f"{name}_{key}_relative".lower()).strip("_")
+        slot = self.place(name, f"{self.place(name, key)}_relative")
         self.slots[slot] = pairs
         phrase = self.wording.phrase(key, schema["properties"][key], ["text"]).removeprefix("on ")
         own = {**spoken, key: (f"{{{slot}}}", clean_phrase(phrase).replace("{value}", f"{{{slot}}}"))}
@@ -190,9 +196,11 @@ class Draft:
         required = schema.get("required", [])
         for key in sorted(schema["properties"], key=lambda key: key not in required):
             own = schema["properties"][key]
-            if isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys():
-                if (form := self.wording.form(key, own)) in ("date", "date-time"):
-                    return key, form
+            text = (
+                isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys()
+            )
+            if text and (form := self.wording.form(key, own)) in ("date", "date-time"):
+                return key, form
         return None
 
     def systems(self) -> list[str]:

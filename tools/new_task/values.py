@@ -1,7 +1,7 @@
 """Draw values that fit a JSON Schema, for lines that nobody has written yet."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -30,7 +30,8 @@ HINTS = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
 """what tells the type where `type` does not"""
-ROUND = (2, 3, 5, 10, 15, 20, 25, 30, 45, 50, 60, 75, 100, 120, 150, 200, 250, 500, 750, 1000, 1500, 2500, 5000)
+ROUND = (2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 45, 50, 60, 75, 90, 100)
+LARGE = (120, 150, 200, 250, 500, 750, 1000, 1500, 2500, 5000)
 """numbers that people say"""
 DURATIONS = ("PT30M", "PT2H", "P3D", "PT15M", "PT1H", "P1D", "PT45M", "PT3H", "P7D", "PT10M", "PT90M", "P2D")
 HOSTS = ("example.com", "mail.example.org", "shop.example.net", "api.example.com", "www.example.org", "cdn.example.net")
@@ -81,7 +82,14 @@ class Values:
         yield from own
         for value in own:
             yield from variants(value, f"{self.group}/{name}") if isinstance(value, str) else ()
-        if len([value for value in own if value != schema.get("default")]) < ENOUGH:
+        own = [value for value in own if value != schema.get("default")]
+        said = (
+            len(own) > 1
+            and isinstance(own[0], str)
+            and not self.wording.knows(name, schema)
+            and "pattern" not in schema
+        )
+        if len(own) < ENOUGH and not said:
             yield from self.made(schema, name, most)
 
     def made(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
@@ -95,7 +103,10 @@ class Values:
         kinds = schema.get("type", guess)
         for kind in sorted([kinds] if isinstance(kinds, str) else kinds, key=lambda kind: kind == "null"):
             if kind in ("integer", "number"):
-                yield from shuffled(numbers(schema, kind == "integer", most), f"{self.group}/{name}")
+                yield from shuffled(
+                    numbers(schema, kind == "integer", most, self.wording.role(name).get("numbers", ROUND)),
+                    f"{self.group}/{name}",
+                )
             elif kind in ("boolean", "null"):
                 yield from (True, False) if kind == "boolean" else (None,)
             else:
@@ -105,15 +116,16 @@ class Values:
         """Texts of the format, things that go by the argument's name, what the pattern matches, or codes of the length."""
         seed = f"{self.group}/{self.wording.lang}/{name}"
         form = self.wording.form(name, schema)
-        things = shuffled(self.wording.things(name, self.group), name)
+        things = shuffled(self.wording.things(name, self.group, schema), name)
         late = self.wording.role(name).get("words", [""])[0] == "end"
         formed = shuffled(formatted(form, self.group, late), name) if form in FORMATS else []
         if form in ("email", "uri", "url", "idn-email", "iri"):
             things = shuffled(self.wording.things("email" if "mail" in form else "url", self.group), name)
         yield from formed or things
-        if isinstance(pattern := schema.get("pattern"), str):
+        fitting = sum(fits(schema, text) for text in formed or things)
+        if isinstance(pattern := schema.get("pattern"), str) and fitting < ENOUGH:
             yield from matching(pattern, seed)
-        elif most <= MOST and any(fits(schema, text) for text in formed or things):
+        elif most <= MOST and fitting:
             return
         least, longest = (min(schema.get(key, 0), LONGEST) for key in ("minLength", "maxLength"))
         for thing in things:
@@ -172,15 +184,16 @@ def formatted(form: str, group: str, late: bool = False) -> list[str]:
     return found
 
 
-def numbers(schema: Schema, whole: bool, most: int) -> Iterator[int | float]:
-    """Round numbers within the bounds, then evenly spread ones, then those next to a bound."""
+def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> Iterator[int | float]:
+    """Common numbers within the bounds; where there are too few, round and evenly spread ones, and those next to a bound."""
     lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if is_number(schema.get(key))]
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if is_number(schema.get(key))]
     low, high = max(lows, default=None), min(highs, default=None)
     step = schema["multipleOf"] if is_number(schema.get("multipleOf")) else 1
     inside = lambda value: (low is None or value >= low) and (high is None or value <= high)  # noqa: E731
-    common: tuple[float, ...] = ROUND if whole or step == 1 and "multipleOf" in schema else (*ROUND, 2.5, 12.5, 0.5)
-    good = [value for value in common if inside(value) and (step <= 1 or value % step == 0)]
+    every = [*common, *(() if whole or "multipleOf" in schema else (2.5, 12.5)), *LARGE]
+    good = [value for value in every if inside(value) and (step <= 1 or value % step == 0)]
+    good = good[: max(len(common), 12)]
     try:
         base = math.ceil(low / step) if low is not None else math.floor(high / step) - 12 if high is not None else 1
         near = [(base + times) * step for times in range(max(13, most + 1))]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from callwright.config import read_yaml
+from callwright.files import to_json
 from tools.clean import language_fault, script
+from tools.new_task.hints import author_values
 
 TEMPLATES = Path(__file__).parent
 GROUPS = {"grammar": slice(0, 6), "seeds": slice(6, 9), "golden": slice(9, 12)}
@@ -21,7 +23,22 @@ TAIL = re.compile(
 )
 """from where on the first sentence of a description tells of arguments"""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
-MONTHS = "January February March April May June July August September October November December".split()
+POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
+"""names of arguments that nobody would ask for: "which from?""""
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 KINDS = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
@@ -68,9 +85,24 @@ class Wording:
                     best, length = role, len(ending)
         return best
 
-    def things(self, name: str, group: str) -> list[str]:
-        """What a free text of this name may say."""
-        return list(self.role(name).get(self.lang, {}).get("things") or self.phrases["things"])[GROUPS[group]]
+    def things(self, name: str, group: str, schema: Any = None) -> list[str]:
+        """What a free text may say: by what its schema describes, by the author's own examples, or by its name."""
+        own = schema if isinstance(schema, dict) else {}
+        about, given = str(own.get("description", "")), {to_json(value) for value in author_values(own)}
+        described = [hint["word"] for hint in lexicon()["about"] if re.search(hint["match"], about, re.IGNORECASE)]
+        shown = [role["words"][0] for role in lexicon()["roles"] if given & set(map(to_json, self.of(role)))]
+        for role in (*map(self.role, [*described, *shown]), self.role(name)):
+            if found := self.of(role):
+                return found[GROUPS[group]]
+        return list(self.phrases["things"])[GROUPS[group]]
+
+    def of(self, role: dict[str, Any]) -> list[str]:
+        """The things of a role in this language; [] where it has none."""
+        return list(role.get(self.lang, {}).get("things", []))
+
+    def knows(self, name: str, schema: Any) -> bool:
+        """Whether things are known that fit the name or the description of a free text."""
+        return self.things(name, "grammar", schema) != list(self.phrases["things"])[GROUPS["grammar"]]
 
     def form(self, name: str, schema: dict[str, Any]) -> str:
         """The `format` of a text: its own, or the one that its description or its name tells; "" where none does."""
@@ -91,7 +123,7 @@ class Wording:
         own, _ = self.unit(key)
         role = self.role(key).get(self.lang, {}).get("name")
         if self.lang == "en":
-            return own if own.isascii() or not role else str(role)
+            return str(role) if role and (own in POINTING or not own.isascii()) else own
         about = clean(
             re.split(r"[，,。:：（(；;]", str(schema.get("description", "") if isinstance(schema, dict) else ""))[0]
         )
@@ -115,7 +147,7 @@ class Wording:
         kinds = {type(value) for value in values}
         if bool in kinds:
             return "{value}"
-        say = self.phrases["argument"]
+        say = self.phrases["argument"] if kinds & {str, dict, list} else "{name} {value}"
         if not kinds & {dict, list} and (str in kinds or not role.get("things")):
             say = role.get("say", say)
         return str(say).replace("{name}", name) + (f" {unit}" if unit and not kinds & {str, dict, list} else "")
@@ -142,10 +174,11 @@ class Wording:
 
     def switched(self, value: bool, key: str, schema: Any) -> str:
         """A yes or no: "with insurance", "all day: no"."""
-        name = self.name(key, schema)
-        if short := AFFIRMED.sub("", name):
-            pattern = self.phrases["affirmed" if short != name else "on_off"]
-        return str(pattern["yes" if value else "no"]).replace("{name}", short)
+        name = words(key.rpartition("/")[2])
+        short = AFFIRMED.sub("", name)
+        said = short if self.lang == "en" else str(lexicon()["names"].get(short) or self.name(short, schema))
+        pattern = self.phrases["affirmed" if short != name else "on_off"]
+        return str(pattern["yes" if value else "no"]).replace("{name}", said)
 
     def moment(self, text: str, form: str) -> str:
         """A date, time or duration in words, or as it is where it says more than minutes or another zone than UTC.
@@ -211,11 +244,11 @@ class Wording:
             return ""
         article, zh = lexicon()["verbs"][verb]
         if self.lang != "en":
-            thing = str(lexicon()["names"].get(thing, thing))
+            names = lexicon()["names"]
+            thing = str(names.get(thing) or names.get(thing.rpartition(" ")[2], thing))
             return f"{zh}{' ' if thing.isascii() and thing else ''}{thing}"
         plural = (
-            thing.endswith("s")
-            and not thing.endswith(("ss", "us"))
+            (thing.endswith("s") and not thing.endswith(("ss", "us")))
             or not thing
             or parts[1] in ("a", "an", "the", "my")
         )

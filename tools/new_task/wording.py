@@ -24,7 +24,7 @@ TAIL = re.compile(
 """from where on the first sentence of a description tells of arguments"""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
-"""names of arguments that nobody would ask for: "which from?""""
+"""names of arguments that nobody would ask for, as in: which from?"""
 MONTHS = [
     "January",
     "February",

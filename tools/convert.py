@@ -12,7 +12,7 @@ from callwright.errors import UserError, command
 from callwright.files import ROOT, atomic, parse_json, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden, read_seeds
 from tools.formats import bfcl, case, openai, sharegpt
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.sharegpt import Lose, Turn
@@ -190,7 +190,7 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     tools = load_tools(config.seeds / "tools.json")
     cases = ("test", MINE) if config.split.mine else ("test",)
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
-    golden = read_seeds(config.seeds / "golden.jsonl", tools)
+    golden = read_golden(config.seeds / "golden.jsonl", tools)
     tag, boxes = config.rows.tools_by, {}
     if tag:
         boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)

@@ -11,7 +11,7 @@ from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, atomic, write_jsonl, writing
 from callwright.records import Seed, as_line
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import WRITTEN, read_seeds
 from tools.api.backend import from_openai
 from tools.new_task.draft import Tool
 from tools.new_task.layout import NEXT, lay_out
@@ -29,7 +29,7 @@ def written(task: str, tools: list[Tool], starters: Sequence[Seed], api: Api) ->
     if {example.label for example in made} != sizes.keys():
         raise UserError(api.model, "wrote no good line of each label", f"read {config.work}/rejected.jsonl")
     return [
-        Seed(id=f"written-{number:03}", **example.model_dump(include={"text", "calls", "reply", "expected", "tags"}))
+        Seed(id=f"{WRITTEN}{number:03}", **example.model_dump(include={"text", "calls", "reply", "expected", "tags"}))
         for number, example in enumerate(made, 1)
     ]
 

@@ -1,6 +1,5 @@
 """Split a task's examples into train, val, test (and mine) by lineage and near-duplicates: python -m tools.split image_intent"""
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,11 @@ from random import Random
 from statistics import median
 
 from callwright.config import DataConfig, Split, load_data_config
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import to_json, write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden
 from tools.baseline import doubts
 from tools.clean import clean_task
 from tools.dedupe import near_pairs, nearest, normal_form
@@ -246,7 +245,7 @@ def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
     """
     other = load_data_config(str(config.like))
     parts = {side: read_records(other.work / f"{side}.jsonl", Example) for side in ("val", "test")}
-    golden = read_seeds(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
+    golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
     kept = apart(examples, [*parts["val"], *parts["test"], *golden], config.split.near)
     parts = {"train": arranged(kept, config.split, "train", Random(config.seed)), **parts}
     return Sides(parts, [], len({example.lineage for example in kept}), 0, len(examples) - len(kept))
@@ -255,7 +254,7 @@ def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Clean data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl, test.jsonl (and mine.jsonl) beside it."""
-    parser = argparse.ArgumentParser(prog="python -m tools.split", description=__doc__)
+    parser = Parser("python -m tools.split", __doc__)
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
     examples = clean_task(config)

@@ -181,7 +181,7 @@ class Draft:
                     pairs.append(Line(text=text + clock, value=value, system=self.system(today)))
         if not pairs:
             return
-        slot = self.place(name, f"{self.place(name, key)}_relative")
+        slot = f"{self.place(name, key)}_relative"
         self.slots[slot] = pairs
         phrase = self.wording.phrase(key, schema["properties"][key], ["text"]).removeprefix("on ")
         own = {**spoken, key: (f"{{{slot}}}", clean_phrase(phrase).replace("{value}", f"{{{slot}}}"))}

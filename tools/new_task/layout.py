@@ -7,14 +7,14 @@ import yaml
 
 from callwright.files import write_json, write_jsonl, write_text
 from callwright.records import Seed, as_line
-from callwright.tasks import read_seeds
+from callwright.tasks import STARTER, read_seeds
 from tools.grammar import Grammar
 from tools.new_task.draft import Tool, draft_grammar
 from tools.new_task.starters import starters
 from tools.new_task.wording import TEMPLATES
 from tools.read_grammar import load_grammar
 
-STARTERS, GOLDEN = 16, 12
+STARTERS, GOLDEN = 18, 18
 """lines of each label in seeds and golden, or one a tool where there are more tools"""
 SIZE = 150
 """generated examples of each label, or 15 a tool where that is more"""
@@ -32,7 +32,7 @@ def lay_out(task: str, tools: list[Tool], folder: Path) -> str:
     filling = {"task": task, "size": size, **sides, "next": Template(NEXT).substitute(task=task)}
     write_json(folder / "tools.json", tools)
     seeds: list[Seed] = []
-    for name, count, prefix in (("seeds", STARTERS, "starter"), ("golden", GOLDEN, "starter-golden")):
+    for name, count, prefix in (("seeds", STARTERS, STARTER), ("golden", GOLDEN, f"{STARTER}golden-")):
         grammar = Grammar.model_validate(yaml.safe_load(draft_grammar(task, tools, name)))
         seeds = starters(grammar, tools, max(count, len(tools)), prefix, seeds)
         write_jsonl(folder / f"{name}.jsonl", map(as_line, seeds))

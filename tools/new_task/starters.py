@@ -38,6 +38,6 @@ def starters(grammar: Grammar, tools: list[Tool], count: int, prefix: str, apart
                 continue
             if novelty.admits(draft.text):
                 tags = {"lang": pattern.lang, "register": pattern.register_, "kind": pattern.kind}
-                number = f"{prefix}-{len(seeds) + 1:03}"
+                number = f"{prefix}{len(seeds) + 1:03}"
                 seeds.append(Seed(id=number, **draft.said, tags=tags))
     return seeds

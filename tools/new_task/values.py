@@ -12,6 +12,7 @@ from callwright.files import to_json
 from callwright.records import Call
 from callwright.schema import call_fault
 from callwright.tool_sources.schemas import flat
+from tools.clean import language_fault
 from tools.generate import ARTICLE
 from tools.new_task.hints import author_values, variants
 from tools.new_task.regex import matching
@@ -79,6 +80,8 @@ class Values:
     def free(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
         """Values where the schema lists none; not all of them fit."""
         own = [value for value in author_values(schema) if fits(schema, value)]
+        if self.wording.lang == "en" and self.wording.knows(name, schema):  # 台北 is Taipei in English
+            own = [value for value in own if not isinstance(value, str) or not language_fault(value, "en")]
         yield from own
         for value in own:
             yield from variants(value, f"{self.group}/{name}") if isinstance(value, str) else ()

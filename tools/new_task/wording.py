@@ -176,7 +176,7 @@ class Wording:
         """A yes or no: "with insurance", "all day: no"."""
         name = words(key.rpartition("/")[2])
         short = AFFIRMED.sub("", name)
-        said = short if self.lang == "en" else str(lexicon()["names"].get(short) or self.name(short, schema))
+        said = short if self.lang == "en" else str(lexicon()["names"].get(short, short))
         pattern = self.phrases["affirmed" if short != name else "on_off"]
         return str(pattern["yes" if value else "no"]).replace("{name}", said)
 

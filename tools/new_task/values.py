@@ -131,11 +131,14 @@ class Values:
         elif most <= MOST and fitting:
             return
         least, longest = (min(schema.get(key, 0), LONGEST) for key in ("minLength", "maxLength"))
-        for thing in things:
-            longer = " ".join([thing] * (least // len(thing) + 1))
-            yield longer[:longest] if longest else longer
+        for start, thing in enumerate(things):
+            longer, at = thing, start
+            while len(longer) < least:
+                at += 1
+                longer += f", {things[at % len(things)]}"
+            yield longer[:longest].strip() if longest else longer
         low = max(1, least)
-        yield from matching(f"[A-Z0-9]{{{low},{max(low, min(longest or 6, 6))}}}", seed) if low <= 64 else ()
+        yield from matching(f"[A-Z0-9]{{{low},{max(low, min(longest or 6, 6))}}}", seed) if low <= 12 else ()
 
     def lists(self, schema: Schema, name: str, most: int) -> Iterator[list[Any]]:
         """Lists of the least length and one more, each beginning with another item."""

@@ -116,7 +116,7 @@ PATTERNS = [
     *(
         r"[^aeiou]+$",
         r"^(red|green|blue)(, (red|green|blue))*$",
-        r"^(?<year>\d{4})/\d{2}$",
+        r"^(\d{4})/\d{2}$",
         r"^#[0-9a-fA-F]{6}$",
         r"^(a+)+$",
     ),

@@ -14,7 +14,7 @@ LEAD = re.compile(
 QUOTED = re.compile(r"[\"“「『`]([^\"”」』`]+)[\"”」』`]|(?<!\w)'([^']+)'(?!\w)")
 END = re.compile(r"[;。；)）\n]|\.(?=\s|$)|等|\betc\b|\.\.\.|…")
 PARTS = re.compile(
-    r",\s*(?![A-Z]{2}\b)(?:or\s|and\s|und\s|oder\s)?|\s(?:or|and|oder|und|ou|o)\s|[、，]|\s?(?:或者?|和|及|以及|や)\s?"
+    r",(?:(?<![a-z],)|(?!\s*[A-Z]{2}\b))\s*(?:or\s|and\s|und\s|oder\s)?|\s(?:or|and|oder|und|ou|o)\s|[、，]|\s?(?:或者?|和|及|以及|や)\s?"
 )
 """what parts one example from the next: a comma, but not that of "San Francisco, CA\""""
 LONGEST = 60

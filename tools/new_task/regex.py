@@ -30,7 +30,8 @@ def python_pattern(pattern: str) -> str:
         return inside if before.rfind("[") > before.rfind("]") else f"[{inside}]"
 
     pattern = re.sub(r"\\p\{(\w+(?:=\w+)?)\}", ranges, pattern)
-    pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern).replace(r"\k<", "(?P=")
+    pattern = re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern)
+    pattern = re.sub(r"\\k<(\w+)>", r"(?P=\1)", pattern)
     pattern = re.sub(r"\\u\{([0-9A-Fa-f]{1,6})\}", lambda match: f"\\U{match[1]:0>8}", pattern)
     return re.sub(r"(\\[wdsWDS])-", r"\1\\-", pattern)  # a hyphen behind a class is one, to ECMA
 

@@ -16,7 +16,7 @@ from tools.clean import language_fault
 from tools.generate import ARTICLE
 from tools.new_task.hints import author_values, variants
 from tools.new_task.regex import matching
-from tools.new_task.wording import Wording
+from tools.new_task.wording import GROUPS, Wording
 from tools.transform import strings
 
 MOST, LISTED = 6, 40
@@ -128,8 +128,9 @@ class Values:
         fitting = sum(fits(schema, text) for text in formed or things)
         if isinstance(pattern := schema.get("pattern"), str) and fitting < ENOUGH:
             yield from matching(pattern, seed)
-        elif most <= MOST and fitting:
+        elif most <= MOST and fitting >= ENOUGH:
             return
+        yield from self.wording.phrases["things"][GROUPS[self.group]]
         least, longest = (min(schema.get(key, 0), LONGEST) for key in ("minLength", "maxLength"))
         for start, thing in enumerate(things):
             longer, at = thing, start

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,58 @@ def test_what_is_there_stays(house: Path, capsys: pytest.CaptureFixture[str], ta
     assert "is there already" in capsys.readouterr().err
     assert [file for file in house.rglob("*") if file.is_file()] == [path]
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("taken", ["data", "data/seeds", "configs"])
+def test_a_house_that_cannot_be_written_is_one_line(
+    house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    (house / taken).parent.mkdir(parents=True, exist_ok=True)
+    (house / taken).write_text("a file where a folder belongs: what a read-only folder says, for root as well")
+    assert main(["x", "--tools", str(CASES / "nasty.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert [file.name for file in house.rglob("*") if file.is_file()] == [Path(taken).name]
+
+
+def test_a_request_without_optional_arguments_says_nothing_of_them(house: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    properties = {"room": {"type": "string"}, "verbose": {"type": "boolean"}}
+    tool = {"name": "list_devices", "parameters": {"type": "object", "properties": properties}}
+    write_json(path, [{"type": "function", "function": tool}])
+    assert main(["optional", "--tools", str(path)]) == 0
+    calls = [call for e in check(house, "optional")["examples"] for call in e.calls]
+    assert {frozenset(call.arguments) for call in calls} == {frozenset(), frozenset({"room"}), frozenset({"verbose"})}
+
+
+def test_dates_come_with_the_day_and_missing_arguments_are_asked_for(house: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    properties = {"date": {"type": "string", "format": "date"}, "title": {"type": "string"}}
+    tool = {
+        "name": "add_event",
+        "parameters": {"type": "object", "properties": properties, "required": ["date", "title"]},
+    }
+    write_json(path, [{"type": "function", "function": tool}])
+    assert main(["dates", "--tools", str(path)]) == 0
+    parts = check(house, "dates")
+    relative = [e for e in parts["examples"] if e.tags["kind"] == "relative_date"]
+    assert {e.tags["lang"] for e in relative} == {"en", "zh-TW"}
+    days = {"today": 0, "今天": 0, "tomorrow": 1, "明天": 1, "in three days": 3, "三天後": 3}
+    seen = set()
+    for example in relative:
+        today = date.fromisoformat(str(example.system).split(", ")[1].rstrip("."))
+        assert f"{today:%A}" in str(example.system)
+        for word in (word for word in days if f"{word}" in example.utterance and not {"after", "week"} & set(example.utterance.split())):
+            assert example.calls[0].arguments["date"] == (today + timedelta(days=days[word])).isoformat()
+            seen.add(word)
+    assert len(seen) > 3
+    assert all(e.system for e in parts["examples"]), "no label has a system message of its own"
+    asked_back = [e for e in parts["examples"] if e.tags["kind"] == "missing_argument"]
+    assert asked_back and all(not e.calls and e.reply for e in asked_back)
+    rows = [row for _, row in read_jsonl(house / "data/dates_train.jsonl")]
+    assert all(row["system"].startswith("Today is ") for row in rows)
+    assert len(rows) < len(parts["train"]), "lines of one day share rows"
+    cases = [case for _, case in read_jsonl(house / "data/dates_golden.jsonl")]
+    assert all(case["messages"][0]["role"] == "system" for case in cases)
 
 
 @pytest.mark.parametrize("task", ["", "a b", "../x", "天氣"])

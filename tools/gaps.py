@@ -120,7 +120,7 @@ def tag_gaps(seeds: Sequence[Seed], own: Iterable[str], grammar: Grammar | None 
             elif value not in names.get(tag, {value}) and values[tag][value] < FEW:
                 common = {other for other, count in values[tag].items() if count >= FEW and other != value}
                 meant = did_you_mean(value, names[tag] | common)
-                if meant or tag != "kind":
+                if meant or (names[tag] and tag != "kind"):
                     meant = meant or f"the grammar has {', '.join(sorted(names[tag]))}"
                     found.setdefault(f"{tag} {value}", f"{seed.id}: {tag} {value!r} is used hardly once; {meant}")
     return list(found.values())

@@ -284,7 +284,11 @@ def test_dates_come_with_the_day_and_missing_arguments_are_asked_for(house: Path
     for example in relative:
         today = date.fromisoformat(str(example.system).split(", ")[1].rstrip("."))
         assert f"{today:%A}" in str(example.system)
-        for word in (word for word in days if f"{word}" in example.utterance and not {"after", "week"} & set(example.utterance.split())):
+        for word in (
+            word
+            for word in days
+            if f"{word}" in example.utterance and not {"after", "week"} & set(example.utterance.split())
+        ):
             assert example.calls[0].arguments["date"] == (today + timedelta(days=days[word])).isoformat()
             seen.add(word)
     assert len(seen) > 3

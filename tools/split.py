@@ -42,6 +42,8 @@ class Sides:
     """mined lines that would tell train of val or test"""
     limit: float = 0
     """the similarity from which on texts were kept together"""
+    skew: float = 0
+    """how far a side's share of calls is from that of all lines: see Plan.skew"""
 
 
 def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -234,7 +236,7 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     if kept:
         parts["train"] = arranged([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
     lineages = len({example.lineage for example in examples})
-    return Sides(parts, plan.groups, lineages, plan.near, len(mined) - len(kept), plan.limit)
+    return Sides(parts, plan.groups, lineages, plan.near, len(mined) - len(kept), plan.limit, plan.skew(examples))
 
 
 def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
@@ -277,10 +279,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {sides.limit:g}"
         + (f"; {sides.left_out} mined lines left out: siblings or near copies of val or test" if sides.left_out else "")
     )
-    if sides.limit > config.split.near:
+    alike = "too many lines of one label are alike: write more various ones"
+    if sides.skew > LOPSIDED:
+        print(f"  warning: a side has hardly a line of one label, for {alike}")
+    elif sides.limit > config.split.near:
         print(
-            f"  note: at {config.split.near:g} a side would have had hardly a line of one label, for too many lines are alike; "
-            f"only texts at least {sides.limit:g} alike were kept together: write more various lines"
+            f"  note: only texts {sides.limit:g} alike were kept together, so that each side has both labels; {alike}"
         )
     return 0
 

@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from run_folder import make_run
 
 from callwright.errors import UserError
 from callwright.records import Call, Seed
 from callwright.schema import canonical_tools
 from callwright.tasks import authors, golden_gaps, read_golden
+from eval.report import main as write_report_of
+from eval.report import print_summary
+from eval.runs import load_run
 from tools.gaps import argument_gaps, given_values, label_gaps, tag_gaps
 from tools.grammar import Grammar
 
@@ -117,3 +121,21 @@ def test_who_wrote_a_line_is_told_by_its_id() -> None:
     lines = [line(1, {}, identity="starter-"), line(2, {}, identity="written-"), line(3, {}), line(4, {})]
     assert authors(lines) == {"people": 2, "starter": 1, "model": 1}
     assert authors(lines[:1]) == {"starter": 1}
+
+
+def test_the_head_of_a_report_says_that_golden_measures_little(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "tuned", "tuned", 9)
+    write_report_of([str(run)])
+    page = (run / "report.html").read_text("utf-8")
+    head = page[: page.index("</header>")]
+    assert "golden has 20 lines: its intervals are wide" in head
+    print_summary(load_run(run))
+    assert "warning: golden has 20 lines" in capsys.readouterr().out
+    both = make_run(tmp_path / "x" / "both", "tuned", 9, sets=("test", "golden"))
+    write_report_of([str(both)])
+    assert "golden has 20 lines" in (both / "report.html").read_text("utf-8")
+    test = make_run(tmp_path / "y" / "test", "tuned", 9, sets=("test",))
+    write_report_of([str(test)])
+    assert "golden has" not in (test / "report.html").read_text("utf-8")

@@ -29,6 +29,7 @@ from tools.lint import Across, asked, lint_file
 from tools.new import main
 from tools.new_task.layout import STARTERS
 from tools.new_task.wording import words
+from tools.read_grammar import load_grammar
 from tools.register import SHAREGPT
 from tools.split import main as split
 
@@ -330,3 +331,23 @@ def test_a_large_model_writes_the_seeds(
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         assert main(["refused", "--tools", str(path), "--write", "m", "--price", "0", "0"]) == 2
     assert not (house / "data/seeds/refused").exists()
+
+
+def test_the_page_shows_what_make_new_writes(house: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs/own-task.md").read_text("utf-8")
+    section = page[page.index("## From tools to lines") :]
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "bookings.json"
+    path.write_text(next(text for kind, text in blocks if kind == "json"))
+    assert main(["bookings", "--tools", str(path)]) == 0
+    folder = house / "data/seeds/bookings"
+    written = [line for name in ("seeds.jsonl", "grammar.yaml") for line in (folder / name).read_text().splitlines()]
+    quoted = [line for kind, text in blocks if kind in ("jsonl", "yaml") for line in text.splitlines()]
+    assert len(quoted) > 20 and [line for line in quoted if line not in written] == []
+    kinds = set(
+        re.findall(
+            r"`([a-z_]+)`", "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| "))
+        )
+    )
+    grammar = load_grammar(folder / "grammar.yaml", load_tools(path))
+    assert kinds == {family.kind for family in grammar.families} - {"book_table", "cancel_booking"}

@@ -23,6 +23,8 @@ TAIL = re.compile(
 )
 """from where on the first sentence of a description tells of arguments"""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
+MEASURES = {"unit", "language", "currency", "color"}
+"""roles of which listed values are said like others: in celsius, but not in terrace"""
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
 """names of arguments that nobody would ask for, as in: which from?"""
 MONTHS = [
@@ -142,7 +144,13 @@ class Wording:
 
     def phrase(self, key: str, schema: Any, values: Sequence[Any]) -> str:
         """An argument within a request: "in {value}", "unit {value}", "duration {value} minutes"."""
-        role, name = self.role(key).get(self.lang, {}), self.name(key, schema)
+        found, name = self.role(key), self.name(key, schema)
+        listed = (
+            isinstance(schema, dict)
+            and {"enum", "const"} & schema.keys()
+            and found.get("words", [""])[0] not in MEASURES
+        )
+        role = {} if listed else found.get(self.lang, {})
         _, unit = self.unit(key)
         kinds = {type(value) for value in values}
         if bool in kinds:

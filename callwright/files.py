@@ -59,6 +59,17 @@ def writing(path: str | Path) -> Iterator[Path]:
         raise UserError(error.filename or path, f"cannot be written ({error.strerror})", remedy) from None
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make a folder and those above it; return it.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    with writing(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from callwright.config import read_yaml
+from tools.new_task.arguments import inlined
 from tools.new_task.hints import said_examples, variants
 from tools.new_task.regex import matching
 from tools.new_task.values import Values, fits
@@ -150,6 +151,30 @@ def test_leaves_of_an_object_differ_and_optional_ones_come_and_go() -> None:
         assert values[0]["city"] in wording.of(wording.role("city"))
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": [{"type": "number"}, {"enum": ["a", "b"]}], "minItems": 2},
+        {"type": "array", "items": {"type": "integer"}, "contains": {"const": 5}},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z]{2}$"},
+            "additionalProperties": {"type": "number"},
+            "minProperties": 2,
+        },
+        {"type": "object", "patternProperties": {"^x-[a-z]+$": {"type": "string"}}, "additionalProperties": False},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "integer", "maximum": 9}, "minItems": 2, "maxItems": 2},
+        },
+    ],
+)
+def test_tuples_maps_and_lists_of_lists(schema: Any) -> None:
+    values = drawn(schema, "grid")
+    assert len(values) >= 4 and all(values)
+
+
 def test_what_is_listed_is_all_there() -> None:
     assert drawn({"enum": [f"v{number}" for number in range(30)]}) == [f"v{number}" for number in range(30)]
 
@@ -187,6 +212,14 @@ def test_how_a_tool_is_asked_for(wording: Wording, tool: tuple[str, str], asks: 
 )
 def test_how_a_value_is_said(wording: Wording, key: str, schema: Any, value: Any, told: str) -> None:
     assert wording.told(value, key, schema) == told
+
+
+@pytest.mark.parametrize("key", ["allOf", "anyOf", "oneOf"])
+def test_arguments_of_branches_are_arguments(key: str) -> None:
+    branches = [{"properties": {"a": {"type": "string"}}}, {"$ref": "#/$defs/b"}]
+    defined = {"b": {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}}
+    tool = {"function": {"name": "x", "parameters": {"type": "object", key: branches, "$defs": defined}}}
+    assert set(inlined(tool)["properties"]) == {"a", "b"}
 
 
 def test_the_lexicon_has_things_enough_for_every_group() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, sha256, write_json
+from callwright.files import ROOT, make_folder, read_json, sha256, write_json
 from callwright.recipes import Recipe, load_recipe
 from tools.preflight import dataset_files
 
@@ -71,7 +71,7 @@ def keep(recipe: Recipe, target: Path) -> int:
     source = recipe.output_dir
     if not (source / "adapter_config.json").is_file():
         raise UserError(source, "no adapter there", f"run: make train RECIPE={recipe.stem}")
-    target.parent.mkdir(exist_ok=True)
+    make_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / target.name
         made.mkdir()

@@ -8,7 +8,7 @@ from string import Template
 
 from callwright.config import Api, Augment, DataConfig, Price
 from callwright.errors import Parser, UserError, command
-from callwright.files import ROOT, atomic, write_jsonl, writing
+from callwright.files import ROOT, atomic, make_folder, write_jsonl
 from callwright.records import Seed, as_line
 from callwright.schema import load_tools
 from callwright.tasks import WRITTEN, read_seeds
@@ -65,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         schema["properties"] = {key: {} if own is True else own for key, own in schema["properties"].items()}
     work = folder.with_name(f".{args.task}.{os.getpid()}")
     try:
-        with writing(work):
-            work.mkdir(parents=True)
+        make_folder(work)
         text = lay_out(args.task, tools, work)
         if args.write:
             price = Price(input=args.price[0], output=args.price[1])

@@ -8,7 +8,7 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.records import Call
 from callwright.schema import call_fault
-from callwright.tool_sources.schemas import Inliner
+from callwright.tool_sources.schemas import Inliner, flat
 from tools.new_task.values import Values
 
 INDEPENDENT = {
@@ -41,10 +41,17 @@ class Table:
 
 
 def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
-    """A tool's schema with every `$ref` in its place; what is cut is told to `lose`."""
+    """A tool's schema with every `$ref` in its place, and among its properties those of its branches.
+
+    What is cut is told to `lose`.
+    """
     parameters = tool["function"]["parameters"]
-    schema: dict[str, Any] = Inliner(parameters, lose).inline(parameters)
-    return {**schema, "properties": schema.get("properties", {})}
+    schema: dict[str, Any] = flat(Inliner(parameters, lose).inline(parameters))
+    properties = dict(schema.get("properties", {}))
+    for branch in (branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])):
+        if isinstance(branch, dict):
+            properties = {**flat(branch).get("properties", {}), **properties}
+    return {**schema, "properties": properties}
 
 
 def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Table]:
@@ -56,8 +63,9 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
     name, cut = tool["function"]["name"], list[str]()
     schema = inlined(tool, cut.append)
     required = list(dict.fromkeys(schema.get("required", [])))
+    known = {**values.free_keys(schema), **schema["properties"]}
     rest = schema.get("additionalProperties", {})
-    columns = {key: values.of(schema["properties"].get(key, rest), key) for key in [*required, *schema["properties"]]}
+    columns = {key: values.of(known.get(key, rest), key) for key in [*required, *known]}
     if empty := ", ".join(key for key in required if not columns[key]):
         raise UserError(f"tool {name!r}", f"no value is known that fits {empty}", "add `examples` to its schema")
     columns = {key: column for key, column in columns.items() if column}

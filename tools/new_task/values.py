@@ -16,7 +16,7 @@ from tools.clean import language_fault
 from tools.generate import ARTICLE
 from tools.new_task.hints import author_values, variants
 from tools.new_task.regex import matching
-from tools.new_task.wording import GROUPS, Wording
+from tools.new_task.wording import GROUPS, Wording, clean
 from tools.transform import strings
 
 MOST, LISTED = 6, 40
@@ -143,9 +143,14 @@ class Values:
 
     def lists(self, schema: Schema, name: str, most: int) -> Iterator[list[Any]]:
         """Lists of the least length and one more, each beginning with another item."""
-        heads = [self.of(item, f"{name}/{at}") for at, item in enumerate(schema.get("prefixItems", []))]
+        items = schema.get("items", {})
+        tuple_ = (
+            items if isinstance(items, list) else schema.get("prefixItems", [])
+        )  # drafts before 2020-12 have both there
+        heads = [self.of(item, f"{name}/{at}") for at, item in enumerate(tuple_)]
+        heads += [self.of(schema["contains"], name)] if "contains" in schema else []
         least = max(0, min(max(schema.get("minItems", 1), 1), LONGEST) - len(heads))
-        pool = self.of(schema.get("items", {}), name, max(MOST, least + 1)) or [None]
+        pool = self.of({} if isinstance(items, list) else items, name, max(MOST, least + 1)) or [None]
         for length in (least, least + 1):
             for start in range(min(len(pool), most)):
                 head = [column[start % len(column)] for column in heads if column]
@@ -154,16 +159,29 @@ class Values:
 
     def objects(self, schema: Schema, name: str, most: int) -> Iterator[dict[str, Any]]:
         """Objects with the required keys and, in every second one, the others; with none; with one that no schema names."""
-        known, rest = schema.get("properties", {}), schema.get("additionalProperties", {})
+        rest = schema.get("additionalProperties", {})
+        known = {**self.free_keys(schema), **schema.get("properties", {})}
         required = list(schema.get("required", []))
         columns = {key: self.of(known.get(key, rest), f"{name}/{key}") for key in dict.fromkeys([*required, *known])}
         columns = {key: columns[key] for key in [*known, *columns] if columns.get(key)}
-        names = [list(columns), [key for key in columns if key in required] or list(columns)]
+        least = max(1, schema.get("minProperties", 0))
+        names = [list(columns), [key for key in columns if key in required] or list(columns)[:least]]
         for size in range(2):  # first both by turns, then the other way round, should one of them not fit
             for at in range(most):
                 yield {key: columns[key][at % len(columns[key])] for key in names[(at + size) % 2]}
         yield {}
-        yield {"name": (self.of(rest, f"{name}/name") or [None])[0]}
+
+    def free_keys(self, schema: Schema) -> dict[str, Any]:
+        """Keys that an object may have though no `properties` name them, each with its schema: those of a map."""
+        found: dict[str, Any] = {}
+        for pattern, own in schema.get("patternProperties", {}).items():
+            found |= dict.fromkeys([key for key in matching(pattern, pattern) if clean(key) == key != ""][:2], own)
+        rest = schema.get("additionalProperties", True)
+        if not schema.get("properties") and not found and (isinstance(rest, dict) or schema.get("minProperties")):
+            names = schema.get("propertyNames", {"enum": ["color", "size", "note"]})
+            keys = self.of({"type": "string", **names} if isinstance(names, dict) else {"type": "string"}, "key")
+            found = dict.fromkeys(map(str, keys[: max(2, schema.get("minProperties", 0))]), rest)
+        return found
 
 
 def in_turn(columns: Iterable[list[Any]]) -> Iterator[Any]:

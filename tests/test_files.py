@@ -108,7 +108,7 @@ def test_only_user_errors_become_one_line(capsys: pytest.CaptureFixture[str]):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match=r"file/a: cannot be written \(Not a directory\); make the folder writable"):
+    with pytest.raises(UserError, match=r"file/a/b: cannot be written \(Not a directory\); make the folder writable"):
         make_folder(tmp_path / "file" / "a" / "b")
     with pytest.raises(UserError, match=r"somewhere: cannot be written .*; free some space"), writing("somewhere"):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,5 +1,6 @@
 """One way to read and write files: JSONL with line numbers, and writes that happen whole or not at all."""
 
+import errno
 import hashlib
 import json
 import math
@@ -42,6 +43,31 @@ def atomic(path: str | Path) -> Iterator[IO[str]]:
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[Path]:
+    """Turn what the system says against writing to a path within the block into a UserError.
+
+    Raises:
+        UserError: read-only, no folder, no space; the message names the file or folder that refused.
+    """
+    try:
+        yield Path(path)
+    except OSError as error:
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make the folder writable"
+        raise UserError(error.filename or path, f"cannot be written ({error.strerror})", remedy) from None
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder and those above it; return it.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    with writing(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
 
 
 def _umask() -> int:

@@ -1,8 +1,10 @@
 """A task: tools.json, seeds.jsonl, golden.jsonl and grammar.yaml under data/seeds/<task>/, read with good errors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from callwright.errors import UserError
 from callwright.matchers import accepts, is_optional, matcher_fault
 from callwright.records import Call, Seed, read_records
 from callwright.schema import call_fault
@@ -15,6 +17,57 @@ def read_seeds(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
         UserError: at `file:line`.
     """
     return read_records(path, Seed, lambda seed: seed_fault(seed, tools))
+
+
+STARTER, WRITTEN = "starter-", "written-"
+"""what the ids of lines begin with that `make new` made up, and that a large model wrote for it"""
+SMALL = 30
+"""golden lines below which the interval of a share is wider than 0.35"""
+
+
+def read_golden(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
+    """The golden lines of a task: see read_seeds.
+
+    Raises:
+        UserError: at `file:line`; or there is no line.
+    """
+    golden = read_seeds(path, tools)
+    if not golden:
+        remedy = f"write what users type and what is right for it, {SMALL} lines or more of both labels"
+        raise UserError(path, "holds no line: nothing would be measured", remedy)
+    return golden
+
+
+def golden_gaps(lines: Sequence[tuple[str, bool]]) -> list[str]:
+    """Why golden lines measure little, in words; [] where nothing is wrong.
+
+    Args:
+        lines: the id of each, and whether it calls.
+    """
+    found = []
+    made_up = sum(identity.startswith(STARTER) for identity, _ in lines)
+    if made_up:
+        found.append(
+            f"{made_up} of {len(lines)} golden lines are starter lines, which nobody has said: figures on them are of the "
+            "pipeline, not of your users; write your own in their place"
+        )
+    calls = sum(call for _, call in lines)
+    if lines and calls in (0, len(lines)):
+        found.append(
+            f"golden has only lines that {'call' if calls else 'do not call'}: it cannot show the other mistake"
+        )
+    elif 0 < len(lines) < SMALL:
+        found.append(f"golden has {len(lines)} lines: its intervals are wide; {SMALL} is little, 100 are better")
+    return found
+
+
+def authors(lines: Sequence[Seed]) -> dict[str, int]:
+    """Who wrote hand-written lines, by their ids: `people`, `starter` and `model` → lines; without those of none."""
+    counts = {"people": 0, "starter": 0, "model": 0}
+    for line in lines:
+        who = "starter" if line.id.startswith(STARTER) else "model" if line.id.startswith(WRITTEN) else "people"
+        counts[who] += 1
+    return {who: count for who, count in counts.items() if count}
 
 
 def seed_fault(seed: Seed, tools: list[dict[str, Any]]) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from callwright.errors import UserError, command
 from callwright.files import read_json
 from callwright.records import explain
+from callwright.tasks import golden_gaps
 from eval import ci, console, pages
 from eval.attribution import ATTRIBUTION, Cause, Row
 from eval.cases import SET_TAG
@@ -47,9 +48,19 @@ def sections(run: Run, base: Run | None) -> list[dict[str, Any]]:
     return found
 
 
+def doubts(run: Run) -> list[str]:
+    """Why the golden cases of a run measure little, in words: made-up lines, one label only, few of them."""
+    files = {Path(path).stem.rpartition("_")[2] for path in run.manifest["cases"]}
+    name = "golden" if "golden" in run.sets else ""
+    if not name and files != {"golden"}:
+        return []
+    return golden_gaps([(result.id, bool(result.expected)) for result in run.of(name) if result.sample == 0])
+
+
 def print_summary(run: Run, base: Run | None = None) -> None:
     """Print the run, beside its base where there is one, in about a dozen lines a set of cases."""
     console.show([console.lines(section) for section in sections(run, base)])
+    print("".join(f"warning: {doubt}\n" for doubt in doubts(run)), end="")
 
 
 def write_report(out: Path, base: Path | None = None) -> Path:
@@ -66,6 +77,7 @@ def view(run: Run, base: Run | None) -> dict[str, Any]:
         "run": run,
         "base": base,
         "title": run.manifest.get("recipe", {}).get("stem") or run.name,
+        "doubts": doubts(run),
         "sections": sections(run, base),
         "attribution": read_attribution(run.out / ATTRIBUTION),
         "causes": CAUSES,

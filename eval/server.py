@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from callwright.errors import UserError
-from callwright.files import ROOT
+from callwright.files import ROOT, make_folder
 from callwright.recipes import Recipe, check_base
 from callwright.trained import check_trained
 from eval.client import Endpoint
@@ -117,7 +117,7 @@ def start(
     command: Sequence[str | Path], environment: Mapping[str, str], endpoint: Endpoint, log: Path
 ) -> Iterator[Server]:
     """Start a server's process, in the repository's root, and stop it at the end whatever happens."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent)
     with open(log, "wb") as out:
         process = subprocess.Popen(
             command,

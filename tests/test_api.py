@@ -440,8 +440,8 @@ def test_two_runs_do_not_share_a_ledger(toy: Path, run) -> None:
 
 
 def test_flags_belong_to_the_backend(run) -> None:
-    with pytest.raises(SystemExit):
-        run("", "--bach")
+    status, _, err = run("", "--bach")
+    assert status == 2 and "did you mean '--batch'?" in err
     assert main(["image_intent", "--dry-run"]) == 2
 
 

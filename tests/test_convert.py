@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -189,3 +190,29 @@ def test_rows_by_tag_show_the_tools_of_their_value_and_distractors():
         assert own <= set(shown) and len(set(shown)) == len(shown) <= len(own) + 2
         beside.add(len(shown) - len(own))
     assert {0, 1} <= beside
+
+
+def with_system(number: int, system: str | None) -> Example:
+    return Example(
+        id=f"e{number}", text=f"say {number}", calls=[], reply="no", system=system, lineage=f"l{number}", source="seed"
+    )
+
+
+def test_lines_of_one_system_message_share_rows_and_cases_have_it():
+    days = ["Today is Friday.", "Today is Monday.", None]
+    lines = [with_system(number, days[number % 3]) for number in range(18)]
+    rows = list(to_rows(lines, [], "Be brief.", turns=4))
+    found = [(row["system"], len(row["conversations"]) // 2) for row in rows]
+    systems = ["Be brief.\nToday is Friday.", "Be brief.\nToday is Monday.", "Be brief."]
+    assert Counter(found) == Counter({(system, size): 1 for system in systems for size in (4, 2)})
+    assert to_case(lines[0], [], "Be brief.").messages[0] == {"role": "system", "content": systems[0]}
+    assert to_case(lines[2], [], None).messages == [{"role": "user", "content": "say 2"}]
+
+
+def test_a_conversation_may_begin_with_a_system_message_of_its_own():
+    messages = [{"role": "system", "content": "Today is Friday."}, {"role": "user", "content": "now"}]
+    seed = Seed(id="s", messages=messages, calls=[], reply="no")
+    [row] = to_rows([seed], [], "Be brief.", turns=4)
+    assert row["system"] == "Be brief.\nToday is Friday."
+    assert [turn["from"] for turn in row["conversations"]] == ["human", "gpt"]
+    assert [message["role"] for message in to_case(seed, [], "Be brief.").messages] == ["system", "user"]

@@ -1,5 +1,6 @@
 """Files are read with good errors and written whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.errors import UserError, command
-from callwright.files import atomic, parse_json, read_json, read_jsonl, to_json, write_jsonl, write_text
+from callwright.files import (
+    atomic,
+    make_folder,
+    parse_json,
+    read_json,
+    read_jsonl,
+    to_json,
+    write_jsonl,
+    write_text,
+    writing,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -93,3 +104,12 @@ def test_only_user_errors_become_one_line(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().err == "error: here: this; do that\n"
     with pytest.raises(KeyError):
         ours()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"file/a/b: cannot be written \(Not a directory\); make the folder writable"):
+        make_folder(tmp_path / "file" / "a" / "b")
+    with pytest.raises(UserError, match=r"somewhere: cannot be written .*; free some space"), writing("somewhere"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert make_folder(tmp_path / "c" / "d").is_dir()

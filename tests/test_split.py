@@ -18,7 +18,7 @@ from callwright.tasks import read_seeds
 from tools import split as module
 from tools.augment import augment
 from tools.dedupe import near_pairs, normal_form
-from tools.split import SIDES, Sides, components, interleave, main, split
+from tools.split import LOPSIDED, SIDES, Sides, components, interleave, main, split
 from tools.transform import converter
 
 
@@ -125,6 +125,40 @@ def test_a_mining_split_is_held_out_like_test() -> None:
 def test_one_giant_component_stays_whole() -> None:
     sides = split([example(i, f"{i} text", "same") for i in range(20)], Split(train=10, val=5, test=5), seed=1)
     assert sorted(len(part) for part in sides.parts.values()) == [0, 0, 20]
+
+
+def few_large_groups(near: bool) -> list[Example]:
+    """Two labels, each of a few large lineages and as many lone lines; with `near`, all calls are near one another."""
+    lines = list[Example]()
+    for number, one in enumerate(sample(240)):
+        call, lineage = number % 2 == 0, f"l{number % 12}" if number < 180 else f"m{number}"
+        text = f"please book a table for {str(one.text)[:11]} this evening" if near and call else str(one.text)
+        lines.append(example(number, text, f"n{number}" if near and call else lineage, call, "en"))
+    return lines
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_every_side_gets_both_labels_though_a_label_has_few_groups(near: bool) -> None:
+    config = Split(train=80, val=10, test=20, near=75)
+    lines = few_large_groups(near)
+    sides = split(lines, config, 3)
+    for part in sides.parts.values():
+        assert 0.3 < sum(e.label == "call" for e in part) / len(part) < 0.7
+    assert (sides.limit > 75) == near
+    assert sides.skew <= LOPSIDED
+    assert split(sample(), config, 3).limit == 75
+
+
+def test_lines_that_no_split_can_balance_are_told() -> None:
+    lines = [
+        example(n, f"book a table please at {n:03}", f"l{n}")
+        if n % 2
+        else e.model_copy(update={"calls": [], "reply": "no"})
+        for n, e in enumerate(sample(200))
+    ]
+    sides = split(lines, Split(train=80, val=10, test=10, near=75), 3)
+    assert sides.skew > LOPSIDED
+    assert sides.limit == 75, "nothing is parted for nothing"
 
 
 def test_the_same_seed_gives_the_same_split_and_another_another() -> None:

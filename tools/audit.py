@@ -1,24 +1,27 @@
 """Measure what a task's data gives away, lacks and leaks: `python -m tools.audit image_intent [--gate]` writes its dataset
 card, `python -m tools.audit leakage image_intent` shows the nearest train lines of test and golden."""
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from random import Random
 from statistics import fmean
+from typing import Any
 
 from callwright.config import Audit, DataConfig, load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
 from callwright.records import Example, Seed, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden, read_seeds
 from tools.baseline import Score, fit, score
 from tools.card import write_card
 from tools.clean import hand_written
 from tools.dedupe import nearest, normal_form
+from tools.gaps import gaps
+from tools.grammar import Grammar
+from tools.read_grammar import load_grammar
 from tools.split import SIDES, split
 
 REPEATS = 3
@@ -37,6 +40,8 @@ class Data:
     parts: dict[str, list[Example]]
     seeds: list[Seed]
     golden: list[Seed]
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    grammar: Grammar | None = None
 
     @property
     def examples(self) -> list[Example]:
@@ -83,6 +88,8 @@ class Findings:
     """`seeds`, `generated` → figure → value, on samples of one size"""
     leakage: dict[str, list[Neighbour]]
     """`test`, `golden` → the nearest first"""
+    gaps: list[str]
+    """what the lines lack, in words"""
 
     def figures(self) -> dict[str, float]:
         """What gates hold; figures that these data do not have are left out."""
@@ -199,6 +206,7 @@ def audit(config: DataConfig, data: Data) -> Findings:
         cells=coverage(data),
         diversity=diversity(data, config.seed),
         leakage=leakage(data),
+        gaps=gaps(sides, data.seeds, data.tools, filter(None, [config.rows.tools_by]), data.grammar),
     )
 
 
@@ -222,7 +230,9 @@ def load(config: DataConfig) -> Data:
     return Data(
         parts={side: [line for line in lines if not line.after_result] for side, lines in parts.items()},
         seeds=read_seeds(config.seeds / "seeds.jsonl", tools),
-        golden=read_seeds(config.seeds / "golden.jsonl", tools),
+        golden=read_golden(config.seeds / "golden.jsonl", tools),
+        tools=tools,
+        grammar=load_grammar(path, tools) if (path := config.seeds / "grammar.yaml").is_file() else None,
     )
 
 
@@ -236,18 +246,20 @@ def said(premium: Mapping[str, float]) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Read data/work/<task>/{train,val,test}.jsonl and data/seeds/<task>/, write data/work/<task>/card/."""
-    parser = argparse.ArgumentParser(prog="python -m tools.audit", description=__doc__)
+    parser = Parser("python -m tools.audit", __doc__)
     parser.add_argument(
-        "what", nargs="?", choices=("all", "leakage"), default="all", help="leakage alone, without a card"
+        "task", nargs="+", metavar="[leakage] task", help="a task of configs/data/; leakage alone, without a card"
     )
-    parser.add_argument("task", help="a task of configs/data/")
     parser.add_argument("--gate", action="store_true", help="fail where a figure passes its bound in the config")
     args = parser.parse_args(argv)
+    *what, args.task = sorted(args.task, key=lambda word: word != "leakage")
+    if what not in ([], ["leakage"]):
+        raise UserError(" ".join([*what, args.task]), "one task is audited at a time", "name one")
     config = load_data_config(args.task)
     if args.gate and not config.audit.model_fields_set:
         raise UserError(f"configs/data/{args.task}.yaml", "has no `audit:`", "write the bounds that --gate shall hold")
     data = load(config)
-    if args.what == "leakage":
+    if what:
         for side, found in leakage(data).items():
             print(f"{side}: nearest train line {found[0].similarity:.0f} at most, p95 {p95(found):.0f}")
             for pair in found[:TOP]:
@@ -264,6 +276,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"audit {config.task}: {said(findings.premium)}; {gaps} of {len(findings.cells)} cells empty; "
         f"skew {figures['skew']:.2f}; card: {card.relative_to(ROOT)}"
     )
+    for gap in findings.gaps:
+        print(f"  warning: {gap}")
     for text, passed in gates:
         print(f"  gate {'passed' if passed else 'FAILED'}: {text}")
     return int(args.gate and not all(passed for _, passed in gates))

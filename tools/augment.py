@@ -1,6 +1,6 @@
 """Grow a task's hand-written seeds into labelled examples: python -m tools.augment image_intent"""
 
-import argparse
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from callwright.config import DataConfig, load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import call_fault, load_tools
@@ -17,9 +17,10 @@ from tools.api.backend import dry_run, from_openai
 from tools.api.plan import LABELS, own_seeds
 from tools.decisions import apply, fold, read_decisions, summary
 from tools.dedupe import Novelty, plain_forms
+from tools.gaps import tag_gaps
 from tools.generate import generate, pinned
 from tools.grammar import Grammar, Pattern
-from tools.read_grammar import load_grammar
+from tools.read_grammar import load_grammar, place_of
 from tools.transform import Draft, swap
 from tools.vary import Manner, draw, grounded, say
 
@@ -73,7 +74,7 @@ class GrammarWriter:
     def variant(self, seed: Seed, number: int) -> Example | None:
         """A seed said in another manner; None where no draw gives something new."""
         pins = pinned(seed.calls, self.tools)
-        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, *pins)
+        draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, seed.system, *pins)
         for _ in range(TRIES):
             manner = self.manner(seed.label, seed.tags["lang"])
             groups = self.grammar.swaps.get(manner.lang, []) if self.rng.random() < self.grammar.swapped else []
@@ -120,7 +121,7 @@ class GrammarWriter:
             self.uses[pattern.id] += 1
             draft = generate(pattern, self.grammar, self.tools, self.rng)
             if fault := next(filter(None, (call_fault(call, self.tools) for call in draft.calls)), None):
-                place = f"{self.config.seeds / 'grammar.yaml'}: patterns.{pattern.id}"
+                place = place_of(self.config.seeds / "grammar.yaml", f"patterns.{pattern.id}", self.grammar)
                 raise UserError(place, fault, "fix its calls, or the values of the slots that they name")
             said = say(draft, manner, self.grammar, self.rng, borrowed=pattern.lang != lang)
             if said is None:
@@ -185,6 +186,12 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Ite
         yield from writer.patterns(label, kept[label], quotas[label])
 
 
+def own_grammar(config: DataConfig, tools: Tools) -> Grammar | None:
+    """The task's grammar; None where it has none."""
+    path = config.seeds / "grammar.yaml"
+    return load_grammar(path, tools) if path.is_file() else None
+
+
 def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> Iterator[Example]:
     """A task's examples, one by one, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
     said: list[str] = []
@@ -213,7 +220,7 @@ def mined(config: DataConfig, tools: Tools, made: Sequence[str]) -> list[Example
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Read data/seeds/<task>/, write data/work/<task>/examples.jsonl."""
-    parser = argparse.ArgumentParser(prog="python -m tools.augment", description=__doc__)
+    parser = Parser("python -m tools.augment", __doc__)
     parser.add_argument("task", help="a task of configs/data/")
     parser.add_argument("--dry-run", action="store_true", help="show three prompts and the estimate, and ask nobody")
     parser.add_argument("--batch", action="store_true", help="use the Batch API: cheaper, up to a day a round")
@@ -225,6 +232,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     tools = load_tools(config.seeds / "tools.json")
     seeds = read_seeds(config.seeds / "seeds.jsonl", tools)
+    for gap in tag_gaps(seeds, filter(None, [config.rows.tools_by]), own_grammar(config, tools)):
+        print(f"warning: {gap}", file=sys.stderr)
     decisions = fold(read_decisions(config.seeds / "review.jsonl"))
     if args.dry_run:
         dry_run(config, seeds, tools, args.batch)

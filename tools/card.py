@@ -1,15 +1,19 @@
 """Draw a dataset card: README.md with tables and pictures."""
 
 import html
+import logging
 import re
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from callwright.config import DataConfig
-from callwright.files import read_jsonl, write_text
+from callwright.files import read_jsonl, write_text, writing
+from callwright.records import Example, Seed
+from callwright.tasks import STARTER, WRITTEN, authors
 
 if TYPE_CHECKING:
     from tools.audit import Data, Findings
@@ -28,6 +32,7 @@ def draw(findings: "Findings", folder: Path) -> None:
     """baseline.png and coverage.png."""
     import matplotlib
 
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts of other weights than asked for
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     from matplotlib import font_manager
@@ -69,13 +74,30 @@ def draw(findings: "Findings", folder: Path) -> None:
             (Path(made) / f"{name}.png").replace(folder / f"{name}.png")
 
 
+def source(example: Example) -> str:
+    """Where a line comes from: its source, and of seeds whether `make new` or a model made the one that it descends from."""
+    made = (
+        "starter" if example.lineage.startswith(STARTER) else "written" if example.lineage.startswith(WRITTEN) else ""
+    )
+    return f"{made} seed" if made and example.source == "seed" else example.source
+
+
+def wrote(lines: Sequence[Seed], what: str) -> str:
+    """Who wrote these lines, as a sentence: "People wrote 20 seeds; `make new` made up 3." """
+    said = {"people": "people wrote", "starter": "`make new` made up", "model": "a large model wrote"}
+    parts = [f"{said[who]} {count}" for who, count in authors(lines).items()]
+    text = "; ".join([f"{parts[0]} {what}", *parts[1:]]) if parts else f"there are no {what}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def write_card(config: DataConfig, data: "Data", findings: "Findings", gates: list[tuple[str, bool]]) -> Path:
     """Write data/work/<task>/card/, README.md last; return its path."""
     import jinja2
 
     folder = config.work / "card"
-    folder.mkdir(parents=True, exist_ok=True)
-    draw(findings, folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        draw(findings, folder)
     dropped = config.work / "dropped.jsonl"
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  # Markdown
     environment.filters["cell"] = cell
@@ -84,7 +106,8 @@ def write_card(config: DataConfig, data: "Data", findings: "Findings", gates: li
         data=data,
         findings=findings,
         gates=gates,
-        sources=Counter(example.source for example in data.examples),
+        sources=Counter(map(source, data.examples)),
+        wrote=" ".join(filter(None, [wrote(data.seeds, "seeds"), wrote(data.golden, "golden lines")])),
         dropped=Counter(value["step"] for _, value in read_jsonl(dropped)) if dropped.is_file() else {},
     )
     write_text(folder / "README.md", text)

@@ -13,7 +13,7 @@ from callwright.errors import UserError
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden
 from tools.dedupe import alike_pairs, near_pairs, nearest, normal_form, plain_forms
 from tools.transform import converter
 
@@ -222,7 +222,7 @@ def clean_task(config: DataConfig) -> list[Example]:
     path = config.work / "examples.jsonl"
     if not path.is_file():
         raise UserError(path, "no such file", f"run python -m tools.augment {config.task} first")
-    golden = read_seeds(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
+    golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
     examples = read_records(path, Example)
     kept, dropped = clean(examples, config.clean, golden)
     write_jsonl(

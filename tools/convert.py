@@ -10,7 +10,7 @@ from callwright.errors import UserError, command
 from callwright.files import ROOT, parse_json, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden, read_seeds
 from tools.convert_file import MASK_HISTORY, convert_file, dry_run, parse, sources_of
 from tools.formats import call_turn, openai, sharegpt
 from tools.formats.conversation import Lose
@@ -30,7 +30,7 @@ def to_turns(seed: Seed) -> list[Turn]:
     """A seed as ShareGPT turns; ValueError for messages that cannot alternate as LLaMA-Factory demands."""
     calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
     answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
-    given = seed.messages or [{"role": "user", "content": seed.text}]
+    _, given = seed.asked(None)
     conversation = openai.read({"messages": [*given, answer]})
     conversation.tell(_refuse)
     return sharegpt.turns(conversation.messages, _refuse)
@@ -79,7 +79,7 @@ def to_rows(
     """
     single = [example for example in examples if example.messages is None]
     plain, renamed = ([example for example in single if is_masked(example) == mask] for mask in (False, True))
-    groups, others = ([one[i : i + turns] for i in range(0, len(one), turns)] for one in (plain, renamed))
+    groups, others = (packed(one, turns) for one in (plain, renamed))
     for number, group in enumerate(others):  # early, for runs that read only a part
         groups.insert(2 * number, group)
     groups += [[example] for example in examples if example.messages is not None]
@@ -87,8 +87,19 @@ def to_rows(
     for group in groups:
         talk = (turn for example in group for turn in (*to_turns(example), *after(example)))
         conversations = with_prefix(talk, reply_prefix)
-        row = {"conversations": conversations, "system": system or "", "tools": functions}
+        row = {"conversations": conversations, "system": group[0].asked(system)[0], "tools": functions}
         yield masked(row, group[0].id) if is_masked(group[0]) else row
+
+
+def packed(examples: Sequence[Seed], turns: int) -> list[list[Seed]]:
+    """Examples in groups of `turns` that share a system message, in the order in which the groups are full."""
+    full, open_ = list[list[Seed]](), dict[str | None, list[Seed]]()
+    for example in examples:
+        group = open_.setdefault(example.system, [])
+        group.append(example)
+        if len(group) == turns:
+            full.append(open_.pop(example.system))
+    return [*full, *open_.values()]
 
 
 def with_prefix(turns: Iterable[Turn], prefix: str) -> list[Turn]:
@@ -103,7 +114,7 @@ def is_masked(seed: Seed) -> bool:
 
 def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case:
     """The evaluation case of a seed: what to ask, and what to accept."""
-    messages = seed.messages or [{"role": "user", "content": seed.text}]
+    system, messages = seed.asked(system)
     if system:
         messages = [{"role": "system", "content": system}, *messages]
     return Case(
@@ -192,7 +203,7 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     tools = load_tools(config.seeds / "tools.json")
     cases = ("test", MINE) if config.split.mine else ("test",)
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
-    golden = read_seeds(config.seeds / "golden.jsonl", tools)
+    golden = read_golden(config.seeds / "golden.jsonl", tools)
     tag, boxes = config.rows.tools_by, {}
     if tag:
         boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)

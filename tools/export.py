@@ -18,7 +18,7 @@ from typing import Any
 from callwright import llamacpp
 from callwright.config import choose
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
+from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe, check_base, load_recipe
 from callwright.schema import load_tools
 from callwright.trained import check_trained
@@ -259,7 +259,7 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
     log = recipe.run_dir / "export.log"
     try:
         log.unlink(missing_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.part-") as scratch:
             part = Path(scratch) / target.name
             merge(recipe, part, log)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callwright.bfcl import FOLDER, VERSION
 from callwright.errors import UserError, command
-from callwright.files import ROOT
+from callwright.files import ROOT, make_folder
 from tools.download import check_digest, download_wheel
 
 PACKAGE = f"bfcl-eval=={VERSION}"
@@ -29,7 +29,7 @@ def fetch() -> tuple[Path, bool]:
     if FOLDER.is_dir():
         return FOLDER, True
     try:
-        FOLDER.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(FOLDER.parent)
         with tempfile.TemporaryDirectory(prefix=".bfcl.", dir=FOLDER.parent) as scratch:
             wheel = download_wheel(PACKAGE, Path(scratch), "check the network and the package index")
             check_digest(wheel, DIGEST, PACKAGE, "do not use it; check the package index")

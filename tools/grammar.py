@@ -5,7 +5,8 @@ What the file holds:
     languages:  <lang>: {share, joiner, borrow: {from, share, with}}      shares of the examples; what a language borrows
     registers:  <register>: {share, native}                               how often; share of it that patterns give
     kinds:      <kind>: share                                             shares among the examples that do not call
-    slots:      <lang>: <slot>: [value, …]                                a value, or {text, value, words}
+    systems:    [text, …]                                                 system messages, one a line, whatever its label
+    slots:      <lang>: <slot>: [value, …]                                a value, or {text, value, words, system}
     carriers:   <lang>: <register>: ["…{text}…", …]                       what wraps an utterance, whatever its label
     transforms: [{name, lang, do, share | register, …}]                   what is done to it, whatever its label
     swaps:      <lang>: [[word, …], …]                                    words that may change places in seeds
@@ -62,6 +63,8 @@ class SlotValue(Config):
     """what an argument gets; without it, the text"""
     words: list[str] | None = None
     """content words for `expected`; without them, they are taken from the text"""
+    system: str | None = None
+    """the system message under which the text means the value: "tomorrow" needs one that says what day it is"""
 
     @model_validator(mode="before")
     @classmethod
@@ -185,6 +188,9 @@ class Grammar(Config):
     registers: dict[str, Register] = Field(min_length=1)
     kinds: dict[str, NonNegativeFloat] = Field({})
     """shares of the kinds among the examples that do not call; without them, kinds weigh what their patterns number"""
+    systems: list[str] = Field([])
+    """system messages, of which every line gets one; a slot's value may bring its own. Without them, the task's config
+    says what there is"""
     slots: dict[str, dict[str, list[SlotValue]]] = Field({})
     carriers: dict[str, dict[str, list[str]]] = Field({})
     carried: float = Field(0.35, ge=0, le=1)

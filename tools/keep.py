@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, sha256, write_json
+from callwright.files import ROOT, make_folder, read_json, sha256, write_json
 from callwright.recipes import Recipe, load_recipe
 from callwright.trained import check_trained
 from tools.preflight import dataset_files
@@ -70,7 +70,7 @@ def keep(recipe: Recipe, target: Path) -> int:
         UserError: there is no adapter, it is broken, or larger than MOST.
     """
     source = check_trained(recipe)
-    target.parent.mkdir(exist_ok=True)
+    make_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         made = Path(scratch) / target.name
         made.mkdir()

@@ -16,7 +16,7 @@ from callwright.files import ROOT, read_json, read_jsonl, sha256, to_json, write
 from callwright.recipes import load_recipe
 from callwright.records import Example, Record, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden
 from tools.clean import Found, leaks
 from tools.convert import to_case, to_turns, with_prefix
 from tools.formats import sharegpt
@@ -123,7 +123,7 @@ def to_pair(failure: Failure, example: Example, config: DataConfig, functions: s
     worse = rejected(failure)
     if worse is None or worse == chosen or MEDIA.search(worse["value"]):
         return None
-    shared = {"system": config.system or "", "tools": functions}
+    shared = {"system": example.asked(config.system)[0], "tools": functions}
     return {"conversations": asked, "chosen": chosen, "rejected": worse, **shared}
 
 
@@ -137,7 +137,7 @@ def mine(config: DataConfig, folder: Path) -> list[tuple[Cause, list[int]]]:
     """
     split, tools = mining_split(config, folder), load_tools(config.seeds / "tools.json")
     sides = {side: read_records(config.work / f"{side}.jsonl", Example) for side in SIDES} | {MINE: [*split.values()]}
-    golden = read_seeds(config.seeds / "golden.jsonl", tools)
+    golden = read_golden(config.seeds / "golden.jsonl", tools)
     held = (golden, config.clean.golden), (sides["test"], config.split.near)
     causes = failures(folder / "results.jsonl", split, held)
     path, functions = config.seeds / "mined.jsonl", sharegpt.tools_text(tools)

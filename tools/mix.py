@@ -12,7 +12,7 @@ from typing import IO, Any, TypeVar
 
 from callwright.config import DataConfig, Source
 from callwright.errors import UserError
-from callwright.files import ROOT, atomic, to_json
+from callwright.files import ROOT, atomic, make_folder, to_json
 from tools.dedupe import normal_form
 from tools.formats import case, sharegpt
 from tools.formats.conversation import Conversation, Lose, calls_of
@@ -118,7 +118,7 @@ def mix(config: DataConfig) -> dict[str, int]:
     """
     for source in config.sources:
         reader_of(source)  # a wrong one is told before hours of reading
-    config.work.mkdir(parents=True, exist_ok=True)
+    make_folder(config.work)
     rng, functions, sides = Random(f"{config.seed}/mix"), Counter[str](), {side: Picks() for side in SIDES}
     with ExitStack() as stack:
         lost = stack.enter_context(atomic(config.work / "lost.jsonl"))

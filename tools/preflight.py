@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, sha256, to_json, write_json
+from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
 from callwright.recipes import Recipe, check_base, load_recipe
 from tools.estimate import verdict
 
@@ -171,7 +171,7 @@ def clear_way(recipe: Recipe, mark: str) -> str:
         else:
             checkpoint.rename(folder / f"broken-{checkpoint.name}")
     if known != mark or not stamp.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_json(stamp, {"recipe": recipe.stem, "fingerprint": mark})
     return note
 

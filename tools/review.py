@@ -1,6 +1,5 @@
 """Look through a task's generated lines, suspicious first, and decide: python -m tools.review image_intent"""
 
-import argparse
 import contextlib
 import io
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.config import load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.records import Example, read_records
 from callwright.schema import load_tools
 from tools.clean import hand_written
@@ -137,7 +136,7 @@ def build(desk: Desk, title: str) -> Any:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Show data/work/<task>/examples.jsonl, write data/seeds/<task>/review.jsonl."""
-    parser = argparse.ArgumentParser(prog="python -m tools.review", description=__doc__)
+    parser = Parser("python -m tools.review", __doc__)
     parser.add_argument("task", help="a task of configs/data/")
     parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}; 0 takes one that is free")
     args = parser.parse_args(argv)

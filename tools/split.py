@@ -1,6 +1,5 @@
 """Split a task's examples into train, val, test (and mine) by lineage and near-duplicates: python -m tools.split image_intent"""
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,11 @@ from random import Random
 from statistics import median
 
 from callwright.config import DataConfig, Split, load_data_config
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import to_json, write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.tasks import read_seeds
+from callwright.tasks import read_golden
 from tools.baseline import doubts
 from tools.clean import clean_task
 from tools.dedupe import near_pairs, nearest, normal_form
@@ -22,6 +21,9 @@ SIDES = ("train", "val", "test")
 MINE = "mine"
 """the side that `split.mine` adds, and the source of what came of its failures"""
 Stratum = tuple[str, str]
+LOPSIDED = 0.1
+"""how far a side's share of calls may be from that of all lines before the split is tried another way"""
+NEARER = (80, 85, 90, 95)
 NOISE = 16
 """places by which an example may move when the labels are woven together"""
 
@@ -38,6 +40,10 @@ class Sides:
     """pairs of near-duplicates"""
     left_out: int = 0
     """mined lines that would tell train of val or test"""
+    limit: float = 0
+    """the similarity from which on texts were kept together"""
+    skew: float = 0
+    """how far a side's share of calls is from that of all lines: see Plan.skew"""
 
 
 def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -65,12 +71,17 @@ def stratum(example: Example) -> Stratum:
 
 
 def assign(
-    groups: Sequence[Sequence[int]], examples: Sequence[Example], sizes: Sequence[float], rng: Random
+    groups: Sequence[Sequence[int]],
+    examples: Sequence[Example],
+    sizes: Sequence[float],
+    rng: Random,
+    even: bool = False,
 ) -> list[int]:
     """The side (its index in `sizes`) of each group, so that sides reach their sizes with their share of each stratum.
 
     Greedy, largest groups first: each group goes where its strata lack most, as a share of what the side wants, among
-    the sides that have room for it (or, where none has, the one with the most room).
+    the sides that have room for it (or, where none has, the one with the most room). With `even`, a side has room only
+    where it still lacks as many lines of each stratum, if there is such a side.
     """
     total = Counter(stratum(example) for example in examples)
     whole = sum(sizes)
@@ -89,6 +100,8 @@ def assign(
             return sum(share * n for share, n in wanted)
 
         fitting = [side for side in range(len(sizes)) if room[side] >= size]
+        if even:
+            fitting = [side for side in fitting if all(lack[side][key] >= n for key, n in counts.items())] or fitting
         side = max(fitting, key=need) if fitting else max(range(len(sizes)), key=lambda s: room[s])
         side_of[index] = side
         room[side] -= size
@@ -160,6 +173,46 @@ def apart(mined: Sequence[Example], held: Sequence[Seed], near: float) -> list[E
     return [example for example, (score, _) in zip(mined, scores, strict=True) if score < near]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which groups of examples go to which side."""
+
+    limit: float
+    near: int
+    groups: list[list[int]]
+    side_of: list[int]
+    rng: Random
+
+    def skew(self, examples: Sequence[Example]) -> float:
+        """How far a side's share of calls is from that of all lines, at most; a line more or less is none."""
+        lines, calls = Counter[int](), Counter[int]()
+        for group, side in zip(self.groups, self.side_of, strict=True):
+            lines[side] += len(group)
+            calls[side] += sum(examples[member].label == "call" for member in group)
+        whole = calls.total() / max(lines.total(), 1)
+        return max(((abs(calls[side] - whole * lines[side]) - 1) / lines[side] for side in lines), default=0.0)
+
+
+def group_and_assign(examples: Sequence[Example], config: Split, sizes: Sequence[float], seed: int) -> Plan:
+    """The groups that must stay together, and their sides, so that every side has its share of both labels.
+
+    A few large groups may fill the small sides with one label. Then groups go where their label lacks, and if that is not
+    enough, only nearer texts than `config.near` are kept together.
+    """
+    texts, best = [example.utterance for example in examples], None
+    for limit in dict.fromkeys([config.near, *(bound for bound in NEARER if bound > config.near)]):
+        near = list(near_pairs(texts, limit))
+        groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
+        for even in (False, True):
+            rng = Random(f"{seed}/split")
+            plan = Plan(limit, len(near), groups, assign(groups, examples, sizes, rng, even), rng)
+            if plan.skew(examples) <= LOPSIDED:
+                return plan
+            best = plan if best is None or plan.skew(examples) < best.skew(examples) else best
+    assert best is not None
+    return best
+
+
 def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut.
 
@@ -167,22 +220,23 @@ def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
     """
     mined = [example for example in examples if example.source == MINE]
     examples = [example for example in examples if example.source != MINE]
-    rng = Random(f"{seed}/split")
-    near = list(near_pairs([example.utterance for example in examples], config.near))
-    groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
     wanted = [config.train, config.val, config.test] + [config.mine] * bool(config.mine)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
-    side_of = assign(groups, examples, sizes, rng)
+    plan = group_and_assign(examples, config, sizes, seed)
     parts: dict[str, list[Example]] = {}
     for number, side in enumerate((*SIDES, MINE)[: len(wanted)]):
         members = sorted(
-            member for group, where in zip(groups, side_of, strict=True) if where == number for member in group
+            member
+            for group, where in zip(plan.groups, plan.side_of, strict=True)
+            if where == number
+            for member in group
         )
-        parts[side] = arranged([examples[index] for index in members], config, side, rng)
+        parts[side] = arranged([examples[index] for index in members], config, side, plan.rng)
     kept = apart(mined, [example for side in parts if side in ("val", "test") for example in parts[side]], config.near)
     if kept:
         parts["train"] = arranged([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
-    return Sides(parts, groups, len({example.lineage for example in examples}), len(near), len(mined) - len(kept))
+    lineages = len({example.lineage for example in examples})
+    return Sides(parts, plan.groups, lineages, plan.near, len(mined) - len(kept), plan.limit, plan.skew(examples))
 
 
 def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
@@ -193,7 +247,7 @@ def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
     """
     other = load_data_config(str(config.like))
     parts = {side: read_records(other.work / f"{side}.jsonl", Example) for side in ("val", "test")}
-    golden = read_seeds(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
+    golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
     kept = apart(examples, [*parts["val"], *parts["test"], *golden], config.split.near)
     parts = {"train": arranged(kept, config.split, "train", Random(config.seed)), **parts}
     return Sides(parts, [], len({example.lineage for example in kept}), 0, len(examples) - len(kept))
@@ -202,7 +256,7 @@ def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Clean data/work/<task>/examples.jsonl, write train.jsonl, val.jsonl, test.jsonl (and mine.jsonl) beside it."""
-    parser = argparse.ArgumentParser(prog="python -m tools.split", description=__doc__)
+    parser = Parser("python -m tools.split", __doc__)
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
     examples = clean_task(config)
@@ -222,9 +276,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     print(
         f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
-        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {config.split.near:g}"
+        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {sides.limit:g}"
         + (f"; {sides.left_out} mined lines left out: siblings or near copies of val or test" if sides.left_out else "")
     )
+    alike = "too many lines of one label are alike: write more various ones"
+    if sides.skew > LOPSIDED:
+        print(f"  warning: a side has hardly a line of one label, for {alike}")
+    elif sides.limit > config.split.near:
+        print(
+            f"  note: only texts {sides.limit:g} alike were kept together, so that each side has both labels; {alike}"
+        )
     return 0
 
 

@@ -29,6 +29,8 @@ class Draft:
     calls: tuple[Call, ...] = ()
     expected: tuple[Call, ...] = ()
     reply: str | None = None
+    system: str | None = None
+    """what the system message of this line says, such as the day"""
     fixed: frozenset[str] = frozenset()
     """argument values, such as those of an enum, that stay however they are said"""
     copied: frozenset[str] = frozenset()
@@ -38,7 +40,7 @@ class Draft:
     def said(self) -> dict[str, Any]:
         """What a record says of it."""
         answer = {"calls": list(self.calls), "reply": self.reply, "expected": list(self.expected) or None}
-        return {"text": self.text, **answer}
+        return {"text": self.text, **answer, "system": self.system}
 
     def mapped(self, change: Callable[[str], str], reply: bool = False) -> "Draft":
         """The draft with `change` applied to its text and the strings of its arguments, and to the reply if asked."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from callwright.chat import Completion
 from callwright.errors import UserError
-from callwright.files import to_json
+from callwright.files import make_folder, to_json
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, dollars REAL NOT NULL, at REAL NOT NULL);
@@ -90,7 +90,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -1,0 +1,43 @@
+"""Lines that stand in for hand-written seeds until there are some; their ids say so."""
+
+from collections.abc import Sequence
+from itertools import product
+from random import Random
+
+from callwright.config import Clean
+from callwright.records import Seed
+from tools.clean import language_fault
+from tools.dedupe import Novelty, nearest
+from tools.generate import generate
+from tools.grammar import Grammar, Pattern
+from tools.new_task.draft import Tool
+
+
+def starters(grammar: Grammar, tools: list[Tool], count: int, prefix: str, apart: Sequence[Seed] = ()) -> list[Seed]:
+    """`count` lines of each label, kinds and languages in turn, each with other words, that tools.clean lets stand.
+
+    Fewer where what the tools want said leaves no other words: all are to be unlike those of `apart`.
+    """
+    others, bound = [str(seed.text) for seed in apart], Clean()
+    rng, novelty, seeds = Random(prefix), Novelty(), list[Seed]()
+    for label in ("call", "no_call"):
+        queues: dict[tuple[str, str], list[Pattern]] = {}
+        for pattern in grammar.patterns():
+            if pattern.label == label:
+                queues.setdefault((pattern.kind, pattern.lang), []).append(pattern)
+        kinds = dict.fromkeys(kind for kind, _ in queues)
+        keys = [key for key in product(kinds, grammar.languages) if key in queues]
+        wanted = len(seeds) + count
+        for turn in range(20 * count):
+            if len(seeds) == wanted:
+                break
+            pattern = rng.choice(queues[keys[turn % len(keys)]])
+            draft = generate(pattern, grammar, tools, rng)
+            foreign = language_fault(draft.text, pattern.lang)
+            if foreign or (others and nearest([draft.text], others)[0][0] >= bound.golden):
+                continue
+            if novelty.admits(draft.text):
+                tags = {"lang": pattern.lang, "register": pattern.register_, "kind": pattern.kind}
+                number = f"{prefix}{len(seeds) + 1:03}"
+                seeds.append(Seed(id=number, **draft.said, tags=tags))
+    return seeds

@@ -77,6 +77,7 @@ data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-F
 	$(PY) -m tools.split $(TASK)
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
+	$(PY) -m tools.baseline $(TASK)
 
 mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix)
 	$(PY) -m tools.convert $(TASK)
@@ -188,4 +189,4 @@ bench-router: .venv/stamp  ## the router of examples/ under load: requests/s, p9
 	$(PY) -m examples.router.load
 
 clean:  ## drop built data and runs; models and the environment stay
-	rm -rf data/*.jsonl data/work runs
+	rm -rf data/*.jsonl data/*.baseline.json data/work runs

@@ -92,6 +92,28 @@ class Case(Record):
     group: str = ""
     """lineage: cases of one group are not independent"""
 
+    @property
+    def text(self) -> str:
+        """What the user says last, for people to read."""
+        content = next((m.get("content") for m in reversed(self.messages) if m.get("role") == "user"), "")
+        return content if isinstance(content, str) else str(content)
+
+
+class Baseline(Record):
+    """What a classifier that knows only the words decides about the cases of a file, beside which it stands."""
+
+    cases: str
+    """SHA-256 of the cases file: of any other it says nothing"""
+    lines: int
+    """training lines that it saw"""
+    calls: dict[str, bool]
+    """case id → whether it would call"""
+
+
+def baseline_path(cases: Path) -> Path:
+    """Where the baseline's decisions about a cases file stand."""
+    return cases.with_suffix(".baseline.json")
+
 
 class Prediction(Record):
     """What the endpoint answered. `error` set means that it did not: the case is unscored, not wrong."""

@@ -185,7 +185,9 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
         results.append(finish(plan))
     pairs = [(b.success, t.success) for b, t in zip(*results, strict=True) if None not in (b.success, t.success)]
     test = mcnemar([bool(base) for base, _ in pairs], [bool(tuned) for _, tuned in pairs])
-    print(f"only tuned succeeded in {test.only_b}, only base in {test.only_a}: exact McNemar {p_value(test.p)}")
+    print(
+        f"of {len(pairs)} cases that both played, only tuned succeeded in {test.only_b}, only base in {test.only_a}: exact McNemar {p_value(test.p)}"
+    )
     return results
 
 

@@ -18,7 +18,7 @@ from callwright.files import parse_json
 from callwright.grammars import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Case, Key, Prediction, Record
-from eval.cases import last_text, validators_of
+from eval.cases import validators_of
 from eval.tally import Given, Tally, check, tally
 
 Verdict = Literal[
@@ -116,15 +116,14 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     else:
         decision = "fp" if got else "tn"
         verdict, detail = _judge_no_call(prediction, got, said)
-    readable = [check(call, offered) for call in said.calls]
-    readable += [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
+    readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
     emitted = len(got) or len(said.calls) or (said.fault is not None)
     tokens = prediction.usage.get("completion_tokens")
     return Result(
         id=case.id,
         group=case.group or case.id,
         tags=case.tags,
-        text=last_text(case),
+        text=case.text,
         verdict=verdict,
         decision=decision,
         detail=detail,

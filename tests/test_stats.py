@@ -13,6 +13,7 @@ from eval.stats import (
     mcnemar,
     mcnemar_power,
     paired_bootstrap,
+    randomisation_p,
     share_interval,
     wilson,
 )
@@ -174,3 +175,29 @@ def test_power_from_the_command_line(capsys):
     ):
         assert power.main(["--base", wrong[0], "--gain", *wrong[1:]]) == 2
         assert capsys.readouterr().err.startswith("error: --")
+
+
+def test_randomisation_asks_what_mcnemar_does_not():
+    """A model that always calls against one that never does, on as many cases of each kind: right equally often."""
+    due, not_due = np.array([[1, 0, 0, 0]]), np.array([[0, 1, 0, 0]])
+    always = np.repeat(np.vstack([due, not_due]), 20, axis=0).astype(float)  # tp, fp
+    never = np.repeat(np.array([[0, 0, 1, 0], [0, 0, 0, 1]]), 20, axis=0).astype(float)  # fn, tn
+    right_always, right_never = always[:, 0] > 0, never[:, 3] > 0
+    assert mcnemar(list(right_always), list(right_never)).p == 1
+    assert randomisation_p(always, never, f1) < 0.001
+    _, high = paired_bootstrap(always, never, f1)
+    assert high < 0, "the interval says the same as the test of the same figure"
+
+
+def test_randomisation_is_exact_where_it_can_be_counted():
+    a, b = counts(0, 0, 5, 5), counts(5, 0, 0, 5)
+    assert randomisation_p(a, b, f1) == pytest.approx(2 / 2**5, abs=0.01)
+    assert randomisation_p(a, a, f1) == 1
+    assert randomisation_p(counts(0, 0, 0, 3), counts(0, 0, 0, 3), f1) is None
+    together = a.sum(axis=0, keepdims=True), b.sum(axis=0, keepdims=True)
+    assert randomisation_p(*together, f1) == 1, "one group is one coin"
+
+
+def test_one_cluster_has_no_interval():
+    one = np.array([[3.0, 1.0, 1.0, 5.0]])
+    assert bootstrap(one, f1) is paired_bootstrap(one, one, f1) is f1_interval(one) is None

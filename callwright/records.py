@@ -96,7 +96,10 @@ class Case(Record):
     def text(self) -> str:
         """What the user says last, for people to read."""
         content = next((m.get("content") for m in reversed(self.messages) if m.get("role") == "user"), "")
-        return content if isinstance(content, str) else str(content)
+        if not isinstance(content, list):
+            return str(content or "")
+        parts = (part if isinstance(part, dict) else {"text": part} for part in content)
+        return " ".join(str(part.get("text") or f"[{part.get('type')}]") for part in parts)
 
 
 class Baseline(Record):

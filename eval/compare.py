@@ -14,6 +14,7 @@ import numpy as np
 
 from callwright.errors import UserError, command
 from callwright.files import to_json
+from callwright.recipes import evaluate_again
 from eval import console, pages
 from eval.metrics import by_group
 from eval.replies import reply_faults
@@ -149,7 +150,7 @@ def view(a: Path, b: Path) -> dict[str, Any]:
         UserError: one is none, or they share no case.
     """
     runs = [("A", refresh(a)), ("B", refresh(b))]
-    (_, left), (_, right) = runs
+    left, right = (run for _, run in runs)
     sections, changed = [], []
     for name in left.sets:
         if found := compare(left.of(name), right.results):
@@ -157,6 +158,9 @@ def view(a: Path, b: Path) -> dict[str, Any]:
             sections.append(pages.section(left.title(name), models, found, probes, left.baseline(name)))
             changed += found.changed()
     if not sections:
+        for one in (left, right):
+            if not any(result.scored for result in one.results):
+                raise UserError(one.out, "none of its cases was answered", evaluate_again(one.out))
         asked = [", ".join(f"{path} {sha[:16]}" for path, sha in run.manifest["cases"].items()) for _, run in runs]
         fault = f"no case of it was scored in {b} as well: A asked {asked[0]}; B asked {asked[1]}"
         raise UserError(a, fault, "compare two runs over the same cases")

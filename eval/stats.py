@@ -26,7 +26,7 @@ Statistic = Callable[[Counts], NDArray[np.float64]]
 """from counts (…, columns) to one number each (…), NaN where it is not defined"""
 
 
-def wilson(successes: int, n: int, z: float = Z95) -> Interval | None:
+def wilson(successes: float, n: int, z: float = Z95) -> Interval | None:
     """The score interval of a share; None where n is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209-212:
@@ -196,16 +196,16 @@ def randomisation_p(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED
 
 
 def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
-    """The 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, or no hit at all) Wilson's.
+    """The 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, no hit, all clusters alike) Wilson's.
 
     F1 = 2q / (1 + q) rises with the share q = tp / (tp + fp + fn), so Wilson's interval of q over the clusters that
     count gives one of F1. A bootstrap of a perfect score would claim certainty.
     """
-    tp, fp, fn = (int(n) for n in counts.sum(axis=0)[:3])
-    if tp and fp + fn:
+    counts = counts[counts[:, :3].sum(axis=1) > 0][:, :3]
+    tp, fp, fn = counts.sum(axis=0)
+    if tp and fp + fn and _vary(counts):
         return bootstrap(counts, f1, seed)
-    clusters = int((counts[:, :3].sum(axis=1) > 0).sum())
-    share = wilson(clusters if tp else 0, clusters)
+    share = wilson(float(len(counts) * tp / (tp + fp + fn)), len(counts)) if len(counts) else None
     return share and (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
 
 
@@ -218,9 +218,13 @@ def share_interval(counts: Counts, seed: int = SEED) -> Interval | None:
     part, whole = counts.sum(axis=0)
     if (counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all():
         return wilson(int(part), len(counts))
-    if 0 < part < whole:
+    if 0 < part < whole and _vary(counts):
         return bootstrap(counts, ratio, seed)
-    return wilson(len(counts) if part else 0, len(counts))
+    return wilson(float(len(counts) * part / whole), len(counts)) if len(counts) else None
+
+
+def _vary(counts: Counts) -> bool:
+    return len(np.unique(counts, axis=0)) > 1
 
 
 def _totals(counts: Counts, seed: int) -> Counts:

@@ -114,7 +114,9 @@ def test_a_share_of_clusters():
     assert share_interval(np.vstack([alone, [[0, 0]] * 50])) == wilson(81, 263)
     assert share_interval(np.array([[3.0, 3.0]] * 20)) == wilson(20, 20)
     assert share_interval(np.array([[0.0, 3.0]] * 20)) == wilson(0, 20)
-    assert share_interval(np.array([[1.0, 2.0]] * 20)) == (0.5, 0.5)  # the bootstrap: no cluster differs
+    assert share_interval(np.array([[1.0, 2.0]] * 20)) == wilson(
+        10, 20
+    )  # the bootstrap would claim certainty: no cluster differs
     assert share_interval(np.zeros((3, 2))) is share_interval(np.zeros((0, 2))) is None
     low, high = share_interval(np.repeat([[3.0, 3.0], [0.0, 3.0]], [30, 30], axis=0))
     assert (low, high) == pytest.approx(wilson(30, 60), abs=0.03)  # as wide as 60 cases, not as 180
@@ -200,4 +202,8 @@ def test_randomisation_is_exact_where_it_can_be_counted():
 
 def test_one_cluster_has_no_interval():
     one = np.array([[3.0, 1.0, 1.0, 5.0]])
-    assert bootstrap(one, f1) is paired_bootstrap(one, one, f1) is f1_interval(one) is None
+    assert bootstrap(one, f1) is paired_bootstrap(one, one, f1) is None
+    low, high = f1_interval(one)
+    assert low < 0.2 and high > 0.9, "Wilson's, of one"
+    alike = f1_interval(np.repeat(one, 4, axis=0))
+    assert alike[0] < 0.75 < alike[1] and alike[1] - alike[0] < high - low

@@ -152,7 +152,7 @@ def entry(kind: str, sides: Sequence[tuple[str, Result]], case: Case | None) -> 
         "kind": kind,
         "sides": sides,
         "case": case,
-        "facets": tags | outcome | verdicts,
+        "facets": outcome | verdicts | {tag: value for tag, value in tags.items() if tag not in (outcome | verdicts)},
     }
 
 

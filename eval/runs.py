@@ -39,9 +39,14 @@ class Run:
 
     @cached_property
     def asked(self) -> dict[str, Case]:
-        """Id → case, where the cases files are still those that were asked; otherwise none."""
+        """Id → case, where the files are cases (BFCL's are not) and still those that were asked; otherwise none."""
         files = [Path(path) for path, sha in self.manifest["cases"].items() if _is(Path(path), sha)]
-        return {case.id: case for case in read_cases(files)} if len(files) == len(self.manifest["cases"]) else {}
+        if len(files) < len(self.manifest["cases"]):
+            return {}
+        try:
+            return {case.id: case for case in read_cases(files)}
+        except UserError:
+            return {}
 
     def baseline(self, name: str) -> dict[str, Any] | None:
         """What the n-grams of `make data` decide about the scored cases of a set, as a summary has it; None without them."""

@@ -79,6 +79,7 @@ data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-F
 	$(PY) -m tools.split $(TASK)
 	$(PY) -m tools.convert $(TASK)
 	$(PY) -m tools.register $(TASK)
+	$(PY) -m tools.baseline $(TASK)
 
 mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam, glaive_mix); ARGS="--source FORMAT:PATH …"
 	$(PY) -m tools.convert $(TASK) $(ARGS)
@@ -123,8 +124,8 @@ watch: .venv/stamp  ## TensorBoard on 127.0.0.1:6006, for runs with ARGS="report
 
 # ---- serve, evaluate, look -------------------------------------------------------------------------------------------
 
-serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible (API_KEY and API_PORT from the environment)
-	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml $(if $(ADAPTER),adapter_name_or_path=$(ADAPTER),$(if $(OTHER),adapter_name_or_path=$(RUN)/train))
+serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible, where make ask finds it (API_KEY, API_PORT)
+	@$(PY) -m eval.serve $(RECIPE) $(SETTINGS) $(KEPT)
 
 eval: model $(if $(filter llamacpp,$(RUNTIME)),llamacpp)  ## base against tuned on golden (SUITE=full: and test; talk: in conversations), with a report; ADAPTER=adapters/… for a kept one; RUNTIME=llamacpp
 	$(if $(filter llamacpp,$(RUNTIME)),$(PY) -m tools.export $(RECIPE) --gguf f16 --base $(filter-out $(ARGS),$(SETTINGS)) $(KEPT))
@@ -190,4 +191,4 @@ bench-router: .venv/stamp  ## the router of examples/ under load: requests/s, p9
 	$(PY) -m examples.router.load
 
 clean:  ## drop built data and runs; models and the environment stay
-	rm -rf data/*.jsonl data/work runs
+	rm -rf data/*.jsonl data/*.baseline.json data/work runs

@@ -1,5 +1,6 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+import hashlib
 import os
 import re
 import shlex
@@ -12,10 +13,19 @@ import yaml
 
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError
-from callwright.files import ROOT, read_json
+from callwright.files import ROOT, read_json, sha256, to_json
 
 ASKED_OF_AN_ADAPTER = ("serve", "eval", "ask", "export", "deploy-table", "report")
 """the verbs that take ADAPTER, an adapter that is kept in adapters/ in place of the one that was trained here"""
+
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")
+"""the files of a model folder that decide its answers"""
+
+NOT_WEIGHTS = ("*_results.json", "trainer_*.json", "training_args.bin", "callwright.json", "manifest.json")
+"""what training and keeping leave beside them"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,13 @@ class Recipe:
         keys = ("quantization_bit", "bf16", "fp16", "enable_liger_kernel", "flash_attn", "use_unsloth")
         return not self.train.get("use_cpu") and any(self.train.get(key) for key in keys)
 
+    def is_measured(self, run: Path) -> bool:
+        """Whether an evaluation asked the weights that training left here: by their hash, whenever either was written."""
+        if not (run / "manifest.json").is_file() or not (run / "summary.json").is_file():
+            return False
+        asked = read_json(run / "manifest.json").get("fingerprint", {})
+        return bool(asked.get("adapter" if self.is_lora else "model") == model_hash(str(self.output_dir)))
+
     def make_command(self, verb: str, **variables: str) -> str:
         """The command line that runs a verb of the Makefile with what is in force: its RECIPE, TASK, ADAPTER and ARGS.
 
@@ -109,6 +126,25 @@ class Recipe:
         return args
 
 
+def model_hash(path: str) -> str:
+    """A hash over a local model folder's weights and settings; a hub id stands for itself."""
+    folder = ROOT / path
+    if not folder.is_dir():
+        return path
+    files = {file for pattern in WEIGHTS for file in folder.glob(pattern)}
+    files -= {file for pattern in NOT_WEIGHTS for file in folder.glob(pattern)}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(f"{file.name} {_adapter_hash(file) if file.name == ADAPTER_CONFIG else sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _adapter_hash(config: Path) -> str:
+    """PEFT writes the names of modules as a set, in another order each time."""
+    value = {key: sorted(map(str, part)) if isinstance(part, list) else part for key, part in read_json(config).items()}
+    return hashlib.sha256(to_json(dict(sorted(value.items()))).encode()).hexdigest()
+
+
 def evaluate_again(out: Path) -> str:
     """The remedy for a run folder that is none: the `make eval` that writes it, as far as its path tells."""
     run = re.fullmatch(r"(.+)/eval/([^/]+?)(-llamacpp)?/(?:base|tuned)", os.path.relpath(out, ROOT / "runs"))
@@ -128,7 +164,7 @@ def check_base(adapter: Path, model: str, remedy: str) -> None:
     Raises:
         UserError: it names another one.
     """
-    config = adapter / "adapter_config.json"
+    config = adapter / ADAPTER_CONFIG
     named = str(read_json(config).get("base_model_name_or_path"))
     if (ROOT / named).resolve() != (ROOT / model).resolve():
         raise UserError(config, f"an adapter of another base: {named}, and the recipe's is {model}", remedy)

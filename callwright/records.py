@@ -126,6 +126,31 @@ class Case(Record):
     group: str = ""
     """lineage: cases of one group are not independent"""
 
+    @property
+    def text(self) -> str:
+        """What the user says last, for people to read."""
+        content = next((m.get("content") for m in reversed(self.messages) if m.get("role") == "user"), "")
+        if not isinstance(content, list):
+            return str(content or "")
+        parts = (part if isinstance(part, dict) else {"text": part} for part in content)
+        return " ".join(str(part.get("text") or f"[{part.get('type')}]") for part in parts)
+
+
+class Baseline(Record):
+    """What a classifier that knows only the words decides about the cases of a file, beside which it stands."""
+
+    cases: str
+    """SHA-256 of the cases file: of any other it says nothing"""
+    lines: int
+    """training lines that it saw"""
+    calls: dict[str, bool]
+    """case id → whether it would call"""
+
+
+def baseline_path(cases: Path) -> Path:
+    """Where the baseline's decisions about a cases file stand."""
+    return cases.with_suffix(".baseline.json")
+
 
 class Prediction(Record):
     """What the endpoint answered. `error` set means that it did not: the case is unscored, not wrong."""

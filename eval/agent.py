@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from callwright.chat import open_client
 from callwright.errors import UserError, command
 from callwright.files import sha256, write_json, write_jsonl
-from callwright.recipes import load_recipe
+from callwright.recipes import load_recipe, model_hash
 from callwright.records import Call, Prediction, read_records
 from eval import manifest
 from eval.client import Endpoint, Limits, Sampling, add_asking, ask_once, endpoint_at, limits_of, positive
@@ -176,7 +176,7 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
     for name in ("base", "tuned"):
         served = recipe.serve(name == "tuned")
         folders = [served[key] for key in ("model_name_or_path", "adapter_name_or_path") if key in served]
-        model = [served, manifest.package("llamafactory"), *(manifest.model_hash(str(folder)) for folder in folders)]
+        model = [served, manifest.package("llamafactory"), *(model_hash(str(folder)) for folder in folders)]
         out = (args.out or recipe.run_dir / "eval" / "agent") / name
         plans.append(planned(name, out, manifest.value_hash(model)))
     results = []
@@ -187,7 +187,9 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
         results.append(finish(plan))
     pairs = [(b.success, t.success) for b, t in zip(*results, strict=True) if None not in (b.success, t.success)]
     test = mcnemar([bool(base) for base, _ in pairs], [bool(tuned) for _, tuned in pairs])
-    print(f"only tuned succeeded in {test.only_b}, only base in {test.only_a}: exact McNemar {p_value(test.p)}")
+    print(
+        f"of {len(pairs)} cases that both played, only tuned succeeded in {test.only_b}, only base in {test.only_a}: exact McNemar {p_value(test.p)}"
+    )
     return results
 
 

@@ -1,25 +1,30 @@
-"""Ask about one sentence and print the decision as JSON.
+"""Ask about one sentence, or each line of standard input (-), and print the decision as a line of JSON.
 
-python -m eval.ask "幫我畫一隻戴墨鏡的柴犬" --recipe smollm2-135m_lora
+python -m eval.ask "幫我畫一隻戴墨鏡的柴犬" --recipe smollm2-135m_lora --keep
+python -m eval.ask - --recipe smollm2-135m_lora < questions.txt
 python -m eval.ask "draw a red bicycle" --base-url http://127.0.0.1:8000/v1 --model NAME
 """
 
 import argparse
 import asyncio
+import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from callwright.config import DataConfig, load_data_config
 from callwright.errors import UserError, command
 from callwright.files import to_json
-from callwright.recipes import load_recipe
+from callwright.recipes import Recipe, load_recipe
 from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
 from eval.client import Endpoint, Limits, Sampling, ask_all, endpoint_at
 from eval.handlers import RefusedCall, dispatch
-from eval.server import serve
+from eval.serve import background, running, wait
+from eval.server import answers, check_models, serve
 from eval.verdict import read_call
 
 MAX_TOKENS = 160
@@ -32,24 +37,71 @@ def case_of(text: str, data: DataConfig) -> Case:
     return Case(id="ask", messages=messages, tools=load_tools(data.seeds / "tools.json"), expected=[])
 
 
-def decide(endpoint: Endpoint, case: Case) -> Prediction:
-    """Ask the endpoint.
+def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
+    """Ask the endpoint, one case after the other.
 
     Raises:
         UserError: it does not answer.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "predictions.jsonl"
-        answers = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
-    if (error := answers[case.id].error) is not None:
-        raise UserError(endpoint.base_url, error, "look at the server's log")
-    return answers[case.id]
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "predictions.jsonl"
+            asked = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
+        if (error := asked[case.id].error) is not None:
+            raise UserError(endpoint.base_url, error, "look at the server's log")
+        yield asked[case.id]
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for, and for how long; on a terminal the seconds run."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    print(f"ask: {what}", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    terminal = sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal) as progress:
+        progress.add_task("waiting")
+        yield
+    print(f"ask: … {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
+    """The server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
+
+    Raises:
+        UserError: nothing is trained, or the server does not start.
+    """
+    check_models(recipe, tuned=True)
+    if found := running(recipe):
+        if not answers(found.endpoint):
+            with told(f"waiting for the server at {found.base_url}, which loads"):
+                wait(found, recipe)
+        yield found.endpoint
+    elif keep:
+        with told(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
+            found = background(recipe)
+            endpoint = wait(found, recipe)
+        print(f"ask: the next questions find it; `kill {found.pid}` ends it", file=sys.stderr)
+        yield endpoint
+    else:
+        kept = (
+            f"`{recipe.make_command('serve')}` in another terminal, or ARGS=--keep, makes the next answers come at once"
+        )
+        with ExitStack() as stack:
+            with told(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
+                endpoint = stack.enter_context(serve(recipe, tuned=True)).wait()
+            yield endpoint
 
 
 def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
     """The decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
 
-    A call that cannot be acted on is no intent: `fault` says why. With several calls, `calls` has them all.
+    A call that cannot be acted on is no intent: `fault` says why. Of several calls, which then stand in `calls` in place
+    of `call`, the first is the intent.
     """
     read = [read_call(call) for call in prediction.tool_calls]
     calls = [call for call in read if isinstance(call, Call)]
@@ -59,8 +111,8 @@ def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, A
         return {"intent": None, "reply": (prediction.content or "").strip(), "fault": faults[0]}
     if not calls:
         return {"intent": None, "reply": (prediction.content or "").strip()}
-    found = {"intent": f"{calls[0].name}_intent", "call": calls[0].model_dump()}
-    return found | ({"calls": [call.model_dump() for call in calls]} if len(calls) > 1 else {})
+    made = [call.model_dump() for call in calls]
+    return {"intent": f"{calls[0].name}_intent"} | ({"call": made[0]} if len(made) == 1 else {"calls": made})
 
 
 def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:
@@ -78,11 +130,12 @@ def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask from the command line."""
     parser = argparse.ArgumentParser(prog="python -m eval.ask", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("text", help="what the user says")
+    parser.add_argument("text", help="what the user says; - for each line of standard input")
     parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--recipe", help="serve the tuned model of this recipe for the one question")
+    where.add_argument("--recipe", help="ask the tuned model of this recipe: its running server, or one for this alone")
     where.add_argument("--base-url", help="ask a running server, URL ending in /v1")
+    parser.add_argument("--keep", action="store_true", help="with --recipe: let the server that is started go on")
     parser.add_argument("--model", help="with --base-url: the model's name there")
     parser.add_argument("--task", default="image_intent", help="with --base-url: whose tools (default: image_intent)")
     parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
@@ -91,18 +144,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if args.base_url and not args.model:
         parser.error("--base-url needs --model")
-    if not args.text.strip():
+    texts = [line.strip() for line in (sys.stdin if args.text == "-" else [args.text])]
+    if not (texts := [text for text in texts if text]):
         raise UserError("text", "is empty", 'say something, as in: make ask Q="draw a cat"')
-    if args.base_url:
-        case = case_of(args.text, load_data_config(args.task))
-        prediction = decide(endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory), case)
-    else:
-        recipe = load_recipe(args.recipe, args.overrides)
-        case = case_of(args.text, load_data_config(recipe.task))
-        with serve(recipe, tuned=True) as server:
-            prediction = decide(server.wait(), case)
-    answer = decision(prediction, case.tools)
-    print(to_json(answer | {"done": act(prediction, case.tools)} if args.act else answer))
+    recipe = None if args.base_url else load_recipe(args.recipe, args.overrides)
+    data = load_data_config(recipe.task if recipe else args.task)
+    cases = [case_of(text, data) for text in texts]
+    with ExitStack() as stack:
+        if recipe:
+            endpoint = stack.enter_context(answering(recipe, args.keep))
+        else:
+            endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
+        for text, prediction in zip(texts, decide(endpoint, cases), strict=True):
+            answer = ({"text": text} if args.text == "-" else {}) | decision(prediction, cases[0].tools)
+            print(to_json(answer | {"done": act(prediction, cases[0].tools)} if args.act else answer), flush=True)
     return 0
 
 

@@ -81,12 +81,6 @@ def _known(tool: str) -> tuple[dict[str, Any], ArgumentSchema]:
     return canonical, argument_schema(canonical["function"]["parameters"])
 
 
-def last_text(case: Case) -> str:
-    """What the user says last, for people to read."""
-    content = next((m.get("content") for m in reversed(case.messages) if m.get("role") == "user"), "")
-    return content if isinstance(content, str) else str(content)
-
-
 def case_fault(case: Case) -> str | None:
     """What is wrong with a case, in words; None where nothing is."""
     for message in case.messages:

@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from callwright.files import read_json, to_json, write_text
-from eval.console import signed, signed_interval, verdict_line
+from eval.console import gain_line, signed, signed_interval, verdict_line
 from eval.figures import missed
 from eval.pages import MEANING, clip, spread
 from eval.runs import Run
@@ -31,16 +31,22 @@ def write_markdown(path: Path, run: Run, sections: Sequence[Mapping[str, Any]], 
     for section in sections:
         names = [code(name) for name, _ in section["models"]]
         comparison = section["comparison"]
-        head = ["", *names, *(["gain"] if comparison else [])]
+        baseline = section["baseline"]
+        last = len([part for part in (comparison, baseline) if part])
+        head = ["", *names, *(["gain"] if comparison else []), *(["n-grams alone"] if baseline else [])]
         lines += [f"### {code(section['name'])}", "", _row(head), _row(["---"] * len(head))]
         for row in [*section["figures"], *section["parts"]]:
             cells = [f"{number(value)} {interval(bounds)}".strip() for value, bounds in row["cells"]]
             gain = f"{signed(row['gain'].value)} {signed_interval(row['gain'].ci95)}".strip() if row["gain"] else ""
-            lines.append(_row([row["label"], *cells, *([gain] if comparison else [])]))
+            value, bounds = row["baseline"]
+            words = "" if value is None else f"{number(value)} {interval(bounds)}".strip()
+            lines.append(_row([row["label"], *cells, *([gain] if comparison else []), *([words] if baseline else [])]))
         scored = [f"{summary['scored']} of {summary['n']}" for _, summary in section["models"]]
-        lines += [_row(["scored", *scored, *([""] if comparison else [])]), ""]
+        lines += [_row(["scored", *scored, *[""] * last]), ""]
         if comparison:
-            lines += [f"{verdict_line(comparison, *names)}.", ""]
+            a, b = names
+            said = [gain_line(comparison), *(verdict_line(comparison, a, b, strict) for strict in (False, True))]
+            lines += [*(f"- {line}" for line in said), ""]
     if gates:
         failed = missed(gates, read_json(run.out / SUMMARY))
         lines += [f"**gate missed**: {line}" for line in failed] or [f"All {len(gates)} gates hold."]
@@ -51,7 +57,7 @@ def write_markdown(path: Path, run: Run, sections: Sequence[Mapping[str, Any]], 
         lines += [
             f"<details><summary>{title}</summary>",
             "",
-            _row(["verdict", "case", "said", "why"]),
+            _row(["verdict", "case", "asked", "why"]),
             _row(["---"] * 4),
         ]
         lines += [_row([r.verdict, code(named(r)), code(r.text), code(r.detail)]) for r in shown]

@@ -14,17 +14,18 @@ import numpy as np
 
 from callwright.errors import UserError, command
 from callwright.files import to_json
+from callwright.recipes import evaluate_again
 from eval import console, pages
 from eval.metrics import by_group
 from eval.replies import reply_faults
 from eval.runs import refresh
-from eval.stats import SEED, Counts, Interval, McNemar, mcnemar, paired_bootstrap, ratio
+from eval.stats import SEED, Counts, Interval, McNemar, f1, mcnemar, paired_bootstrap, randomisation_p, ratio
 from eval.summary import DECISIONS
 from eval.verdict import STAGES, Result
 
 COLUMNS = (
     *("tp", "fp", "fn", "tn", "right", "all", "emitted", "parsed", "valid", "names", "given", "wanted"),
-    *("arguments", "arguments_given", "arguments_wanted", "arrived", "asked", "sound", "replies"),
+    *("arguments", "arguments_given", "arguments_wanted", "arrived", "asked", "unbroken", "replies"),
 )
 """what is counted, an answer"""
 
@@ -43,7 +44,7 @@ SHARES = {
     "argument_recall": ("arguments", "arguments_wanted"),
     "argument_f1": ("arguments arguments", "arguments_given arguments_wanted"),
     "fidelity": ("arrived", "asked"),
-    "sound_replies": ("sound", "replies"),
+    "unbroken_replies": ("unbroken", "replies"),
 }
 """figure, by its name in eval.figures → the columns whose sum is divided by the sum of others"""
 
@@ -80,6 +81,8 @@ class Comparison:
     """over right and wrong decisions to call"""
     strict: McNemar
     """over strictly right and wrong cases"""
+    f1_p: float | None
+    """of a paired randomisation test of the F1 gain, over groups"""
 
     @property
     def n(self) -> int:
@@ -109,24 +112,27 @@ def compare(a: Sequence[Result], b: Sequence[Result], seed: int = SEED) -> Compa
 
     Two results are of one case where id, sample, last words and expected calls agree.
     """
-    others = {_case(result): result for result in b if result.scored}
-    pairs = [(result, others[_case(result)]) for result in a if result.scored and _case(result) in others]
+    others = {case_key(result): result for result in b if result.scored}
+    pairs = [(result, others[case_key(result)]) for result in a if result.scored and case_key(result) in others]
     if not pairs:
         return None
     left, right = [x for x, _ in pairs], [y for _, y in pairs]
     # Both by the grouping of A, so that a cluster holds the same cases in both.
     counts_a, counts_b = (by_group(left, [_counts(r) for r in side], len(COLUMNS)) for side in (left, right))
     groups = [x.group for x in left]
+    decisions_a, decisions_b = (side[:, : len(DECISIONS)] for side in (counts_a, counts_b))
     return Comparison(
         a=left,
         b=right,
         gains={name: _gain(counts_a, counts_b, share, seed) for name, share in SHARES.items()},
         decided=mcnemar([x.decided_right for x in left], [y.decided_right for y in right], groups),
         strict=mcnemar([x.correct for x in left], [y.correct for y in right], groups),
+        f1_p=randomisation_p(decisions_a, decisions_b, f1, seed),
     )
 
 
-def _case(result: Result) -> str:
+def case_key(result: Result) -> str:
+    """What two runs' results of one case have in common."""
     return to_json([result.key, result.text, [call.model_dump() for call in result.expected]])
 
 
@@ -144,35 +150,35 @@ def view(a: Path, b: Path) -> dict[str, Any]:
         UserError: one is none, or they share no case.
     """
     runs = [("A", refresh(a)), ("B", refresh(b))]
-    (_, left), (_, right) = runs
+    left, right = (run for _, run in runs)
     sections, changed = [], []
     for name in left.sets:
         if found := compare(left.of(name), right.results):
-            probed = [run.probed for _, run in runs]
-            sections.append(pages.section(left.title(name), [("A", found.a), ("B", found.b)], found, probed))
+            models, probes = [("A", found.a), ("B", found.b)], [run.probe for _, run in runs]
+            sections.append(pages.section(left.title(name), models, found, probes, left.baseline(name)))
             changed += found.changed()
     if not sections:
+        for one in (left, right):
+            if not any(result.scored for result in one.results):
+                raise UserError(one.out, "none of its cases was answered", evaluate_again(one.out))
         asked = [", ".join(f"{path} {sha[:16]}" for path, sha in run.manifest["cases"].items()) for _, run in runs]
         fault = f"no case of it was scored in {b} as well: A asked {asked[0]}; B asked {asked[1]}"
         raise UserError(a, fault, "compare two runs over the same cases")
     shared = sum(section["comparison"].n for section in sections)
     scored = [sum(result.scored for result in run.results) for _, run in runs]
     shown = pages.spread(changed, lambda one: one[0])
+    entries = [pages.entry(kind, [("A", x), ("B", y)], left.asked.get(x.id)) for kind, x, y in shown]
     return {
         "title": f"{left.name} against {right.name}",
         "runs": runs,
         "about": f"{shared} cases are scored in both: {scored[0]} in A, {scored[1]} in B. B less A is the gain.",
         "sections": sections,
-        "changed": shown,
+        "cases_shown": entries,
+        "tools": pages.tools_of(entries),
         "changes": len(changed),
         "hidden": len(changed) - len(shown),
-        "facets": lambda kind, x, y: {"change": kind, "A": x.verdict, "B": y.verdict} | _tags(pages.facets(x)),
         "seed": SEED,
     }
-
-
-def _tags(facets: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in facets.items() if key not in ("verdict", "change", "A", "B")}
 
 
 @command

@@ -34,12 +34,21 @@ def signed_interval(bounds: Sequence[float] | None) -> str:
     return "" if bounds is None else f"[{bounds[0]:+.3f}, {bounds[1]:+.3f}]"
 
 
-def verdict_line(comparison: "Comparison", a: str, b: str) -> str:
-    """Whether two models differ, in a sentence."""
-    test = comparison.decided
+def gain_line(comparison: "Comparison") -> str:
+    """The difference in F1, its interval, and the p-value of the test that asks the same: whether F1 differs."""
+    gain = f"F1 gain {signed(comparison.f1_gain)} {signed_interval(comparison.f1_gain_ci95)}".rstrip()
+    gain = f"{gain} on the {comparison.n} cases that both answered"
+    groups = len({result.group for result in comparison.a})
+    return gain if comparison.f1_p is None else f"{gain}: {p_value(comparison.f1_p)} (randomisation of {groups} groups)"
+
+
+def verdict_line(comparison: "Comparison", a: str, b: str, strict: bool = False) -> str:
+    """Whether one of two models gets more cases right, by the decision alone or in everything: not whether F1 differs."""
+    test = comparison.strict if strict else comparison.decided
+    groups = f" over groups ({test.for_b} against {test.for_a})"
     return (
-        f"of {comparison.n} cases, {test.only_b} only {b} decided right, {test.only_a} only {a}: "
-        f"exact McNemar {p_value(test.p)}"
+        f"{'all' if strict else 'decision'} right: {test.only_b} only {b}, {test.only_a} only {a}, "
+        f"exact McNemar {p_value(test.p)}{groups if (test.for_a, test.for_b) != (test.only_a, test.only_b) else ''}"
     )
 
 
@@ -64,13 +73,15 @@ def lines(section: Mapping[str, Any]) -> Group:
     table.add_row("F1 of names / arguments", *(f"{number(name)} / {number(argument)}" for name, argument in parts))
     table.add_row("verdicts", *(_top(summary["verdicts"]) for summary in summaries))
     table.add_row("scored", *(f"{s['scored']} of {s['n']}, {s['infra_errors']} infra errors" for s in summaries))
-    table.add_row("latency p50 / p95", *(f"{_s(s['latency']['p50'])} / {_s(s['latency']['p95'])}" for s in summaries))
+    cells = zip(summaries, section["probes"], strict=True)
+    table.add_row("latency p50 / p95", *(_latency(s["latency"], probe) for s, probe in cells))
+    if baseline := section["baseline"]:
+        table.add_row("F1 of n-grams alone", *[""] * (len(summaries) - 1), _baseline(baseline))
     if section["comparison"] is None:
         return Group(table)
     comparison = section["comparison"]
-    gain = f"F1 gain {signed(comparison.f1_gain)} {interval(comparison.f1_gain_ci95)}"
     a, b = (str(plain(name)) for name, _ in section["models"])
-    return Group(table, Text(f"{gain}; {verdict_line(comparison, a, b)}"))
+    return Group(table, Text(gain_line(comparison)), Text(verdict_line(comparison, a, b)))
 
 
 def show(groups: Sequence[Group]) -> None:
@@ -88,6 +99,15 @@ def _top(verdicts: dict[str, int]) -> str:
     ranked = sorted(verdicts.items(), key=lambda item: -item[1])
     more = len(ranked) - 3
     return ", ".join(f"{name} {count}" for name, count in ranked[:3]) + (f", {more} more" if more > 0 else "")
+
+
+def _latency(latency: Mapping[str, float | None], probe: int | None) -> str:
+    return f"– (cut at {probe} tokens)" if probe else f"{_s(latency['p50'])} / {_s(latency['p95'])}"
+
+
+def _baseline(baseline: Mapping[str, Any]) -> str:
+    found = baseline["decision"]
+    return f"{number(found['f1'])} {_bounds(found['ci95'])} after {baseline['lines']:,} lines"
 
 
 def _s(seconds: float | None) -> str:

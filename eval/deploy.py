@@ -22,7 +22,7 @@ from typing import Any
 
 from callwright.errors import UserError, command
 from callwright.files import ROOT, parse_json, read_json, to_json, write_json, write_text
-from callwright.recipes import Recipe, load_recipe
+from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
@@ -83,7 +83,7 @@ def runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Iterator[R
         check_models(recipe, tuned=True)
         args = recipe.serve(tuned=True)
         folders = [str(args[key]) for key in ("model_name_or_path", "adapter_name_or_path") if key in args]
-        made_of = [args, manifest.package("llamafactory"), *map(manifest.model_hash, folders)]
+        made_of = [args, manifest.package("llamafactory"), *map(model_hash, folders)]
         size = sum(path.stat().st_size for folder in folders for path in (ROOT / folder).glob("*.safetensors"))
         opened = partial(serve, recipe, True, manifest.cores())
         yield Runtime("LLaMA-Factory API", opened, {"model": manifest.value_hash(made_of)}, size)

@@ -10,15 +10,26 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from callwright.errors import UserError
 from callwright.records import explain
 
+COUNTED = "A call counts where the server returned one that a program could act on: it can be read, and names a tool on offer."
+"""what the decision to call is, wherever it is shown"""
+
 FIGURES: dict[str, tuple[str, str, str]] = {
     "f1": ("F1 of the decision to call", "decision.f1", "decision.ci95"),
     "precision": ("precision: of the calls, how many were due", "decision.precision", "decision.precision_ci95"),
     "recall": ("recall: of the calls due, how many came", "decision.recall", "decision.recall_ci95"),
-    "accuracy": ("decision right", "decision.accuracy", "decision.accuracy_ci95"),
-    "strict_accuracy": ("strict: decision, tool and arguments right", "strict_accuracy", "strict_accuracy_ci95"),
+    "accuracy": ("accuracy: decisions that are right", "decision.accuracy", "decision.accuracy_ci95"),
+    "strict_accuracy": (
+        "strict accuracy: decision, tool and arguments right",
+        "strict_accuracy",
+        "strict_accuracy_ci95",
+    ),
     "pass_hat_k": ("pass^k: every answer to a case right", "pass_hat_k.*.value", "pass_hat_k.*.value_ci95"),
-    "parse_rate": ("calls that can be read", "parse_rate", "parse_rate_ci95"),
-    "schema_valid_rate": ("calls that fit their tool's schema", "schema_valid_rate", "schema_valid_rate_ci95"),
+    "parse_rate": ("of the calls begun, those returned in a readable form", "parse_rate", "parse_rate_ci95"),
+    "schema_valid_rate": (
+        "of the calls begun, those that fit their tool's schema",
+        "schema_valid_rate",
+        "schema_valid_rate_ci95",
+    ),
     "name_precision": ("tool names: precision", "names.precision", "names.precision_ci95"),
     "name_recall": ("tool names: recall", "names.recall", "names.recall_ci95"),
     "name_f1": ("tool names: F1", "names.f1", "names.ci95"),
@@ -26,7 +37,7 @@ FIGURES: dict[str, tuple[str, str, str]] = {
     "argument_recall": ("arguments: recall", "arguments.recall", "arguments.recall_ci95"),
     "argument_f1": ("arguments: F1", "arguments.f1", "arguments.ci95"),
     "fidelity": ("words asked for that arrived in free text", "fidelity.share", "fidelity.share_ci95"),
-    "sound_replies": ("replies without a call that still answer", "forgetting.share", "forgetting.share_ci95"),
+    "unbroken_replies": ("replies in words without a visible fault", "replies.share", "replies.share_ci95"),
 }
 """name → what it says, and where summary.json holds the figure and its 95% interval (`*`: the last entry, the largest k);
 all are shares, more is better"""

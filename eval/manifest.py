@@ -14,12 +14,6 @@ from callwright.files import ROOT, sha256, to_json
 
 PACKAGES = ("llamafactory", "transformers", "torch", "peft", "openai", "scipy", "numpy")
 
-WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")
-"""the files of a model folder that decide its answers"""
-
-NOT_WEIGHTS = ("*_results.json", "trainer_*.json")
-"""what training leaves beside an adapter"""
-
 
 def now() -> str:
     """The time, UTC, to the second."""
@@ -62,19 +56,6 @@ def cores() -> int:
 def gpus() -> list[str]:
     """The names of NVIDIA's GPUs; none where nvidia-smi is not there or finds none."""
     return (_run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
-
-
-def model_hash(path: str) -> str:
-    """A hash over a local model folder's weights and settings; a hub id stands for itself."""
-    folder = ROOT / path
-    if not folder.is_dir():
-        return path
-    files = {file for pattern in WEIGHTS for file in folder.glob(pattern)}
-    files -= {file for pattern in NOT_WEIGHTS for file in folder.glob(pattern)}
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(f"{file.name} {sha256(file)}\n".encode())
-    return digest.hexdigest()
 
 
 def value_hash(value: Any) -> str:

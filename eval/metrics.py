@@ -34,7 +34,8 @@ def shares(name: str, part: Column, whole: Column, seed: int) -> dict[str, Any]:
 
 
 def calls(scored: Sequence[Result], seed: int) -> dict[str, Any]:
-    """Of the calls that were begun, how many can be read, and how many of them all fit the schema of an offered tool."""
+    """Of the calls that were begun, how many the server returned in a form that can be read, and how many of all fit the
+    schema of an offered tool. Calls that stand in the text, whole or broken, were begun and returned by nobody."""
     rows = [(result.tally.emitted, result.tally.parsed, result.tally.valid) for result in scored]
     emitted, parsed, valid = by_group(scored, rows, 3).T
     return {
@@ -85,16 +86,19 @@ def fidelity(scored: Sequence[Result], seed: int) -> dict[str, Any]:
     return {"slots": int(asked.sum()), "arrived": int(arrived.sum()), **shares("share", arrived, asked, seed)}
 
 
-def forgetting(scored: Sequence[Result], seed: int) -> dict[str, Any]:
-    """Of the replies in words where no call was due, how many pass every check of eval.replies, and how many fail each."""
+def unbroken_replies(scored: Sequence[Result], seed: int) -> dict[str, Any]:
+    """Of the replies in words where no call was due, how many show no fault of eval.replies, and how many each fault.
+
+    Whether a reply answers what was asked is not looked at.
+    """
     replies = [result for result in scored if result.replied]
     faults = [reply_faults(result) for result in replies]
     rows = [[1, not found, *(fault in found for fault in FAULTS)] for found in faults]
-    whole, sound, *each = by_group(replies, rows, 2 + len(FAULTS)).T
+    whole, unbroken, *each = by_group(replies, rows, 2 + len(FAULTS)).T
     return {
-        "replies": len(replies),
-        "sound": int(sound.sum()),
-        **shares("share", sound, whole, seed),
+        "n": len(replies),
+        "unbroken": int(unbroken.sum()),
+        **shares("share", unbroken, whole, seed),
         "faults": {
             fault: {"n": int(part.sum()), **shares("share", part, whole, seed)}
             for fault, part in zip(FAULTS, each, strict=True)

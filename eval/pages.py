@@ -4,16 +4,18 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import numpy as np
 
 from callwright.files import to_json, write_text
-from callwright.records import Call
+from callwright.records import Call, Case
 from eval import console
 from eval.cases import SET_TAG
-from eval.figures import FIGURES, HEADLINE, at
+from eval.figures import COUNTED, FIGURES, HEADLINE, at
 from eval.score import interval, number
 from eval.summary import SMALL, summarise
 from eval.verdict import STAGES, Result
@@ -21,12 +23,16 @@ from eval.verdict import STAGES, Result
 if TYPE_CHECKING:
     from eval.compare import Comparison, Gain
 
-MAX_CASES = 300
-"""shown in full; the rest is in results.jsonl"""
+MAX_CASES = 5_000
+"""shown; the rest is in results.jsonl"""
+PAGE_CHARACTERS, TEXTS, LEAST_CHARACTERS = 24_000_000, 6, 800
+"""of all texts of a page's cases, long texts a case, and what is shown of each in any case"""
 MAX_SLICES = 30
 """of a tag"""
 MAX_CHARACTERS = 4_000
 """of one text"""
+MAX_ANCHOR = 120
+"""characters of a place's name; of longer ones a hash stands there"""
 BINS = 30
 """of a histogram"""
 
@@ -62,6 +68,9 @@ FAULTS = {
 }
 """of eval.replies"""
 
+UNMEASURED: dict[str, Any] = {"replies": None, "latency": {"p50": None, "p95": None}}
+"""of a summary, where answers were cut"""
+
 Models = Sequence[tuple[str, Sequence[Result]]]
 """the name and results of one model, or of two: what it is compared with comes first"""
 T = TypeVar("T")
@@ -79,9 +88,13 @@ def draw(template: str, view: dict[str, Any], path: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "interval": interval, "signed": console.signed, "json": to_json}
-    environment.filters |= {"percent": lambda value: f"{100 * value:.2f}%", "p": console.p_value, "clip": clip}
+    most = PAGE_CHARACTERS // (TEXTS * max(1, len(view["cases_shown"])))
+    most = max(LEAST_CHARACTERS, min(MAX_CHARACTERS, most))
+    environment.filters |= {"percent": lambda value: f"{100 * value:.2f}%", "p": console.p_value}
+    environment.filters |= {"clip": partial(_clip, most), "anchor": anchor}
     environment.filters |= {"signed_interval": console.signed_interval, "csp_hash": csp_hash, "call": call_text}
-    environment.globals |= {"meaning": MEANING, "small": SMALL}
+    environment.filters |= {"gain_line": console.gain_line, "verdict_line": console.verdict_line}
+    environment.globals |= {"meaning": MEANING, "small": SMALL, "counted": COUNTED}
     write_text(path, environment.get_template(template).render(view))
     return path
 
@@ -90,6 +103,16 @@ def clip(text: str, most: int = MAX_CHARACTERS) -> str:
     """The start of a long text, and how much of it is not shown."""
     text = str(text)
     return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} more characters)"
+
+
+def _clip(usual: int, text: str, most: int | None = None) -> str:
+    return clip(text, most or usual)
+
+
+def anchor(kind: str, name: str) -> str:
+    """A place on a page, the same in every report: `case-g-17`."""
+    safe = quote(name, safe="", errors="replace")
+    return f"{kind}-{safe if len(safe) <= MAX_ANCHOR else hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def call_text(call: Call) -> str:
@@ -112,26 +135,70 @@ def spread(items: Sequence[T], kind: Callable[[T], Any], most: int = MAX_CASES) 
     return [items[index] for index in sorted(index for _, index in sorted(turns)[:most])]
 
 
-def facets(result: Result) -> dict[str, str]:
-    """What a failure can be filtered by."""
-    tags = {clip(tag, 80): clip(value, 80) for tag, value in result.tags.items()}
-    return {"verdict": result.verdict, **{tag: value for tag, value in tags.items() if tag != "verdict"}}
+def entry(kind: str, sides: Sequence[tuple[str, Result]], case: Case | None) -> dict[str, Any]:
+    """A case as a page shows it: the answers to it side by side, what was sent, and what it can be filtered by.
+
+    Args:
+        kind: what stands before it, such as `only B right`; the verdict where it is empty.
+        case: as it was asked; None where its file has changed since.
+    """
+    last = sides[-1][1]
+    tags = {clip(tag, 80): clip(value, 80) for tag, value in last.tags.items()}
+    names = ("A verdict", "B verdict") if kind else ("base verdict", "verdict")
+    verdicts = {name: r.verdict for name, (_, r) in zip(names[-len(sides) :], sides, strict=True)}
+    outcome = {"change": kind} if kind else {"outcome": _outcome(last)}
+    name = f"{last.id}#{last.sample + 1}" if last.sample else last.id
+    return {
+        "anchor": anchor("case", name),
+        "kind": kind,
+        "sides": sides,
+        "case": case,
+        "facets": outcome | verdicts | {tag: value for tag, value in tags.items() if tag not in (outcome | verdicts)},
+    }
 
 
-def section(name: str, models: Models, comparison: "Comparison | None", probed: Sequence[bool]) -> dict[str, Any]:
+def _outcome(result: Result) -> str:
+    return "unscored" if not result.scored else "right" if result.correct else "wrong"
+
+
+def tools_of(entries: Sequence[dict[str, Any]]) -> dict[str, tuple[str, Any]]:
+    """The different tools that the cases of a page offer: JSON → the tool's place on the page, and its name."""
+    found: dict[str, tuple[str, Any]] = {}
+    for case in (entry["case"] for entry in entries if entry["case"]):
+        for tool in case.tools:
+            name = str(tool.get("function", tool).get("name"))
+            found.setdefault(to_json(tool), (f"tool-{len(found) + 1}", name))
+    return found
+
+
+def section(
+    name: str,
+    models: Models,
+    comparison: "Comparison | None",
+    probes: Sequence[int | None],
+    baseline: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """One set of cases: what one model, or two, did on it.
 
     Args:
-        probed: whether a probe cut the answers of a model, so that nothing is said of its replies.
+        probes: the tokens after which a probe cut a model's answers, so that nothing is said of its replies and seconds.
+        baseline: what the n-grams decide (see eval.runs).
     """
-    summaries = [(clip(model, 80), summarise(results)) for model, results in models]
+    summaries = [
+        (clip(model, 80), summarise(results) | (UNMEASURED if probe else {}))
+        for (model, results), probe in zip(models, probes, strict=True)
+    ]
     mine = summaries[-1][1]
-    shown = [s | {"forgetting": None} if cut else s for (_, s), cut in zip(summaries, probed, strict=True)]
-    table = [row | {"gain": _gain(row, comparison)} for row in _rows(shown)]
+    table = [
+        row | {"gain": _gain(row, comparison), "baseline": (at(baseline, row["value"]), at(baseline, row["ci95"]))}
+        for row in _rows([summary for _, summary in summaries])
+    ]
     return {
         "name": name,
         "models": summaries,
         "comparison": comparison,
+        "baseline": baseline,
+        "probes": probes,
         "tokens": mine["completion_tokens"],
         "figures": [row for row in table if row["key"] in HEADLINE],
         "parts": [row for row in table if row["key"] not in HEADLINE],
@@ -154,14 +221,14 @@ def _rows(summaries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         paths = {kind: f"arguments.by_type.{kind}" for kind in types}
         rows += [("", f"arguments of type {kind}: F1", f"{path}.f1", f"{path}.ci95") for kind, path in paths.items()]
     for fault, words in FAULTS.items():
-        path = f"forgetting.faults.{fault}"
+        path = f"replies.faults.{fault}"
         if any(at(summary, f"{path}.n") for summary in summaries):
             rows.append(("", f"replies that {words}", f"{path}.share", f"{path}.share_ci95"))
     found = []
     for key, label, value, ci95 in rows:
         cells = [(at(summary, value), at(summary, ci95)) for summary in summaries]
         if any(figure is not None for figure, _ in cells):
-            found.append({"key": key, "label": label, "cells": cells})
+            found.append({"key": key, "label": label, "cells": cells, "value": value, "ci95": ci95})
     return found
 
 
@@ -184,13 +251,19 @@ def _funnel(models: Models) -> list[dict[str, Any]]:
 
 def _latency(models: Models, summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Histograms of seconds an answer over one logarithmic axis, the fullest bin 100 high."""
-    seconds = [[max(r.latency_s, 0.001) for r in results if r.scored and r.latency_s] for _, results in models]
-    if not all(seconds):
+    seconds = [
+        [max(r.latency_s, 0.001) for r in results if r.scored and r.latency_s] if summary["p50"] is not None else []
+        for (_, results), summary in zip(models, summaries, strict=True)
+    ]
+    if not any(seconds):
         return {"models": [], "edges": []}
-    low, high = min(map(min, seconds)), max(map(max, seconds))
+    low, high = min(map(min, filter(None, seconds))), max(map(max, filter(None, seconds)))
     edges = np.geomspace(low, max(high, low * 1.01), BINS + 1)
-    pictures = []
+    pictures: list[tuple[str, list[dict[str, float]], dict[str, Any]]] = []
     for (name, _), mine, summary in zip(models, seconds, summaries, strict=True):
+        if not mine:
+            pictures.append((name, [], summary))
+            continue
         counts, _ = np.histogram(mine, edges)
         places = zip(counts.tolist(), edges[:-1], edges[1:], strict=True)
         bins = [{"n": n, "height": round(100 * n / max(counts), 1), "low": a, "high": b} for n, a, b in places]

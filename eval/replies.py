@@ -1,4 +1,4 @@
-"""Whether a reply in words is still an answer: checks that need no reference, and so only find what is plainly broken."""
+"""What is plainly broken about a reply in words: checks that need no reference, and so never say that a reply is right."""
 
 import re
 import unicodedata
@@ -8,13 +8,15 @@ from functools import lru_cache
 from eval.verdict import Result
 
 FAULTS = ("empty", "cut", "script", "loop", "echo", "leak")
-"""no words; ended by the token limit; another script than the user's (Latin for Han, Simplified for Traditional);
+"""nothing but spaces and punctuation; ended by the token limit; another script than the user's (Latin for Han, Simplified for Traditional);
 a loop at the end; the user's own words given back; a template's token, or a call that was not made"""
 
 SAME_SCRIPT = 0.2
 """the least share of the user's script in the reply, in bytes of UTF-8: a Han character weighs as much as three letters"""
 LOOP_TAIL, LOOP_GRAM, LOOP_LEAST = 160, 8, 24
 """characters at the end that are looked at, of an n-gram, and the fewest that can loop"""
+SHORT_TAIL, SHORT_GRAM, SHORT_LEAST = 24, 2, 15
+"""the same of letters alone, for loops too short for the others, such as 看看看看看看; the fewest are in bytes of UTF-8"""
 ECHO_BYTES, ECHO_SHARE = 18, 0.8
 """the least of the user's words (a greeting may be returned), and how much of the reply they are"""
 
@@ -30,7 +32,7 @@ def reply_faults(result: Result) -> list[str]:
     """What is wrong with the reply to a case without a call, of FAULTS in their order."""
     reply, text = result.content or "", result.text
     checks = {
-        "empty": not reply.strip(),
+        "empty": not any(unicodedata.category(mark)[0] in "LNS" for mark in reply),
         "cut": result.finish_reason == "length",
         "script": not _fits(text, reply),
         "loop": _loops(reply),
@@ -84,9 +86,16 @@ def _loops(reply: str) -> bool:
 
     S. Welleck et al., "Neural text generation with unlikelihood training", ICLR 2020: 1 - |unique n-grams| / |n-grams|.
     """
-    tail = " ".join(reply[-4 * LOOP_TAIL :].split())[-LOOP_TAIL:]
-    grams = [tail[start : start + LOOP_GRAM] for start in range(len(tail) - LOOP_GRAM + 1)]
-    return len(tail) >= LOOP_LEAST and len(set(grams)) < len(grams) / 2
+    end = " ".join(reply[-4 * LOOP_TAIL :].split())
+    letters = "".join(filter(str.isalpha, end)).casefold()
+    long = len(end) >= LOOP_LEAST and _repeats(end[-LOOP_TAIL:], LOOP_GRAM)
+    size = len(letters.encode("utf-8", "replace"))
+    return long or (size >= SHORT_LEAST and _repeats(letters[-SHORT_TAIL:], SHORT_GRAM))
+
+
+def _repeats(text: str, size: int) -> bool:
+    grams = [text[start : start + size] for start in range(len(text) - size + 1)]
+    return len(set(grams)) < len(grams) / 2
 
 
 def _echoes(text: str, reply: str) -> bool:

@@ -18,7 +18,7 @@ from callwright.tasks import golden_gaps
 from eval import ci, console, pages
 from eval.attribution import ATTRIBUTION, Cause, Row
 from eval.cases import SET_TAG
-from eval.compare import compare
+from eval.compare import case_key, compare
 from eval.figures import add_gates, gate
 from eval.runs import Run, load_run, refresh
 from eval.score import SUMMARY
@@ -42,9 +42,9 @@ def sections(run: Run, base: Run | None) -> list[dict[str, Any]]:
     found = []
     for name in run.sets:
         models = [(one.name, one.of(name)) for one in (base, run) if one]
-        probed = [one.probed for one in (base, run) if one]
+        probes = [one.probe for one in (base, run) if one]
         comparison = compare(base.of(name), run.of(name)) if base else None
-        found.append(pages.section(run.title(name), models, comparison, probed))
+        found.append(pages.section(run.title(name), models, comparison, probes, run.baseline(name)))
     return found
 
 
@@ -70,9 +70,14 @@ def write_report(out: Path, base: Path | None = None) -> Path:
 
 def view(run: Run, base: Run | None) -> dict[str, Any]:
     """What the template shows."""
-    failures = [r for r in run.results if r.scored and not r.correct]
-    failures.sort(key=lambda r: (r.tags.get(SET_TAG, "") != "golden", STAGES.index(r.verdict)))
-    shown = pages.spread(failures, lambda r: (r.tags.get(SET_TAG), r.verdict))
+    order = sorted(run.results, key=lambda r: (r.tags.get(SET_TAG, "") != "golden", STAGES.index(r.verdict)))
+    shown = pages.spread(order, lambda r: (r.tags.get(SET_TAG), r.verdict))
+    others = {case_key(result): result for result in base.results} if base else {}
+    entries = []
+    for result in shown:
+        other = others.get(case_key(result))
+        sides = [(base.name, other)] if base and other else []
+        entries.append(pages.entry("", [*sides, (run.name, result)], run.asked.get(result.id)))
     return {
         "run": run,
         "base": base,
@@ -81,11 +86,10 @@ def view(run: Run, base: Run | None) -> dict[str, Any]:
         "sections": sections(run, base),
         "attribution": read_attribution(run.out / ATTRIBUTION),
         "causes": CAUSES,
-        "failures": shown,
-        "failed": len(failures),
-        "hidden": len(failures) - len(shown),
-        "facets": pages.facets,
-        "unscored": [result for result in run.results if not result.scored],
+        "cases_shown": entries,
+        "tools": pages.tools_of(entries),
+        "hidden": len(order) - len(shown),
+        "wrong": sum(result.scored and not result.correct for result in run.results),
     }
 
 

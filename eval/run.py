@@ -19,7 +19,7 @@ from callwright.config import choose
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, sha256, write_json, write_jsonl
 from callwright.llamacpp import CONTEXT
-from callwright.recipes import Recipe, load_recipe
+from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
@@ -214,8 +214,8 @@ def plan_recipe(
     sampling = suite.sampling(probe=not tuned and not manifest.gpus())
     fingerprint = {
         "cases": manifest.cases_hash(paths),
-        "model": manifest.model_hash(str(args["model_name_or_path"])),
-        "adapter": manifest.model_hash(str(args["adapter_name_or_path"])) if "adapter_name_or_path" in args else None,
+        "model": model_hash(str(args["model_name_or_path"])),
+        "adapter": model_hash(str(args["adapter_name_or_path"])) if "adapter_name_or_path" in args else None,
         "serve": manifest.value_hash(args),
         "server": f"llamafactory {manifest.package('llamafactory')}",
         "sampling": sampling.fingerprint(),

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -54,7 +55,7 @@ class Server:
             UserError: it died or took too long, with the last lines of its log.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._answers():
+        while not answers(self.endpoint):
             if (status := self.process.poll()) is not None:
                 raise UserError(self.log, f"the server ended with status {status}{self._tail()}", "mend the cause")
             if time.monotonic() > deadline:
@@ -63,17 +64,19 @@ class Server:
             time.sleep(0.2)
         return self.endpoint
 
-    def _answers(self) -> bool:
-        request = urllib.request.Request(f"{self.endpoint.base_url}/models")  # noqa: S310  # our own http:// URL
-        request.add_header("Authorization", f"Bearer {self.endpoint.api_key}")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to ourselves
-        with suppress(urllib.error.URLError, ConnectionError, TimeoutError), opener.open(request, timeout=5) as answer:
-            return self.endpoint.model.encode() in answer.read()
-        return False
-
     def _tail(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
         return ". The log ends:\n" + "\n".join(f"    {line}" for line in lines) + "\n" if lines else ""
+
+
+def answers(endpoint: Endpoint) -> bool:
+    """Whether a server of ours lists its model."""
+    request = urllib.request.Request(f"{endpoint.base_url}/models")  # noqa: S310  # our own http:// URL
+    request.add_header("Authorization", f"Bearer {endpoint.api_key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to ourselves
+    with suppress(urllib.error.URLError, ConnectionError, TimeoutError), opener.open(request, timeout=5) as answer:
+        return endpoint.model.encode() in answer.read()
+    return False
 
 
 @contextmanager
@@ -91,6 +94,20 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     check_models(recipe, tuned)
     args = recipe.serve(tuned)
     endpoint = local_endpoint(f"{recipe.stem}-{which}", llamafactory=True)
+    environment = environment_of(args, endpoint)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / f"{recipe.stem}.yaml"
+        config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
+        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
+        with start([llamafactory, "api", config], environment, endpoint, log) as server:
+            yield server
+
+
+def environment_of(args: Mapping[str, Any], endpoint: Endpoint) -> dict[str, str]:
+    """The environment in which `llamafactory-cli api` serves these settings at an endpoint."""
     environment = os.environ | {
         "API_HOST": HOST,
         "API_PORT": str(urlsplit(endpoint.base_url).port),
@@ -101,15 +118,7 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     }
     if (ROOT / str(args["model_name_or_path"])).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / f"{recipe.stem}.yaml"
-        config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
-        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
-        with start([llamafactory, "api", config], environment, endpoint, log) as server:
-            yield server
+    return environment
 
 
 @contextmanager

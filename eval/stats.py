@@ -15,6 +15,8 @@ Z95 = 1.959963984540054
 RESAMPLES = 2_000
 BLOCK = 100
 """resamples that are drawn at a time"""
+SWAPS = 9_999
+"""of a randomisation test, so that no p-value is below 1 in 10,000"""
 SEED = 42
 
 Interval = tuple[float, float]
@@ -24,7 +26,7 @@ Statistic = Callable[[Counts], NDArray[np.float64]]
 """from counts (…, columns) to one number each (…), NaN where it is not defined"""
 
 
-def wilson(successes: int, n: int, z: float = Z95) -> Interval | None:
+def wilson(successes: float, n: int, z: float = Z95) -> Interval | None:
     """The score interval of a share; None where n is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209-212:
@@ -60,6 +62,9 @@ class McNemar:
     only_a: int
     """cases that only the first got right"""
     only_b: int
+    for_a: int
+    """clusters of which the first got more right"""
+    for_b: int
     p: float
     """over clusters"""
 
@@ -83,7 +88,7 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool], groups: Sequence[str] | None =
     for group, x, y in zip(range(len(a)) if groups is None else groups, a, b, strict=True):
         lead[group] = lead.get(group, 0) + y - x
     for_a, for_b = sum(n < 0 for n in lead.values()), sum(n > 0 for n in lead.values())
-    return McNemar(only_a, only_b, binomial_p(for_a, for_a + for_b))
+    return McNemar(only_a, only_b, for_a, for_b, binomial_p(for_a, for_a + for_b))
 
 
 def binomial_p(k: int, n: int) -> float:
@@ -155,31 +160,52 @@ def detectable(n: int, base: float, discordance: float | None = None, power: flo
 
 
 def bootstrap(counts: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
-    """The 95% percentile interval of a statistic when whole clusters are drawn; None where it is not defined.
+    """The 95% percentile interval of a statistic when whole clusters are drawn; None where it is not defined, or where
+    there is only one cluster, which would be drawn again and again and claim certainty.
 
     B. Efron and R. Tibshirani, "An introduction to the bootstrap" (1993), §13.3; clusters are drawn, not cases, since
     cases of one lineage are not independent (A. C. Davison and D. V. Hinkley, "Bootstrap methods", 1997, §3.8).
     """
-    return _percentiles(statistic(_totals(counts, seed)))
+    return _percentiles(statistic(_totals(counts, seed)), len(counts))
 
 
 def paired_bootstrap(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
     """The 95% percentile interval of statistic(b) - statistic(a), the same clusters drawn for both."""
     both = _totals(np.hstack([a, b]), seed)
-    return _percentiles(statistic(both[:, a.shape[1] :]) - statistic(both[:, : a.shape[1]]))
+    return _percentiles(statistic(both[:, a.shape[1] :]) - statistic(both[:, : a.shape[1]]), len(a))
+
+
+def randomisation_p(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED) -> float | None:
+    """How likely a difference of the statistic at least as large is, either way, if it does not matter which model is which.
+
+    The answers of whole clusters are swapped between the models at random, SWAPS times (A. Yeh, "More accurate tests for
+    the statistical significance of result differences", COLING 2000); clusters with the same counts are swapped as one
+    kind. A swap that leaves the statistic undefined counts as one of at least that size. None where the difference itself
+    is not defined.
+    """
+    found = statistic(b.sum(axis=0)) - statistic(a.sum(axis=0))
+    if np.isnan(found):
+        return None
+    kinds, times = np.unique(np.hstack([a, b]), axis=0, return_counts=True)
+    swapped = np.random.default_rng(seed).binomial(times, 0.5, size=(SWAPS, len(kinds)))
+    mine, other = kinds[:, : a.shape[1]], kinds[:, a.shape[1] :]
+    moved = swapped @ (other - mine)
+    differences = statistic(b.sum(axis=0) - moved) - statistic(a.sum(axis=0) + moved)
+    as_large = np.isnan(differences) | (np.abs(differences) >= abs(found) - 1e-12)
+    return float((1 + as_large.sum()) / (1 + SWAPS))
 
 
 def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
-    """The 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, or no hit at all) Wilson's.
+    """The 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, no hit, all clusters alike) Wilson's.
 
     F1 = 2q / (1 + q) rises with the share q = tp / (tp + fp + fn), so Wilson's interval of q over the clusters that
     count gives one of F1. A bootstrap of a perfect score would claim certainty.
     """
-    tp, fp, fn = (int(n) for n in counts.sum(axis=0)[:3])
-    if tp and fp + fn:
+    counts = counts[counts[:, :3].sum(axis=1) > 0][:, :3]
+    tp, fp, fn = counts.sum(axis=0)
+    if tp and fp + fn and _vary(counts):
         return bootstrap(counts, f1, seed)
-    clusters = int((counts[:, :3].sum(axis=1) > 0).sum())
-    share = wilson(clusters if tp else 0, clusters)
+    share = wilson(float(len(counts) * tp / (tp + fp + fn)), len(counts)) if len(counts) else None
     return share and (2 * share[0] / (1 + share[0]), 2 * share[1] / (1 + share[1]))
 
 
@@ -192,9 +218,13 @@ def share_interval(counts: Counts, seed: int = SEED) -> Interval | None:
     part, whole = counts.sum(axis=0)
     if (counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all():
         return wilson(int(part), len(counts))
-    if 0 < part < whole:
+    if 0 < part < whole and _vary(counts):
         return bootstrap(counts, ratio, seed)
-    return wilson(len(counts) if part else 0, len(counts))
+    return wilson(float(len(counts) * part / whole), len(counts)) if len(counts) else None
+
+
+def _vary(counts: Counts) -> bool:
+    return len(np.unique(counts, axis=0)) > 1
 
 
 def _totals(counts: Counts, seed: int) -> Counts:
@@ -209,9 +239,9 @@ def _totals(counts: Counts, seed: int) -> Counts:
     return np.concatenate([draw @ kinds for draw in draws])
 
 
-def _percentiles(values: NDArray[np.float64]) -> Interval | None:
+def _percentiles(values: NDArray[np.float64], clusters: int) -> Interval | None:
     defined = values[~np.isnan(values)]
-    if not len(defined):
+    if clusters < 2 or not len(defined):
         return None
     low, high = np.percentile(defined, [2.5, 97.5])
     return float(low), float(high)

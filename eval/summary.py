@@ -38,7 +38,7 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
         "names": metrics.names(scored, seed),
         "arguments": metrics.arguments(scored, seed),
         "fidelity": metrics.fidelity(scored, seed),
-        "forgetting": metrics.forgetting(scored, seed),
+        "replies": metrics.unbroken_replies(scored, seed),
         "pass_hat_k": metrics.pass_hat_k(scored, seed),
         "power": power(scored),
         "verdicts": {stage: verdicts[stage] for stage in STAGES if verdicts[stage]},

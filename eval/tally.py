@@ -20,7 +20,7 @@ class Tally(Record):
     emitted: int = 0
     """calls that the server returned; where it returned none, those that stand in the text, whole or broken"""
     parsed: int = 0
-    """of those, the ones that can be read"""
+    """of those, the ones that the server returned and that can be read"""
     valid: int = 0
     """of those, the ones whose tool is on offer and whose arguments fit its schema"""
     names: int = 0
@@ -64,7 +64,7 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
     Args:
         pairs: expected calls with those that were returned for them; of an unreadable one only the name counts.
         emitted: calls that were begun.
-        readable: those of them that can be read.
+        readable: those of them that the server returned and that can be read.
     """
     arguments: dict[str, Counts3] = {}
     arrived = asked = names = 0

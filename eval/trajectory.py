@@ -10,7 +10,7 @@ from pydantic import Field
 from callwright.files import parse_json
 from callwright.matchers import fold
 from callwright.records import Call, Case, Prediction, Record
-from eval.cases import case_fault, last_text
+from eval.cases import case_fault
 from eval.metrics import rounded, share
 from eval.stats import wilson
 from eval.toolbox import ToolError, ToolResult
@@ -164,7 +164,7 @@ def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
     return AgentResult(
         id=case.id,
         tags=case.tags,
-        text=last_text(case),
+        text=case.text,
         stop=stop,
         error=trajectory.error,
         success=None if stop == "infra_error" else right,

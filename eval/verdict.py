@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from callwright.call_readers import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
-from eval.cases import last_text, validators_of
+from eval.cases import validators_of
 from eval.tally import Given, Tally, check, tally
 
 Verdict = Literal[
@@ -145,15 +145,14 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
             decision = None if verdict == "unchecked" else decision
         else:
             verdict, detail = _judge_no_call(prediction, got, said, decision == "fp", list(offered))
-    readable = [check(call, offered) for call in said.calls]
-    readable += [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
+    readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
     emitted = len(got) or len(said.calls) or (said.fault is not None)
     tokens = prediction.usage.get("completion_tokens")
     return Result(
         id=case.id,
         group=case.group or case.id,
         tags=case.tags,
-        text=last_text(case),
+        text=case.text,
         verdict=verdict,
         decision=decision,
         detail=detail,

@@ -1,12 +1,21 @@
+import io
 import json
+import os
+import socket
+from contextlib import contextmanager
 
+import psutil
 import pytest
 from endpoint import TOOL, answer, draws, endpoint
 from werkzeug import Response
 
+from callwright.errors import UserError
+from callwright.files import read_json, write_json
+from callwright.recipes import load_recipe
 from callwright.records import Call
 from eval.ask import main
 from eval.handlers import RefusedCall, dispatch, handles
+from eval.serve import running, serves, serving
 
 
 @pytest.fixture
@@ -46,7 +55,82 @@ def test_several_calls_are_all_there(ask):
         reply["choices"][0]["message"]["tool_calls"] *= 2
         return reply
 
-    assert [call["arguments"] for call in ask("draw", twice)[0]["calls"]] == [{"prompt": "a"}] * 2
+    found = ask("draw", twice)[0]
+    assert [call["arguments"] for call in found["calls"]] == [{"prompt": "a"}] * 2
+    assert found["intent"] == "generate_image_intent" and "call" not in found, "no call stands there twice"
+
+
+def test_each_line_of_standard_input_is_a_question(capsys, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n\n draw a cat\n"))
+    with endpoint() as server:
+        assert main(["-", "--base-url", server.url, "--model", "m"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["text"], line["intent"]) for line in lines] == [
+        ("hello", None),
+        ("draw a cat", "generate_image_intent"),
+    ]
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """A recipe with a trained adapter, whose base model need not be there."""
+    write_json(tmp_path / "train" / "adapter_config.json", {"r": 2})
+    (tmp_path / "train" / "adapter_model.safetensors").write_bytes(b"weights")
+    monkeypatch.setattr("eval.ask.check_models", lambda recipe, tuned: None)
+    return load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path / 'train'}"])
+
+
+def runs_at(recipe, url, pid):
+    """Write the file of a server of this recipe, as `make serve` does."""
+    told = {"pid": pid, "started": psutil.Process(pid).create_time(), "serves": serves(recipe)}
+    write_json(recipe.run_dir / "server.json", {"base_url": url, "model": "m", "api_key": "k", **told})
+
+
+def test_a_server_that_runs_is_asked_and_none_is_started(recipe, capsys, monkeypatch):
+    monkeypatch.setattr("eval.ask.serve", None)
+    with endpoint(key="k") as server:
+        server.server.expect_request("/v1/models").respond_with_json({"data": [{"id": "m"}]})
+        runs_at(recipe, server.url, os.getpid())
+        assert main(["draw a cat", "--recipe", recipe.stem, *recipe.overrides]) == 0
+    assert json.loads(capsys.readouterr().out)["intent"] == "generate_image_intent"
+    (recipe.output_dir / "adapter_model.safetensors").write_bytes(b"trained again")
+    assert running(recipe) is None
+    assert "serves other weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"started": 1.0}, {"pid": 2**22 + 1}, {"pid": "x"}])
+def test_what_a_killed_server_left_is_no_server(recipe, change):
+    runs_at(recipe, "http://127.0.0.1:9/v1", os.getpid())
+    assert running(recipe) is not None
+    path = recipe.run_dir / "server.json"
+    write_json(path, read_json(path) | change)
+    assert running(recipe) is None
+    path.write_text("{")
+    assert running(recipe) is None
+
+
+def test_a_question_says_at_once_what_it_waits_for_and_how_to_wait_no_more(recipe, capsys, monkeypatch):
+    @contextmanager
+    def starts(recipe, tuned):
+        assert "make serve RECIPE=smollm2-135m_lora" in capsys.readouterr().err
+        raise UserError("server", "not in this test", "none")
+        yield
+
+    monkeypatch.setattr("eval.ask.serve", starts)
+    assert main(["draw", "--recipe", recipe.stem, *recipe.overrides]) == 2
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_loaded(recipe, monkeypatch):
+    monkeypatch.setattr("eval.serve.check_models", lambda recipe, tuned: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError) as told, serving(recipe, "127.0.0.1", port, ""):
+            pass
+    assert f"API_PORT={port + 1} make serve" in told.value.remedy
+    assert not (recipe.run_dir / "server.json").exists()
 
 
 @pytest.mark.parametrize("arguments", ["{", '{"text": "a"}', '{"prompt": 4}', "[]"])

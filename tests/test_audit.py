@@ -9,11 +9,11 @@ import pytest
 
 from callwright.config import Audit, DataConfig, Split
 from callwright.errors import UserError
-from callwright.files import write_json, write_jsonl, write_text
+from callwright.files import sha256, write_json, write_jsonl, write_text
 from callwright.records import Call, Example, Seed, as_line
 from tools import audit as module
 from tools.audit import AT_LEAST, Data, balance, coverage, distinct, diversity, leakage, main, premium, verdicts
-from tools.baseline import doubts, fit, score
+from tools.baseline import decide, doubts, fit, score
 from tools.bench_data import made
 from tools.bench_data import main as bench
 from tools.card import cell
@@ -273,3 +273,13 @@ def test_the_benchmark_runs_each_part_on_varied_lines(capsys) -> None:
     out = capsys.readouterr().out
     assert "near pairs at 75" in out
     assert out.count(" MiB (") == 2
+
+
+def test_what_the_baseline_decides_stands_beside_the_cases(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "draw a fox and a boat"}]
+    asked = [{"id": "a", "messages": said, "tools": [], "expected": []}]
+    asked.append({**asked[0], "id": "b", "messages": [*said, {"role": "user", "content": "sell a fox and a boat"}]})
+    write_jsonl(tmp_path / "t_golden.jsonl", asked)
+    found = decide(fit(examples()), 240, tmp_path / "t_golden.jsonl")
+    assert found.calls == {"a": True, "b": False}, "it decides by what the user says last"
+    assert (found.lines, found.cases) == (240, sha256(tmp_path / "t_golden.jsonl"))

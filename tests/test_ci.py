@@ -37,7 +37,8 @@ def test_markdown_is_a_table_and_foreign_words_stay_words(tmp_path):
     assert main([str(run), "--base", str(base), *files]) == 1
     text = (tmp_path / "m.md").read_text("utf-8")
     assert "| F1 of the decision to call | 0.308 [" in text and "| 0.778 [" in text and "| +0.470 [" in text
-    assert "5 only <code>tuned</code> decided right, 0 only <code>base</code>: exact McNemar p = 0.0625" in text
+    assert "F1 gain +0.470 [" in text and ": p = 0.0" in text
+    assert "decision right: 5 only <code>tuned</code>, 0 only <code>base</code>, exact McNemar p = 0.0625" in text
     assert "**gate missed**: recall is 0.7, and must be at least 0.9" in text
     assert text.count("\n| no_call | ") == 3 and text.count("\n| false_call | ") == 1
     rows = [line for line in text.splitlines() if line.startswith("|")]

@@ -13,7 +13,7 @@ def test_two_runs_are_told_apart_case_by_case(tmp_path, capsys):
     assert main([str(a), str(b), "--out", str(tmp_path / "c.html")]) == 0
     printed = capsys.readouterr().out
     assert "19 cases are scored in both: 19 in A, 19 in B" in printed
-    assert "5 only B decided right, 0 only A: exact McNemar p = 0.0625" in printed
+    assert "decision right: 5 only B, 0 only A, exact McNemar p = 0.0625" in printed
     page = (tmp_path / "c.html").read_text("utf-8")
     assert page.count('class="item"') == 5 and page.count("only B right</span>") == 5
     found = compare(load_run(a).results, load_run(b).results)

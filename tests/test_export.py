@@ -14,7 +14,7 @@ import yaml
 
 from callwright import llamacpp
 from callwright.errors import UserError
-from callwright.files import ROOT, read_json, read_text, write_json, write_text
+from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from tools import export
 from tools.fetch_model import read_metadata
@@ -160,11 +160,14 @@ def test_export_end_to_end(house: Path):
     assert ggufs | {"README.md", "model.safetensors", "tokenizer.json"} <= manifest["files"].keys()
     card = read_text(folder / "README.md")
     assert "vllm serve . --dtype float32 --enable-auto-tool-choice --tool-call-parser hermes" in card
-    assert "Not measured yet" in card
+    assert "Not measured: no evaluation asked these weights" in card
     assert {path.name for path in folder.parent.iterdir()} == {"train", "export", "export.log", "base-F16.gguf"}
 
     started = time.monotonic()
+    write_text(folder / "README.md", "of an earlier evaluation")
     again = run(house, "--gguf", "f16", "--base")
+    assert "Not measured" in read_text(folder / "README.md"), "the card is written again"
+    assert read_json(folder / "manifest.json")["files"]["README.md"]["sha256"] == sha256(folder / "README.md")
     assert (again.returncode, "there already" in again.stdout) == (0, True)
     assert time.monotonic() - started < 10
 

@@ -63,7 +63,7 @@ def test_a_suite_holds_gates_by_the_same_names(tmp_path):
     write_text(tmp_path / "s.yaml", "cases: [a]\ngates: {f1: 0.9, strict_accuracy: 0.5}\n")
     assert load_config(tmp_path / "s.yaml", Suite).gates == read_gates("strict_accuracy=0.5, f1=0.9")
     write_text(tmp_path / "s.yaml", "cases: [a]\ngates: {f2: 0.9}\n")
-    with pytest.raises(UserError, match=r"s\.yaml: gates: 'f2' is no figure; known are f1"):
+    with pytest.raises(UserError, match=r"s\.yaml:2: gates: 'f2' is no figure; known are f1"):
         load_config(tmp_path / "s.yaml", Suite)
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, write_json
-from callwright.recipes import Recipe
+from callwright.recipes import Recipe, model_hash
 from tools import keep as module
 from tools.keep import WEIGHTS, keep
 
@@ -28,7 +28,9 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     write_json(made.output_dir / "adapter_config.json", {"r": 2, "base_model_name_or_path": "/elsewhere/m"})
     save_file({"a": torch.tensor([1.0, 2.5])}, made.output_dir / WEIGHTS)
     figures = {"n": 2, "infra_errors": 0, "decision": {"f1": 0.5}, "strict_accuracy": 0.5, "slices": {}}
-    write_json(tmp_path / "runs/r/eval/golden/tuned/summary.json", figures)
+    for suite, weights in (("golden", model_hash("runs/r/train")), ("full", "of an earlier training")):
+        write_json(tmp_path / f"runs/r/eval/{suite}/tuned/summary.json", figures)
+        write_json(tmp_path / f"runs/r/eval/{suite}/tuned/manifest.json", {"fingerprint": {"adapter": weights}})
     return made
 
 
@@ -42,7 +44,7 @@ def test_what_is_kept(recipe: Recipe, tmp_path: Path):
     manifest = read_json(target / "manifest.json")
     assert manifest["recipe"]["settings"] == recipe.train
     assert len(manifest["data"]["data/d.jsonl"]) == 64
-    assert manifest["figures"]["golden"]["decision"] == {"f1": 0.5}
+    assert {suite: kept["decision"] for suite, kept in manifest["figures"].items()} == {"golden": {"f1": 0.5}}
     assert [path.name for path in target.parent.iterdir()] == ["a"]
 
 

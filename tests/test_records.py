@@ -29,6 +29,17 @@ TOOLS = canonical_tools(
     ],
     "tools.json",
 )
+
+
+def test_what_the_user_says_last_is_read_from_parts_as_well():
+    def said(content):
+        messages = [{"role": "user", "content": content}, {"role": "assistant", "content": "no"}]
+        return Case(id="a", messages=messages, tools=[], expected=[]).text
+
+    assert said("hi") == "hi" and said(None) == ""
+    assert said([{"type": "text", "text": "draw"}, {"type": "image_url"}, "it"]) == "draw [image_url] it"
+
+
 GOOD = {"id": "1", "text": "Rome?", "calls": [{"name": "weather", "arguments": {"city": "Rome"}}], "reply": None}
 
 

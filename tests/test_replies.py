@@ -30,6 +30,9 @@ def reply(text, content, verdict="correct", finish="stop"):
         ("what does 請 mean", "It means “please”."),
         ("how do I write bold in HTML", "Use <b>word</b> or <strong>word</strong>."),
         ("is ha ha a word", "ha ha ha, yes"),
+        ("may I", "No, no, no."),
+        ("10 to the 9th?", "1,000,000,000"),
+        ("你好", "謝謝謝謝！"),
     ],
 )
 def test_an_answer_passes(text, content):
@@ -51,6 +54,10 @@ def test_an_answer_passes(text, content):
         ("ＨＥＬＬＯ there", "Привет, чем могу помочь?", {}, ["script"]),
         ("你是誰", "我是助理。我是助理。我是助理。我是助理。我是助理。", {}, ["loop"]),
         ("hi", "Sure. " + "I can do that. " * 12, {}, ["loop"]),
+        ("推薦一部電影", "看看看看看看看看", {}, ["loop"]),
+        ("推薦一部電影", "好的，好的，好的，好的", {}, ["loop"]),
+        ("hi", "the the the the the", {}, ["loop"]),
+        ("hi", "。。。", {}, ["empty"]),
         ("hi", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", {}, ["loop"]),
         ("hi", "Once there was a fox who lived by the sea. " + "and then " * 40, {}, ["loop"]),
         ("what is the tallest mountain", "What is the tallest mountain?", {}, ["echo"]),

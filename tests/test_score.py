@@ -143,8 +143,8 @@ def test_calls_names_arguments_and_words_are_counted():
     ]
     summary = summarise(found)
     assert summary["emitted_calls"] == 1 + 1 + 1 + 1 + 2 + 1 + 1
-    assert summary["parse_rate"] == pytest.approx(6 / 8, abs=1e-4)
-    assert summary["schema_valid_rate"] == pytest.approx(3 / 8, abs=1e-4)
+    assert summary["parse_rate"] == pytest.approx(4 / 8, abs=1e-4)  # what stands in the text was returned by nobody
+    assert summary["schema_valid_rate"] == pytest.approx(2 / 8, abs=1e-4)
     names = summary["names"]
     assert [names[key] for key in ("right", "given", "wanted")] == [3, 5, 6]
     assert (names["precision"], names["recall"], names["f1"]) == (0.6, 0.5, pytest.approx(6 / 11, abs=1e-4))
@@ -211,9 +211,9 @@ def test_what_was_never_given_or_asked_is_null():
     assert (summary["parse_rate"], summary["parse_rate_ci95"], summary["schema_valid_rate"]) == (None, None, None)
     assert summary["names"]["f1"] is summary["arguments"]["ci95"] is summary["fidelity"]["share"] is None
     assert summary["arguments"]["by_type"] == {}
-    assert summary["forgetting"]["share"] == 1
+    assert summary["replies"]["share"] == 1
     empty = summarise([])
-    assert empty["forgetting"]["share"] is empty["pass_hat_k"] is empty["power"] is empty["decision"]["ci95"] is None
+    assert empty["replies"]["share"] is empty["pass_hat_k"] is empty["power"] is empty["decision"]["ci95"] is None
 
 
 def test_replies_without_a_call_are_checked():
@@ -221,10 +221,10 @@ def test_replies_without_a_call_are_checked():
     found = [
         judge(make_case([], f"{n}"), make_prediction(identity=f"{n}", content=text)) for n, text in enumerate(said)
     ]
-    forgetting = summarise([*found, *results(fp=5, tp=5, fn=5)])["forgetting"]
-    assert (forgetting["replies"], forgetting["sound"], forgetting["share"]) == (3, 1, 0.3333)
-    assert forgetting["share_ci95"] == [round(bound, 4) for bound in wilson(1, 3)]
-    assert {fault: figures["n"] for fault, figures in forgetting["faults"].items() if figures["n"]} == {
+    replies = summarise([*found, *results(fp=5, tp=5, fn=5)])["replies"]
+    assert (replies["n"], replies["unbroken"], replies["share"]) == (3, 1, 0.3333)
+    assert replies["share_ci95"] == [round(bound, 4) for bound in wilson(1, 3)]
+    assert {fault: figures["n"] for fault, figures in replies["faults"].items() if figures["n"]} == {
         "empty": 1,
         "leak": 1,
     }

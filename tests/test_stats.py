@@ -13,6 +13,7 @@ from eval.stats import (
     mcnemar,
     mcnemar_power,
     paired_bootstrap,
+    randomisation_p,
     share_interval,
     wilson,
 )
@@ -113,7 +114,9 @@ def test_a_share_of_clusters():
     assert share_interval(np.vstack([alone, [[0, 0]] * 50])) == wilson(81, 263)
     assert share_interval(np.array([[3.0, 3.0]] * 20)) == wilson(20, 20)
     assert share_interval(np.array([[0.0, 3.0]] * 20)) == wilson(0, 20)
-    assert share_interval(np.array([[1.0, 2.0]] * 20)) == (0.5, 0.5)  # the bootstrap: no cluster differs
+    assert share_interval(np.array([[1.0, 2.0]] * 20)) == wilson(
+        10, 20
+    )  # the bootstrap would claim certainty: no cluster differs
     assert share_interval(np.zeros((3, 2))) is share_interval(np.zeros((0, 2))) is None
     low, high = share_interval(np.repeat([[3.0, 3.0], [0.0, 3.0]], [30, 30], axis=0))
     assert (low, high) == pytest.approx(wilson(30, 60), abs=0.03)  # as wide as 60 cases, not as 180
@@ -174,3 +177,33 @@ def test_power_from_the_command_line(capsys):
     ):
         assert power.main(["--base", wrong[0], "--gain", *wrong[1:]]) == 2
         assert capsys.readouterr().err.startswith("error: --")
+
+
+def test_randomisation_asks_what_mcnemar_does_not():
+    """A model that always calls against one that never does, on as many cases of each kind: right equally often."""
+    due, not_due = np.array([[1, 0, 0, 0]]), np.array([[0, 1, 0, 0]])
+    always = np.repeat(np.vstack([due, not_due]), 20, axis=0).astype(float)  # tp, fp
+    never = np.repeat(np.array([[0, 0, 1, 0], [0, 0, 0, 1]]), 20, axis=0).astype(float)  # fn, tn
+    right_always, right_never = always[:, 0] > 0, never[:, 3] > 0
+    assert mcnemar(list(right_always), list(right_never)).p == 1
+    assert randomisation_p(always, never, f1) < 0.001
+    _, high = paired_bootstrap(always, never, f1)
+    assert high < 0, "the interval says the same as the test of the same figure"
+
+
+def test_randomisation_is_exact_where_it_can_be_counted():
+    a, b = counts(0, 0, 5, 5), counts(5, 0, 0, 5)
+    assert randomisation_p(a, b, f1) == pytest.approx(2 / 2**5, abs=0.01)
+    assert randomisation_p(a, a, f1) == 1
+    assert randomisation_p(counts(0, 0, 0, 3), counts(0, 0, 0, 3), f1) is None
+    together = a.sum(axis=0, keepdims=True), b.sum(axis=0, keepdims=True)
+    assert randomisation_p(*together, f1) == 1, "one group is one coin"
+
+
+def test_one_cluster_has_no_interval():
+    one = np.array([[3.0, 1.0, 1.0, 5.0]])
+    assert bootstrap(one, f1) is paired_bootstrap(one, one, f1) is None
+    low, high = f1_interval(one)
+    assert low < 0.2 and high > 0.9, "Wilson's, of one"
+    alike = f1_interval(np.repeat(one, 4, axis=0))
+    assert alike[0] < 0.75 < alike[1] and alike[1] - alike[0] < high - low

@@ -1,13 +1,22 @@
-"""A character-n-gram classifier of the decision: what the surface of an utterance gives away by itself."""
+"""A character-n-gram classifier of the decision: what the surface of an utterance gives away by itself.
 
+`python -m tools.baseline image_intent` writes what it decides beside the task's cases, for the reports to show.
+"""
+
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError
-from callwright.records import Example, Seed
+from callwright.config import load_data_config
+from callwright.errors import UserError, command
+from callwright.files import sha256, write_json
+from callwright.records import Baseline, Case, Example, Seed, baseline_path, read_records
 
 FOLDS = 5
+CASES = ("golden", "test", "talk", "mine")
+"""what cases are made of"""
 
 
 @dataclass(frozen=True)
@@ -83,3 +92,39 @@ def doubts(examples: Sequence[Example]) -> list[float]:
     chances = cross_val_predict(untrained(), texts, labels, groups=lineages, cv=folds, method="predict_proba")
     found = (float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True))
     return [0.5 if example.after_result else next(found) for example in examples]
+
+
+def decide(model: Any, lines: int, cases: Path) -> Baseline:
+    """What the baseline, trained on so many lines, decides about a cases file, by what each user says last.
+
+    Raises:
+        UserError: a broken case.
+    """
+    asked = read_records(cases, Case)
+    decided = model.predict([case.text for case in asked]).tolist()
+    calls = dict(zip((case.id for case in asked), decided, strict=True))
+    return Baseline(cases=sha256(cases), lines=lines, calls=calls)
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read data/work/<task>/train.jsonl and the task's cases, write data/<task>_<cases>.baseline.json."""
+    parser = argparse.ArgumentParser(prog="python -m tools.baseline", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("task", help="a task of configs/data/")
+    config = load_data_config(parser.parse_args(argv).task)
+    train = [example for example in read_records(config.work / "train.jsonl", Example) if not example.after_result]
+    files = [path for part in CASES if (path := config.built(part)).is_file()]
+    if len({example.label for example in train}) < 2:
+        for path in files:
+            baseline_path(path).unlink(missing_ok=True)
+        print(f"baseline {config.task}: none, as all training lines are of one label")
+        return 0
+    model = fit(train)
+    for path in files:
+        write_json(baseline_path(path), decide(model, len(train), path).model_dump())
+    print(f"baseline {config.task}: decisions of {len(train)} lines' n-grams beside {len(files)} cases files")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

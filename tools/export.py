@@ -222,6 +222,16 @@ def is_there(target: Path, made_of: dict[str, Any], formats: Sequence[str], pack
     return not formats or (set(formats) <= set(known["gguf"]["formats"]) and known["gguf"]["packages"] == packages)
 
 
+def write_card_again(recipe: Recipe, target: Path) -> None:
+    """Write the card of an export that is there already: it may have been measured since."""
+    known = read_json(target / "manifest.json")
+    if "tool_format" in known:
+        write_card(recipe, target, known["tool_format"])
+        card = target / "README.md"
+        known["files"][card.name] = {"bytes": card.stat().st_size, "sha256": sha256(card)}
+        write_json(target / "manifest.json", known)
+
+
 def replace_folder(part: Path, target: Path) -> None:
     """Put `part` in the place of `target`. A kill between the two renames leaves the old one aside: see `recover`."""
     aside = target.with_name(f".{target.name}.old")
@@ -255,6 +265,7 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
     recover(target)
     made_of, packages = fingerprint(recipe), llamacpp.versions() if formats else {}
     if is_there(target, made_of, formats, packages) and (base is None or base.is_file()):
+        write_card_again(recipe, target)
         return False
     log = recipe.run_dir / "export.log"
     try:
@@ -276,6 +287,7 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
                 path.chmod(0o644)
             manifest = {
                 "recipe": recipe.stem,
+                "tool_format": tool_format,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "made_of": made_of,
                 "gguf": {"formats": list(formats), "packages": packages},

@@ -43,9 +43,11 @@ def halve(source: Path, target: Path) -> None:
 
 
 def figures(recipe: Recipe) -> dict[str, Any]:
-    """Suite → decision and strict accuracy of the recipe's last evaluation there."""
+    """Suite → decision and strict accuracy of the recipe's last evaluation there, if it asked these weights."""
     found = {}
     for path in sorted(recipe.run_dir.glob("eval/*/tuned/summary.json")):
+        if not recipe.is_measured(path.parent):
+            continue
         summary = read_json(path)
         found[path.parts[-3]] = {key: summary[key] for key in ("n", "infra_errors", "decision", "strict_accuracy")}
     return found

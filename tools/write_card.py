@@ -61,9 +61,10 @@ def made_of(recipe: Recipe, base: str, licence: str | None) -> list[str]:
 def measured(recipe: Recipe) -> str:
     """The figures of the last evaluation on golden, if it asked these weights."""
     run = recipe.run_dir / "eval/golden/tuned"
-    trained = max(path.stat().st_mtime for path in recipe.output_dir.glob("*.safetensors"))
-    if not (run / "summary.json").is_file() or (run / "predictions.jsonl").stat().st_mtime < trained:
-        return f"Not measured yet: `make eval RECIPE={recipe.stem}`, then export again."
+    if not recipe.is_measured(run):
+        return (
+            f"Not measured: no evaluation asked these weights. Run `{recipe.make_command('eval')}`, then export again."
+        )
     summary: dict[str, Any] = read_json(run / "summary.json")
     rows = ["| figure | value | 95% interval |", "|---|---|---|"]
     for name, (group, key, bounds) in SHOWN.items():

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from callwright.bfcl import VERSION
 from callwright.errors import command
 from callwright.files import ROOT, write_json, write_jsonl
-from callwright.recipes import load_recipe
+from callwright.recipes import load_recipe, model_hash
 from callwright.records import Prediction
 from callwright.tool_prompts import FORMATS
 from eval import manifest
@@ -119,7 +119,7 @@ def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], 
     recipe, which = load_recipe(args.recipe), "base" if args.base else "tuned"
     settings = recipe.serve(not args.base)
     weights = {key: settings.get(key) for key in ("model_name_or_path", "adapter_name_or_path")}
-    decides = {key: manifest.model_hash(str(path)) if path else None for key, path in weights.items()}
+    decides = {key: model_hash(str(path)) if path else None for key, path in weights.items()}
     served = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
     out = args.out or recipe.run_dir / "bfcl" / which
     return Model(served.model, {**decides, "serve": manifest.value_hash(settings)}, out, lambda category: served)

@@ -115,7 +115,7 @@ class Router:
             found = await asyncio.to_thread(decision, said, self.case.tools)
             if found["intent"] is None:
                 return "invalid_call" if "fault" in found else "reply", found
-            calls = [Call.model_validate(call) for call in found.get("calls", [found["call"]])]
+            calls = [Call.model_validate(call) for call in found.get("calls") or [found["call"]]]
             handled = asyncio.get_running_loop().run_in_executor(self.pool, self._handle, calls)
             # No thread can be stopped: a handler that is overdue keeps its slot, so that they never pile up.
             release = slot.pop_all().close

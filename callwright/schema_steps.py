@@ -23,6 +23,9 @@ NESTED = {*IN_PLACE, *VALUES, *ITEMS, *NAMED, "propertyNames"}
 OPEN = {*VALUES, "propertyNames"}
 """keywords that decide about arguments which no schema names"""
 
+DEMANDS = ("required", "dependentRequired", "dependentSchemas", "dependencies")
+"""keywords that name arguments without holding a schema for each"""
+
 MOST_STEPS = 2_000_000
 """of one value: a tenth of a second"""
 MOST_PAIRS = 200_000
@@ -133,10 +136,9 @@ class Steps:
                 continue
             seen.add(part)
             waiting += part.in_place
-            held = (
-                part.schema.get(key) for key in ("required", "dependentRequired", "dependentSchemas", "dependencies")
-            )
-            names.update(part.fields, *(keys for keys in held if isinstance(keys, list | dict)))
+            held = [part.schema.get(key) for key in DEMANDS]
+            names.update(part.fields)
+            names.update(key for keys in held if isinstance(keys, list | dict) for key in keys if isinstance(key, str))
             others = others or not OPEN.isdisjoint(part.schema)
         return names, others
 

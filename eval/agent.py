@@ -20,8 +20,9 @@ from callwright.files import sha256, write_json, write_jsonl
 from callwright.recipes import load_recipe
 from callwright.records import Call, Prediction, read_records
 from eval import manifest
-from eval.client import Endpoint, Limits, Sampling, add_asking, ask_once, endpoint_at, limits_of, positive
+from eval.client import ask_once
 from eval.console import p_value
+from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
 from eval.predictions import append, log, read_log
 from eval.run import Plan, begin
 from eval.score import RESULTS, SUMMARY, interval, number

@@ -27,8 +27,8 @@ from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.cases import read_cases, tools_of
-from eval.client import Endpoint, Sampling, endpoint_at, positive
 from eval.compare import compare
+from eval.endpoint import Endpoint, Sampling, endpoint_at, positive
 from eval.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
 from eval.predictions import read_predictions
 from eval.run import Plan, as_raw, ask, begin, blame, finish

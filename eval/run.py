@@ -25,7 +25,8 @@ from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, add_asking, ask_all, endpoint_at, limits_of, positive
+from eval.client import ask_all
+from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
 from eval.figures import add_gates, gate
 from eval.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
 from eval.pages import spread

@@ -21,7 +21,7 @@ import yaml
 from callwright.errors import UserError
 from callwright.files import ROOT
 from callwright.recipes import Recipe, check_base
-from eval.client import Endpoint
+from eval.endpoint import Endpoint
 
 HOST = "127.0.0.1"
 LOG_LINES = 12

@@ -18,7 +18,7 @@ from werkzeug import Response
 
 from callwright.files import ROOT
 from callwright.records import Case
-from eval.client import Endpoint
+from eval.endpoint import Endpoint
 from eval.handlers import HANDLERS
 from examples.router.service import MOST_BYTES, Bounds, Router, main, make_app
 

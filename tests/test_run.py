@@ -14,7 +14,7 @@ from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_tex
 from callwright.recipes import load_recipe
 from callwright.records import Case
 from eval import manifest
-from eval.client import Endpoint, Sampling
+from eval.endpoint import Endpoint, Sampling
 from eval.run import Plan, begin, blame, carry_out, main, share_out
 from eval.score import rescore
 from eval.server import check_models

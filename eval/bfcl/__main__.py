@@ -39,7 +39,7 @@ from eval.bfcl.questions import (
 from eval.bfcl.replay import replay
 from eval.bfcl.table import Row, comparable, show
 from eval.bfcl.turns import Talk, converse, drop_rounds
-from eval.client import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
+from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
 from eval.predictions import read_predictions
 from eval.report import write_report
 from eval.run import Plan, ask, begin

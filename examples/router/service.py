@@ -34,7 +34,8 @@ from callwright.errors import UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, explain
 from eval.ask import MAX_TOKENS, case_of, decision
-from eval.client import Endpoint, Limits, Sampling, ask_once, endpoint_at, positive
+from eval.client import ask_once
+from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at, positive
 from eval.handlers import HANDLERS, dispatch
 
 MOST_BYTES, MOST_CHARACTERS = 16 << 10, 2_000

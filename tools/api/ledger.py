@@ -53,16 +53,12 @@ class Answer(BaseModel):
 
 
 def answer_of(completion: Completion) -> Answer:
-    """The answer that a response holds.
-
-    Raises:
-        ValidationError: its usage is no count of tokens.
-    """
+    """The answer that a response holds."""
     choice, usage = completion.choices[0], completion.usage or {}
     return Answer(
         id=completion.id or "",
         content=choice.message.content,
-        calls=[(call.function.name, call.function.arguments) for call in choice.message.tool_calls or []],
+        calls=[(call.function.name, call.function.arguments or "") for call in choice.message.tool_calls or []],
         finish=choice.finish_reason,
         input=usage.get("prompt_tokens"),
         output=usage.get("completion_tokens"),

@@ -105,6 +105,26 @@ def completion_of(value: Any) -> Completion:
         raise ValueError(f"not an answer in OpenAI's form: {redact(explain(error))}") from None
 
 
+def check_url(place: str, base_url: str) -> str:
+    """A base URL as it is, where it can be one.
+
+    Args:
+        place: where it was given: a flag or a variable.
+
+    Raises:
+        UserError: it is no URL, or holds a password.
+    """
+    try:
+        url = urlsplit(base_url)
+        whole = url.scheme in ("http", "https") and bool(url.hostname) and not url.query and url.port != 0
+    except ValueError:  # a port or an address that is none
+        whole = False
+    if not whole or url.username or url.password:
+        fault = "holds a user or a password" if whole else f"{base_url!r} is not a URL"
+        raise UserError(place, fault, "write it as http://127.0.0.1:8000/v1, and put a key into OPENAI_API_KEY")
+    return base_url
+
+
 def is_local(base_url: str) -> bool:
     """Whether a URL leads to this machine."""
     host = urlsplit(base_url).hostname or ""

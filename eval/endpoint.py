@@ -4,9 +4,8 @@ import argparse
 import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from callwright.chat import NO_KEY
+from callwright.chat import NO_KEY, check_url
 from callwright.errors import UserError
 from callwright.redact import keep_secret
 
@@ -81,15 +80,7 @@ def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: b
     Raises:
         UserError: no URL, one with a password in it, or no key.
     """
-    try:
-        url = urlsplit(base_url)
-        whole = url.scheme in ("http", "https") and url.hostname and not url.query and url.port != 0
-    except ValueError:  # a port or an address that is none
-        whole = False
-    if not whole or url.username or url.password:
-        fault = "holds a user or a password" if whole else f"{base_url!r} is not a URL"
-        raise UserError("--base-url", fault, "write it as http://127.0.0.1:8000/v1, and put a key into OPENAI_API_KEY")
-    return Endpoint(base_url, model, key_from(variable), llamafactory)
+    return Endpoint(check_url("--base-url", base_url), model, key_from(variable), llamafactory)
 
 
 def positive(text: str) -> int:

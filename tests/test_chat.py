@@ -77,7 +77,7 @@ def test_an_answer_is_utf8_with_or_without_a_byte_order_mark(text):
     ],
 )
 def test_what_is_no_answer_is_named(body, fault):
-    with pytest.raises(ValueError) as raised:  # noqa: PT011  # the fault is compared below
+    with pytest.raises(ValueError) as raised:
         read_completion(body)
     assert fault in str(raised.value)
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 MARK = "***"
-SHORTEST = 6
-"""characters of a secret; what is shorter cannot be told from other words"""
+SHORTEST, SHORTEST_WORD = 6, 12
+"""characters of a secret, and of one that is letters alone; what is shorter cannot be told from other words"""
 PIECE = 8
 """characters of its beginning or end that give a secret away, where the rest was cut off"""
 PLACEHOLDERS = frozenset(
@@ -32,8 +32,9 @@ _known: dict[str, tuple[str, str]] = {}
 
 
 def keep_secret(secret: str) -> None:
-    """Blot `secret` from everything that is written from now on; a placeholder, or what is too short, is none."""
-    if len(secret) < SHORTEST or secret.lower() in PLACEHOLDERS or secret.isdigit():
+    """Blot `secret` from everything that is written from now on; a placeholder, or what may be any word, is none."""
+    shortest = SHORTEST_WORD if secret.isalpha() else SHORTEST
+    if len(secret) < shortest or secret.isdigit() or secret.lower() in PLACEHOLDERS:
         return
     global _known  # replaced, never changed: threads may be reading it
     found = _known | {form: (_piece(form), _piece(form[::-1])[::-1]) for form in _spellings(secret)}

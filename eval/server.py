@@ -8,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,11 +61,12 @@ class Server:
         return self.endpoint
 
     def _answers(self) -> bool:
-        request = urllib.request.Request(f"{self.endpoint.base_url}/models")  # noqa: S310  # our own http:// URL
-        request.add_header("Authorization", f"Bearer {self.endpoint.api_key}")
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to ourselves
-        with suppress(urllib.error.URLError, ConnectionError, TimeoutError), opener.open(request, timeout=5) as answer:
-            return self.endpoint.model.encode() in answer.read()
+        import httpx2
+
+        sent = {"Authorization": f"Bearer {self.endpoint.api_key}"}
+        with suppress(httpx2.HTTPError):  # no proxy leads to ourselves, and no redirect away
+            found = httpx2.get(f"{self.endpoint.base_url}/models", headers=sent, timeout=5, trust_env=False)
+            return self.endpoint.model.encode() in found.content
         return False
 
     def _tail(self) -> str:

@@ -16,12 +16,6 @@ from callwright.redact import MARK, keep_secret, keep_secrets_of, redact
 SECRET = "sk-Marker-9f3a77"
 
 
-@pytest.fixture(autouse=True)
-def forgets(monkeypatch):
-    """What a test makes known is not known to the next one."""
-    monkeypatch.setattr(module, "_known", {})
-
-
 @given(st.text(st.characters(codec="utf-8"), min_size=8, max_size=40), st.text(max_size=9), st.text(max_size=9))
 @example("abcdefgh", "a", "h")
 def test_a_secret_is_blotted_in_each_spelling_wherever_it_stands(secret, before, after):
@@ -43,7 +37,7 @@ def test_what_is_left_of_a_cut_secret_is_blotted(cut):
 
 
 def test_words_that_are_no_secret_stay():
-    for word in ("none", "EMPTY", "ollama", "lm-studio", "12345678", ""):
+    for word in ("none", "EMPTY", "ollama", "lm-studio", "12345678", "assistant", ""):
         keep_secret(word)
     keep_secret("assistant-4711")
     text = "none EMPTY ollama lm-studio 12345678: the assistant's assistance"

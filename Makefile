@@ -122,7 +122,7 @@ watch: .venv/stamp  ## TensorBoard on 127.0.0.1:6006, for runs with ARGS="report
 # ---- serve, evaluate, look -------------------------------------------------------------------------------------------
 
 serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible (API_KEY and API_PORT from the environment)
-	API_HOST=$${API_HOST:-127.0.0.1} $(LLAMAFACTORY) api configs/serve/$(RECIPE).yaml $(if $(ADAPTER),adapter_name_or_path=$(ADAPTER),$(if $(OTHER),adapter_name_or_path=$(RUN)/train))
+	$(PY) -m eval.api configs/serve/$(RECIPE).yaml $(if $(ADAPTER),adapter_name_or_path=$(ADAPTER),$(if $(OTHER),adapter_name_or_path=$(RUN)/train))
 
 eval: model $(if $(filter llamacpp,$(RUNTIME)),llamacpp)  ## base against tuned on golden (SUITE=full: and test; talk: in conversations), with a report; ADAPTER=adapters/… for a kept one; RUNTIME=llamacpp
 	$(if $(filter llamacpp,$(RUNTIME)),$(PY) -m tools.export $(RECIPE) --gguf f16 --base $(filter-out $(ARGS),$(SETTINGS)) $(KEPT))

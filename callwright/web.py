@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callwright.errors import UserError
+from callwright.redact import keep_secret
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::\d{1,5})?")
@@ -35,8 +36,9 @@ class TooLargeError(Exception):
 class OwnHosts:
     """Refuses what is not meant for this server, before the application sees it.
 
-    Another Host than ours is 400: a stranger's page whose name was made to lead to this machine (DNS rebinding). A change
-    that another site's page asks for is 403 (Origin, Sec-Fetch-Site). A body over `most_bytes` is 413.
+    Another Host than ours is 400: a stranger's page whose name was made to lead to this machine (DNS rebinding). What
+    another site's page asks is 403 (Origin, and Sec-Fetch-Site but for a link that is followed). A body over
+    `most_bytes` is 413.
 
     Args:
         hosts: names and addresses that this server is reached by, beside loopback's.
@@ -63,10 +65,9 @@ class OwnHosts:
         match = HOST.fullmatch(given[0]) if len(given) == 1 else None
         if not match or (match[1] or match[2]).decode("latin-1").lower() not in self.hosts:
             return 400, "this server is not known by that Host"
-        if scope.get("method") in ("GET", "HEAD", "OPTIONS"):
-            return None
-        origins, sites = headers.get(b"origin", []), headers.get(b"sec-fetch-site", [])
-        if b"cross-site" in sites or not all(self.own(origin.decode("latin-1")) for origin in origins):
+        foreign = not all(self.own(origin.decode("latin-1")) for origin in headers.get(b"origin", []))
+        changes = scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+        if foreign or (changes and b"cross-site" in headers.get(b"sec-fetch-site", [])):
             return 403, "another site's page may not ask this"
         return None
 
@@ -172,7 +173,7 @@ class DeadlineProtocol(H11Protocol):
 
 
 def make_server(app: Any) -> uvicorn.Server:
-    """A server of an ASGI application, with deadlines and bounds; `.run(sockets=[…])` serves until it is stopped."""
+    """A server of an ASGI application, with deadlines and bounds; `.run(sockets=[bind(…)])` serves until it is stopped."""
 
     class OwnProtocol(DeadlineProtocol):
         waiting: ClassVar = {}  # of this server alone
@@ -188,14 +189,29 @@ def make_server(app: Any) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at an address, which does not listen yet.
 
     Raises:
         UserError: the port is taken, or one of the two is none.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), family=family)
+        bound.bind((host, port))
     except (OSError, OverflowError) as error:
-        raise UserError(f"--port {port}", str(error), "choose another; 0 takes one that is free") from None
+        bound.close()
+        raise UserError(f"port {port} of {host}", str(error), "choose another port; 0 takes one that is free") from None
+    return bound
+
+
+def check_open(place: str, host: str, key: str, variable: str) -> None:
+    """Refuse to serve to other machines without a key.
+
+    Args:
+        place: where the host was given.
+        variable: that holds the key.
+    """
+    keep_secret(key)
+    if not key and host not in LOOPBACK:
+        raise UserError(f"{place} {host}", "is open to others without a key", f"export {variable}=… first")

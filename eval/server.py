@@ -22,6 +22,8 @@ from callwright.recipes import Recipe, check_base
 from eval.endpoint import Endpoint
 
 HOST = "127.0.0.1"
+API = (sys.executable, "-m", "eval.api")
+"""starts LLaMA-Factory's API server; its settings' file comes behind"""
 LOG_LINES = 12
 """of the server's log, shown when it dies"""
 GRACE_S = 5.0
@@ -105,8 +107,7 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
         config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
-        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
-        with start([llamafactory, "api", config], environment, endpoint, log) as server:
+        with start([*API, config], environment, endpoint, log) as server:
             yield server
 
 

@@ -17,7 +17,7 @@ from werkzeug import Response
 
 from callwright.files import ROOT
 from callwright.records import Case
-from callwright.web import OwnHosts, listen, make_server
+from callwright.web import OwnHosts, bind, make_server
 from eval.endpoint import Endpoint
 from eval.handlers import HANDLERS
 from examples.router import service
@@ -36,7 +36,7 @@ def routed(url: str, bounds: Bounds = BOUNDS, key: str = "") -> Iterator[httpx2.
     messages = [SYSTEM, {"role": "user", "content": "?"}]
     case = Case(id="ask", messages=messages, tools=[TOOL], expected=[])
     app = OwnHosts(make_app(Router(Endpoint(url, "m", SECRET), case, bounds), key), ["router.example"])
-    server, listening = make_server(app), listen("127.0.0.1", 0)
+    server, listening = make_server(app), bind("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

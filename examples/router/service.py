@@ -32,8 +32,7 @@ from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, Prediction, explain
-from callwright.redact import keep_secret
-from callwright.web import OwnHosts, listen, make_server
+from callwright.web import OwnHosts, bind, check_open, make_server
 from eval.ask import MAX_TOKENS, case_of, decision
 from eval.client import ask_once
 from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at, positive
@@ -239,9 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=Bounds.timeout_s, help="seconds of a request; then 504")
     args = parser.parse_args(argv)
     key = os.environ.get("ROUTER_API_KEY", "")
-    keep_secret(key)
-    if not key and args.host not in ("127.0.0.1", "::1", "localhost"):
-        raise UserError(f"--host {args.host}", "is open to others without a key", "export ROUTER_API_KEY=… first")
+    check_open("--host", args.host, key, "ROUTER_API_KEY")
     if args.handlers:
         importlib.import_module(args.handlers)
     case = case_of("?", load_data_config(args.task))
@@ -250,7 +247,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     bounds = Bounds(args.concurrency, args.queue, args.timeout)
     router = Router(endpoint_at(args.base_url, args.model, None, False), case, bounds)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    with listen(args.host, args.port) as server:
+    with bind(args.host, args.port) as server:
+        server.listen()
         port = server.getsockname()[1]
         print(f"router: http://{args.host}:{port}/intent, {'with' if key else 'without'} a key", flush=True)
         make_server(OwnHosts(make_app(router, key), [args.host, *args.host_name])).run(sockets=[server])

@@ -1,5 +1,6 @@
 """What a user did wrong, said in one line: place, fault, remedy."""
 
+import errno
 import functools
 import os
 import sys
@@ -32,6 +33,10 @@ class Main(Protocol):
     def __call__(self, argv: Sequence[str] | None = None) -> int: ...
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""a disk, a quota or a limit of a file's size"""
+
+
 class _RedactedStream:
     """A console stream that no known secret passes."""
 
@@ -46,7 +51,7 @@ class _RedactedStream:
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Let `main` turn a UserError into one line on stderr and exit status 2, and Ctrl-C into 130.
+    """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, and Ctrl-C into 130.
 
     Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
     """
@@ -61,6 +66,11 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
                 return main(argv)
             except UserError as error:
                 print(f"error: {error}", file=sys.stderr)
+                return 2
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)

@@ -21,7 +21,7 @@ class RedactedFile(io.TextIOWrapper):
     """A UTF-8 file that no known secret is written into."""
 
     def __init__(self, raw: IO[bytes]) -> None:
-        super().__init__(raw, encoding="utf-8", newline="\n")  # type: ignore[arg-type]
+        super().__init__(raw, encoding="utf-8", newline="\n")
 
     def write(self, text: str) -> int:
         return super().write(redact(text))

@@ -31,7 +31,7 @@ def show(board: Any) -> None:
     from callwright.web import OwnHosts
 
     host = os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    guard = Middleware(OwnHosts, hosts=[host])  # type: ignore[arg-type]
+    guard = Middleware(OwnHosts, hosts=[host])
     board.launch(server_name=host, inbrowser=True, app_kwargs={"middleware": [guard]})
 
 

@@ -174,7 +174,7 @@ class DeadlineProtocol(H11Protocol):
 
 
 def make_server(app: Any) -> uvicorn.Server:
-    """A server of an ASGI application, with deadlines and bounds; `.run(sockets=[bind(…)])` serves until it is stopped."""
+    """A server of an ASGI application, with deadlines and bounds; `.run(sockets=[listen(…)])` serves until it is stopped."""
 
     class OwnProtocol(DeadlineProtocol):
         waiting: ClassVar = {}  # of this server alone
@@ -190,8 +190,11 @@ def make_server(app: Any) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, place: str = "--port") -> socket.socket:
     """A socket at an address, which does not listen yet.
+
+    Args:
+        place: where the port was given.
 
     Raises:
         UserError: the port is taken, or one of the two is none.
@@ -202,7 +205,14 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except (OSError, OverflowError) as error:
         bound.close()
-        raise UserError(f"port {port} of {host}", str(error), "choose another port; 0 takes one that is free") from None
+        raise UserError(f"{place} {port}", str(error), "choose another; 0 takes one that is free") from None
+    return bound
+
+
+def listen(host: str, port: int, place: str = "--port") -> socket.socket:
+    """A socket that listens at an address; see bind."""
+    bound = bind(host, port, place)
+    bound.listen(128)
     return bound
 
 

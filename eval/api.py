@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("API_PORT", f"{port!r} is no port", "take a number, such as 8000")
     check_open("API_HOST", host, os.environ.get("API_KEY", ""), "API_KEY")
     names = [name.strip() for name in os.environ.get("API_HOST_NAMES", "").split(",") if name.strip()]
-    with bind(host, int(port)) as server:
+    with bind(host, int(port), "API_PORT") as server:
         from llamafactory.api.app import create_app
         from llamafactory.chat import ChatModel
 

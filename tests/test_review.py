@@ -99,7 +99,7 @@ def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch):
     assert main(["no_such_task"]) == 2
     assert "choose one of" in capsys.readouterr().err
     assert main(["image_intent", "--port", "99999"]) == 2
-    assert "port 99999 of " in capsys.readouterr().err
+    assert "error: --port 99999: " in capsys.readouterr().err
 
 
 @pytest.fixture

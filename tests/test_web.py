@@ -178,5 +178,5 @@ def test_a_port_that_is_taken_is_one_line():
         taken.listen()
         with pytest.raises(UserError, match="choose another"):
             bind("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(UserError, match=r"port 99999 of 127\.0\.0\.1"):
+    with pytest.raises(UserError, match="--port 99999"):
         bind("127.0.0.1", 99999)

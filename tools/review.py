@@ -145,10 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_data_config(args.task)
     path, tools = config.seeds / "review.jsonl", load_tools(config.seeds / "tools.json")
     read_decisions(path)
-    from callwright.web import OwnHosts, bind, make_server
+    from callwright.web import OwnHosts, listen, make_server
 
-    with bind(HOST, args.port) as server:
-        server.listen()
+    with listen(HOST, args.port) as server:
         lines = inspect(read_records(config.work / "examples.jsonl", Example), tools)
         lines = [line for line in lines if not hand_written(line.example)]
         if not lines:

@@ -32,7 +32,7 @@ from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, Prediction, explain
-from callwright.web import OwnHosts, bind, check_open, make_server
+from callwright.web import OwnHosts, check_open, listen, make_server
 from eval.ask import MAX_TOKENS, case_of, decision
 from eval.client import ask_once
 from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at, positive
@@ -247,8 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bounds = Bounds(args.concurrency, args.queue, args.timeout)
     router = Router(endpoint_at(args.base_url, args.model, None, False), case, bounds)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    with bind(args.host, args.port) as server:
-        server.listen()
+    with listen(args.host, args.port) as server:
         port = server.getsockname()[1]
         print(f"router: http://{args.host}:{port}/intent, {'with' if key else 'without'} a key", flush=True)
         make_server(OwnHosts(make_app(router, key), [args.host, *args.host_name])).run(sockets=[server])

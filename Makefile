@@ -17,7 +17,6 @@ SETTINGS = $(if $(OTHER),dataset=$(OTHER)_train eval_dataset=$(OTHER)_val_sample
 
 PYTHON ?= python3
 PY := .venv/bin/python
-LLAMAFACTORY := .venv/bin/llamafactory-cli
 export PATH := $(CURDIR)/.venv/bin:$(PATH)  # LLaMA-Factory starts torchrun and itself by name
 
 # Big tensors come and go at every step: without these glibc hands their pages back and faults them in again (a

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -12,8 +13,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from callwright.errors import UserError
+from callwright.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class RedactedFile(io.TextIOWrapper):
+    """A UTF-8 file that no known secret is written into."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__(raw, encoding="utf-8", newline="\n")
+
+    def write(self, text: str) -> int:
+        return super().write(redact(text))
 
 
 @contextmanager
@@ -31,7 +43,7 @@ def atomic(path: str | Path) -> Iterator[IO[str]]:
         raise UserError(path, f"cannot be written ({error.strerror})", "make the folder writable") from None
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        with RedactedFile(os.fdopen(descriptor, "wb")) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from pathlib import Path
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
+from callwright.locks import only_writer
 from callwright.recipes import Recipe, check_base, load_recipe
 from tools.estimate import verdict
 
@@ -187,7 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     files = check(recipe)
     said = check_memory(recipe)
-    note = clear_way(recipe, fingerprint(recipe, files))
+    with only_writer(recipe.run_dir):
+        note = clear_way(recipe, fingerprint(recipe, files))
     print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {said}" if said else ""))
     return 0
 

@@ -2,17 +2,15 @@
 name the entries that are stale."""
 
 import argparse
-import fcntl
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_jsonl, write_json
+from callwright.locks import locked
 from tools.formats import sharegpt
 from tools.formats.values import list_of_objects
 from tools.ingest import Tally, ingest, records
@@ -47,17 +45,6 @@ PAIRS = {
 
 VISION = {**SHAREGPT, "columns": {**SHAREGPT["columns"], "images": "images"}}
 """rows with images: paths from the root"""
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on `folder`, so that two registrations do not lose each other's entries."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def register(entries: dict[str, dict[str, Any]], registry: Path = REGISTRY) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from math import isnan
 from random import random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from callwright.chat import NO_KEY, is_local, open_client, read_completion, said
+from callwright.chat import MOST_WORDS, NO_KEY, check_url, is_local, open_client, quoted, read_completion, said
 from callwright.config import Api
 from callwright.errors import UserError
 from callwright.files import to_json
@@ -106,7 +107,7 @@ def paid(api: Api, request: Request, answer: Answer, batch: bool = False) -> flo
 
 def server() -> str:
     """The base URL: OPENAI_BASE_URL, else OpenAI's own."""
-    return os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    return check_url("OPENAI_BASE_URL", os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
 
 
 def connect(api: Api) -> "AsyncOpenAI":
@@ -119,6 +120,16 @@ def connect(api: Api) -> "AsyncOpenAI":
     if not key:
         raise UserError("OPENAI_API_KEY", "is not set", f"export it: {server()} asks for a key")
     return open_client(server(), key, api.timeout_s, retries=0)
+
+
+@contextmanager
+def connected(api: Api, runner: asyncio.Runner) -> Iterator["AsyncOpenAI"]:
+    """A client of `connect`, whose connections are closed at the end however it comes."""
+    client = connect(api)
+    try:
+        yield client
+    finally:
+        runner.run(client.close())
 
 
 class Asker:
@@ -192,12 +203,14 @@ class Asker:
 
     async def complete(self, body: dict[str, Any]) -> Answer:
         """What the server says to a request, in a form that it takes; `refused` where it takes none."""
+        from httpx2 import Response
+
         while True:
             sent = self.adapted(body)
 
             async def create(sent: dict[str, Any] = sent) -> Answer:
-                raw = await self.client.chat.completions.with_raw_response.create(**sent)
-                return answer_of(read_completion(raw.text))
+                raw = await self.client.post("/chat/completions", cast_to=Response, body=sent)
+                return answer_of(read_completion(raw.content))
 
             try:
                 return await self.tried(create)
@@ -240,14 +253,14 @@ class Asker:
             except (APITimeoutError, TimeoutError):
                 reason = f"nothing within {self.api.timeout_s:g} s"
             except APIConnectionError as error:
-                reason = f"no connection ({error.__cause__ or error})"
+                reason = f"no connection ({quoted(str(error.__cause__ or error), MOST_WORDS)})"
                 if not self.proven:
                     self.stop(server(), reason, "start the server, or mend OPENAI_BASE_URL")
             except APIStatusError as error:
                 reason = self.judge(error)
                 tries -= error.status_code == 429
             except ValueError as error:
-                reason = f"no answer in OpenAI's form ({str(error).splitlines()[0]})"
+                reason = str(error)
             else:
                 self.proven, self.answered_at = True, time.monotonic()
                 return result
@@ -263,10 +276,10 @@ class Asker:
             RefusedError, UserError: another try would fail as well.
         """
         status = error.status_code
-        reason = f"HTTP {status}: {said(error, self.client.api_key)}"
+        reason = f"HTTP {status}: {said(error)}"
         if status in (401, 403):
             self.stop(server(), f"refuses the key (HTTP {status})", "set OPENAI_API_KEY to one that it takes")
-        if status in (402, 404) or error.code == "insufficient_quota":
+        if status in (402, 404) or status < 400 or error.code == "insufficient_quota":
             self.stop(server(), reason, "check OPENAI_BASE_URL (it ends in /v1), the model and the account")
         if status == 429:
             pause = retry_after(error.response.headers.get("retry-after", ""))
@@ -290,6 +303,7 @@ class Asker:
 def retry_after(header: str) -> float:
     """Seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
     for read in (float, lambda date: parsedate_to_datetime(date).timestamp() - time.time()):
-        with suppress(ValueError):
-            return max(0.0, read(header))
+        with suppress(ValueError, OverflowError):
+            if not isnan(pause := read(header)):
+                return max(0.0, pause)
     return 1.0

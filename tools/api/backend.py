@@ -16,7 +16,7 @@ from callwright.errors import UserError
 from callwright.files import atomic, to_json
 from callwright.records import Call, Example, Seed
 from tools.api import check
-from tools.api.ask import REFUSED, Asker, connect, cost
+from tools.api.ask import REFUSED, Asker, connected, cost
 from tools.api.batch import BatchAsker
 from tools.api.ledger import Answer, Ledger
 from tools.api.plan import LABELS, Job, Planner, again, labelling, own_seeds
@@ -225,8 +225,8 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
             atomic(config.work / "rejected.jsonl") as rejected,
             bar(guess, ledger, api) as tell,
             asyncio.Runner() as loop,
+            connected(api, loop) as client,
         ):
-            client = connect(api)
             asker = (BatchAsker if batch else Asker)(api, ledger, client, tell)
             writer, reasons, barren = Writer(planner, seeds, asker), Counter[str](), Counter[str]()
             while jobs := planner.plan([label for label in LABELS if barren[label] < PATIENCE]):
@@ -240,7 +240,6 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
                         elif reject:
                             reasons[reject["reason"]] += 1
                             rejected.write(to_json(reject) + "\n")
-            loop.run(client.close())
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none"
     where = (config.work / "rejected.jsonl").relative_to(config.work.parents[2])
     print(f"augment {config.task}: {ledger.spent:.4f} dollars spent; rejected: {why} ({where})", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,21 @@ class UserError(Exception):
     def __init__(self, place: str | Path, fault: str, remedy: str) -> None:
         super().__init__(f"{place}: {fault}; {remedy}")
         self.place, self.fault, self.remedy = str(place), fault, remedy
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant: "did you mean 'golden'?"; "" where none is like it.
+
+    Upper and lower case, and - and _, do not count as differences. Names of three letters or fewer allow one slip.
+    """
+    from rapidfuzz.distance import OSA
+
+    def plain(text: str) -> str:
+        return text.casefold().replace("-", "_")
+
+    slips = {other: OSA.distance(plain(name), plain(other)) for other in known if other != name}
+    nearest = min(slips, key=lambda other: slips[other], default="")
+    return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, len(name) // 3) else ""
 
 
 class Main(Protocol):

@@ -1,6 +1,8 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ from callwright.config import choose, read_yaml
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json
 
+ASKED_OF_AN_ADAPTER = ("serve", "eval", "ask", "export", "deploy-table", "report")
+"""the verbs that take ADAPTER, an adapter that is kept in adapters/ in place of the one that was trained here"""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -20,6 +25,8 @@ class Recipe:
     stem: str
     train_path: Path
     train: dict[str, Any]
+    overrides: tuple[str, ...] = ()
+    """the `key=value` that changed it on the command line, which `train` has already"""
 
     @property
     def model(self) -> str:
@@ -68,6 +75,29 @@ class Recipe:
         keys = ("quantization_bit", "bf16", "fp16", "enable_liger_kernel", "flash_attn", "use_unsloth")
         return not self.train.get("use_cpu") and any(self.train.get(key) for key in keys)
 
+    def make_command(self, verb: str, **variables: str) -> str:
+        """The command line that runs a verb of the Makefile with what is in force: its RECIPE, TASK, ADAPTER and ARGS.
+
+        Args:
+            variables: others that the verb takes, in small letters: suite="full".
+        """
+        given = dict(override.split("=", 1) for override in self.overrides)
+        said = {"RECIPE": self.stem}
+        if task := re.fullmatch(r"(.+)_train", given.get("dataset", "")):
+            said["TASK"] = task[1]
+            for key in ("dataset", "eval_dataset"):  # make writes them itself, of TASK
+                given.pop(key, None)
+        if output_dir := given.pop("output_dir", None):
+            if self.output_dir.parent != ROOT / "adapters":
+                if output_dir != f"runs/{self.stem}/{said.get('TASK', '')}/train":
+                    given["output_dir"] = output_dir
+            elif verb in ASKED_OF_AN_ADAPTER:
+                said["ADAPTER"] = output_dir
+        said |= {name.upper(): value for name, value in variables.items()}
+        if given and verb != "model":  # the base model is fetched without them
+            said["ARGS"] = " ".join(f"{key}={value}" for key, value in given.items())
+        return " ".join(["make", verb, *(f"{name}={shlex.quote(value)}" for name, value in said.items())])
+
     def serve(self, tuned: bool) -> dict[str, Any]:
         """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
         args = read_yaml(choose("configs/serve", self.stem, "recipe"))
@@ -77,6 +107,19 @@ class Recipe:
             args.pop("adapter_name_or_path", None)
             args["model_name_or_path"] = self.model
         return args
+
+
+def evaluate_again(out: Path) -> str:
+    """The remedy for a run folder that is none: the `make eval` that writes it, as far as its path tells."""
+    run = re.fullmatch(r"(.+)/eval/([^/]+?)(-llamacpp)?/(?:base|tuned)", os.path.relpath(out, ROOT / "runs"))
+    if run is None:
+        return "run make eval first, or check the path"
+    home, suite, runtime = run.groups()
+    stem, _, more = home.partition("/")
+    said = {"ADAPTER": home} if stem == "adapters" else {"RECIPE": stem} | ({"TASK": more} if more else {})
+    said |= {"SUITE": suite} | ({"RUNTIME": "llamacpp"} if runtime else {})
+    words = " ".join(f"{name}={shlex.quote(value)}" for name, value in said.items())
+    return f"run make eval {words} first, or check the path"
 
 
 def check_base(adapter: Path, model: str, remedy: str) -> None:
@@ -104,4 +147,4 @@ def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
         if not equals or not key.isidentifier():
             raise UserError(f"override {override!r}", "not key=value", "write it as, say, num_train_epochs=2")
         train[key] = yaml.safe_load(value)
-    return Recipe(stem, path, train)
+    return Recipe(stem, path, train, tuple(overrides))

@@ -31,7 +31,7 @@ def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
     """
     folder = recipe.run_dir / "export"
     file = folder / f"{recipe.stem}-{kind}.gguf"
-    remedy = f"run: make export RECIPE={recipe.stem} GGUF={kind.lower()}"
+    remedy = f"run: {recipe.make_command('export', gguf=kind.lower())}"
     if not file.is_file():
         raise UserError(file, "is not there", remedy)
     trained = {path.name: sha256(path) for path in recipe.output_dir.glob("*.safetensors")}
@@ -48,7 +48,8 @@ def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
     """
     base = recipe.run_dir / "base-F16.gguf"
     if not base.is_file():
-        raise UserError(base, "is not there", f"run: python -m tools.export {recipe.stem} --gguf f16 --base")
+        remedy = " ".join(["run: python -m tools.export", recipe.stem, "--gguf f16 --base", *recipe.overrides])
+        raise UserError(base, "is not there", remedy)
     return base, gguf_file(recipe)
 
 

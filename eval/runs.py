@@ -6,6 +6,7 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import read_json
+from callwright.recipes import evaluate_again
 from callwright.records import read_records
 from eval.cases import SET_TAG
 from eval.score import MANIFEST, RESULTS, rescore
@@ -52,7 +53,7 @@ def load_run(out: Path) -> Run:
         UserError: it is none.
     """
     if not (out / MANIFEST).exists() or not (out / RESULTS).exists():
-        raise UserError(out, "is no finished run folder", "run make eval first, or check the path")
+        raise UserError(out, "is no finished run folder", evaluate_again(out))
     return Run(out, read_records(out / RESULTS, Result), read_json(out / MANIFEST))
 
 

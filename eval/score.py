@@ -10,6 +10,7 @@ from typing import Any
 
 from callwright.errors import UserError, command
 from callwright.files import read_json, sha256, write_json, write_jsonl
+from callwright.recipes import evaluate_again
 from callwright.records import Case, Key, Prediction
 from eval.cases import read_cases, uncollected
 from eval.figures import add_gates, gate
@@ -55,7 +56,7 @@ def rescore(out: Path) -> bool:
         UserError: there is no such run.
     """
     if not (out / MANIFEST).exists():
-        raise UserError(out, "is no run folder (no manifest.json)", "run make eval first, or check the path")
+        raise UserError(out, "is no run folder (no manifest.json)", evaluate_again(out))
     asked = {Path(path): sha for path, sha in read_json(out / MANIFEST)["cases"].items()}
     if not all(path.exists() and sha256(path) == sha for path, sha in asked.items()):
         return False

@@ -147,12 +147,16 @@ def check_models(recipe: Recipe, tuned: bool) -> None:
     if tuned:
         trained = ROOT / str(adapter or args["model_name_or_path"])
         if not (trained / ("adapter_config.json" if adapter else "config.json")).is_file():
-            raise UserError(trained, "the recipe is not trained yet", f"run make train RECIPE={recipe.stem}")
+            if trained.parent == ROOT / "adapters":
+                kept = sorted(f"adapters/{found.parent.name}" for found in trained.parent.glob("*/adapter_config.json"))
+                fault = f"there is no adapters/{trained.name}"
+                raise UserError(f"ADAPTER=adapters/{trained.name}", fault, f"choose one of: {', '.join(kept)}")
+            raise UserError(trained, "the recipe is not trained yet", f"run: {recipe.make_command('train')}")
         if adapter:
             check_base(trained, str(args["model_name_or_path"]), "choose the RECIPE that it was trained by")
     model = str(args["model_name_or_path"])
     if model.startswith("models/") and not (ROOT / model / "config.json").is_file():
-        raise UserError(model, "the base model is not there", f"run make model RECIPE={recipe.stem}")
+        raise UserError(model, "the base model is not there", f"run: {recipe.make_command('model')}")
 
 
 @contextmanager

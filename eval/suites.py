@@ -1,11 +1,13 @@
 """Suites: `configs/eval/<suite>.yaml` says which cases are asked, with which sampling and limits, and what must hold."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from callwright.config import Config, choose, load_config
+from callwright.errors import UserError
 from callwright.files import ROOT
 from eval.client import Limits, Sampling
 from eval.figures import Gates
@@ -27,6 +29,8 @@ class Suite(Config):
     """which cases the tuned model is asked again in raw mode, to tell its faults from its server's"""
     attribution_cases: int | None = Field(None, ge=1)
     """on a CPU, of how many failures at most; the verdicts take turns"""
+    needs: str = ""
+    """what a task must have so that `make data` writes its cases"""
     gates: Gates = Field(default_factory=dict)
     """what the tuned model must reach, like --fail-under"""
 
@@ -40,8 +44,16 @@ class Suite(Config):
         return Limits(self.concurrency, self.timeout_s, self.retries)
 
     def files(self, task: str) -> list[Path]:
-        """The cases files of a task."""
-        return [ROOT / name.replace("{task}", task) for name in self.cases]
+        """The cases files of a task.
+
+        Raises:
+            UserError: one is not there, with what writes it.
+        """
+        paths = [ROOT / name.replace("{task}", task) for name in self.cases]
+        if absent := next((path for path in paths if not path.is_file()), None):
+            needs = f", which writes it where the task has {self.needs}" if self.needs else ""
+            raise UserError(os.path.relpath(absent, ROOT), "no such file", f"run: make data TASK={task}{needs}")
+        return paths
 
 
 def load_suite(name: str) -> Suite:

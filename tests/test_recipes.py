@@ -8,7 +8,7 @@ import yaml
 
 from callwright.errors import UserError
 from callwright.files import ROOT
-from callwright.recipes import load_recipe
+from callwright.recipes import evaluate_again, load_recipe
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 PARSE = """
@@ -105,3 +105,38 @@ def test_make_trains_and_evaluates_on_the_task_that_is_named(variables: str, mov
     lines = [line for line in done.stdout.splitlines() if "configs/train" in line or "eval.run" in line]
     assert len(lines) == 2
     assert all(("dataset=assistant_tools_train" in line) == moved for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "verb", "variables", "command"),
+    [
+        ([], "train", {}, "make train RECIPE=smollm2-135m_lora"),
+        (["output_dir=adapters/a"], "eval", {"suite": "full"}, "make eval RECIPE=smollm2-135m_lora ADAPTER=adapters/a SUITE=full"),
+        (["output_dir=adapters/a"], "train", {}, "make train RECIPE=smollm2-135m_lora"),
+        (
+            ["dataset=t_train", "eval_dataset=t_val_sample", "output_dir=runs/smollm2-135m_lora/t/train", "a=1"],
+            *("train", {}, "make train RECIPE=smollm2-135m_lora TASK=t ARGS=a=1"),
+        ),
+        (
+            ["dataset=t_train", "output_dir=runs/adapters/a/t/train", "a=1", "b=2", "output_dir=adapters/a"],
+            *("eval", {}, "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS='a=1 b=2'"),
+        ),
+        (["output_dir=runs/elsewhere"], "eval", {}, "make eval RECIPE=smollm2-135m_lora ARGS=output_dir=runs/elsewhere"),
+        (["dataset=t_train", "a=1"], "model", {}, "make model RECIPE=smollm2-135m_lora TASK=t"),
+    ],
+)  # fmt: skip
+def test_a_command_repeats_what_is_in_force(overrides, verb, variables, command):
+    assert load_recipe("smollm2-135m_lora", overrides).make_command(verb, **variables) == command
+
+
+@pytest.mark.parametrize(
+    ("folder", "command"),
+    [
+        ("runs/r/eval/full/tuned", "make eval RECIPE=r SUITE=full"),
+        ("runs/r/t/eval/golden-llamacpp/base", "make eval RECIPE=r TASK=t SUITE=golden RUNTIME=llamacpp"),
+        ("runs/adapters/a/eval/golden/tuned", "make eval ADAPTER=adapters/a SUITE=golden"),
+        ("elsewhere", "make eval"),
+    ],
+)
+def test_a_missing_run_folder_tells_what_writes_it(folder, command):
+    assert f"{command} first" in evaluate_again(ROOT / folder)

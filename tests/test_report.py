@@ -130,7 +130,7 @@ def test_answers_are_scored_again_unless_the_cases_changed(tmp_path, capsys):
 
 def test_no_run_folder_is_one_line(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
-    assert "is no run folder (no manifest.json); run make eval first" in capsys.readouterr().err
+    assert "is no run folder (no manifest.json); run make eval" in capsys.readouterr().err
 
 
 def test_figures_are_logged_for_tensorboard(tmp_path):

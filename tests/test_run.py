@@ -151,7 +151,7 @@ def test_a_count_of_nothing_is_refused(arguments, flag):
 def test_every_suite_loads(path):
     suite = load_suite(path.stem)
     part = path.stem if path.stem in ("mine", "talk") else "golden"
-    assert suite.files("image_intent")[0] == ROOT / "data" / f"image_intent_{part}.jsonl"
+    assert suite.cases[0] == f"data/{{task}}_{part}.jsonl"
     assert suite.temperature == 0
 
 
@@ -328,3 +328,17 @@ def test_an_adapter_of_another_base_is_named(tmp_path):
     recipe = load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path}"])
     with pytest.raises(UserError, match="another base: models/other, and the recipe's is models/smollm2-135m-instruct"):
         check_models(recipe, tuned=True)
+
+
+def test_what_a_recipe_lacks_is_named_with_the_command_that_repeats_its_task_and_adapter():
+    def remedy(*overrides):
+        with pytest.raises(UserError) as told:
+            check_models(load_recipe("smollm2-135m_lora", overrides), tuned=True)
+        return told.value.remedy
+
+    of_task = ["dataset=no_task_train", "output_dir=runs/smollm2-135m_lora/no_task/train"]
+    assert remedy(*of_task) == "run: make train RECIPE=smollm2-135m_lora TASK=no_task"
+    assert "adapters/smollm2-135m_caller" in remedy("output_dir=adapters/none")
+    with pytest.raises(UserError) as told:
+        load_suite("mine").files("no_task")
+    assert "make data TASK=no_task" in told.value.remedy and "split.mine" in told.value.remedy

@@ -1,14 +1,15 @@
 """Load our own YAML (data, eval) into frozen pydantic models whose errors name the file and the key."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from callwright.errors import UserError
+from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_text
-from callwright.records import explain
+from callwright.records import explain, first_fault
 
 
 class Config(BaseModel):
@@ -45,7 +46,34 @@ def load_config(path: str | Path, kind: type[C]) -> C:
     try:
         return kind.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError(path, explain(error), "fix the key; the shipped file shows the form") from None
+        place = f"{path}:{line_of(path, first_fault(error, kind)['loc'])}"
+        raise UserError(place, explain(error, kind), "fix the key; the shipped file shows the form") from None
+
+
+def line_of(path: str | Path, keys: Sequence[int | str]) -> int:
+    """The line, from 1, of the value that `keys` lead to in a YAML file, or of the last one on the way that is there.
+
+    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items.
+    """
+    node, line = yaml.compose(read_text(path), Loader=LOADER), 1
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+        elif isinstance(node, yaml.SequenceNode):
+            at = key if isinstance(key, int) else next((n for n, x in enumerate(node.value) if key in named(x)), -1)
+            found = (node.value[at],) * 2 if 0 <= at < len(node.value) else None
+        else:
+            break
+        if found is None:  # pydantic's paths also name the member of a union that did not fit
+            continue
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def named(node: yaml.Node) -> list[str]:
+    """The `id` and `name` of a mapping in YAML."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [value.value for key, value in pairs if key.value in ("id", "name")]
 
 
 def choose(folder: str, name: str, what: str) -> Path:
@@ -56,8 +84,10 @@ def choose(folder: str, name: str, what: str) -> Path:
     """
     path = ROOT / folder / f"{name}.yaml"
     if name != Path(name).name or not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (ROOT / folder).glob("*.yaml"))) or "(none)"
-        raise UserError(f"{what} {name!r}", f"there is no {folder}/{name}.yaml", f"choose one of: {known}")
+        known = sorted(p.stem for p in (ROOT / folder).glob("*.yaml"))
+        choice = f"choose one of: {', '.join(known) or '(none)'}"
+        meant = did_you_mean(name, known)
+        raise UserError(f"{what} {name!r}", f"there is no {folder}/{name}.yaml", f"{meant} {choice}".strip())
     return path.relative_to(ROOT) if Path.cwd() == ROOT else path
 
 

@@ -24,7 +24,8 @@ class UserError(Exception):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: "did you mean 'golden'?"; "" where none is like it.
 
-    Upper and lower case, and - and _, do not count as differences. Names of three letters or fewer allow one slip.
+    Upper and lower case, and - and _, do not count as differences. About a third of the letters may be
+    wrong, and one always.
     """
     from rapidfuzz.distance import OSA
 
@@ -33,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     slips = {other: OSA.distance(plain(name), plain(other)) for other in known if other != name}
     nearest = min(slips, key=lambda other: slips[other], default="")
-    return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, len(name) // 3) else ""
+    return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, (len(name) + 1) // 3) else ""
 
 
 class Main(Protocol):

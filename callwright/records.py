@@ -1,12 +1,12 @@
 """The records that travel between steps: Seed, Example, Case, Prediction, and how they are read with good errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from callwright.errors import UserError
+from callwright.errors import UserError, did_you_mean
 from callwright.files import read_jsonl
 
 Key = tuple[str, int]
@@ -136,7 +136,7 @@ def read_records(path: str | Path, kind: type[R], fault: Callable[[R], str | Non
         try:
             record = kind.model_validate(value)
         except ValidationError as error:
-            raise UserError(place, explain(error), "fix the line or drop it") from None
+            raise UserError(place, explain(error, kind), "fix the line or drop it") from None
         identity = getattr(record, "key", getattr(record, "id", place))
         if identity in seen:
             raise UserError(place, f"id {identity!r} stands already at {seen[identity]}", "give each line its own id")
@@ -147,11 +147,39 @@ def read_records(path: str | Path, kind: type[R], fault: Callable[[R], str | Non
     return records
 
 
-def explain(error: ValidationError) -> str:
-    """The first fault of a pydantic error, as `key: fault (got value)`."""
-    first = error.errors(include_url=False)[0]
+def explain(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
+    """The first fault of a pydantic error, as `key: fault (got value)`.
+
+    Args:
+        kind: the model that was read; with it, an unknown key is told which key was probably meant.
+    """
+    first = first_fault(error, kind)
     key = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden" and kind:
+        meant = meant_key(first["loc"], kind)
+        return f"{key}: {message}" + (f", {meant}" if meant else "")
     if first["type"] in ("missing", "value_error"):
         return f"{key}: {message}" if key else message
     return f"{key}: {message} (got {str(first['input'])[:60]!r})"
+
+
+def first_fault(error: ValidationError, kind: type[BaseModel] | None = None) -> Any:
+    """The fault of a pydantic error that `explain` tells: a mistyped key before the key that is missing for it."""
+    faults = error.errors(include_url=False)
+    strange = [fault for fault in faults if fault["type"] == "extra_forbidden" and kind]
+    return next((fault for fault in strange if meant_key(fault["loc"], kind)), faults[0])
+
+
+def meant_key(path: Sequence[int | str], kind: Any) -> str:
+    """Which key of a model was probably meant by the last one of a path: see did_you_mean."""
+    return did_you_mean(str(path[-1]), keys_at(kind, path[:-1]))
+
+
+def keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
+    """The keys that a model takes at a path of pydantic's, as they are written in a file; [] where it takes none."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):  # a union, a list or a mapping of models
+        return list(dict.fromkeys(key for inner in get_args(kind) for key in keys_at(inner, path)))
+    fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    known = [at for at, step in enumerate(path) if step in fields]  # indices and a mapping's keys lead nowhere new
+    return keys_at(fields[str(path[known[0]])], path[known[0] + 1 :]) if known else list(fields)

@@ -346,4 +346,40 @@ def test_faults_name_the_file_and_the_key(case: str, tmp_path: Path) -> None:
     breaks(value)
     with pytest.raises(UserError) as error:
         load(tmp_path, value)
-    assert str(error.value).startswith(f"{tmp_path / 'grammar.yaml'}: {message}")
+    place, _, said = str(error.value).removeprefix(f"{tmp_path / 'grammar.yaml'}:").partition(": ")
+    assert said.startswith(message)
+    key = message.partition(":")[0].split(".")[0]
+    lines = (tmp_path / "grammar.yaml").read_text().splitlines()
+    assert place.isdecimal() and any(line.startswith(f"{key}:") for line in lines[: int(place)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "fault"),
+    [
+        ("weather in {city} in {unit}", "weather in {citty} in {unit}", "{citty}", "did you mean 'city'?"),
+        ("remind me {day} to [{chore}]", "remind me to [{chore}]", "remind me to", "has no {day}"),
+        ("do: replace, words", "do: replase, words", "replase", "transforms.0.do: Input should be"),
+        (
+            "{name: shout, lang",
+            "{name: shout, lnag",
+            "name: shout",
+            "lnag: Extra inputs are not permitted, did you mean",
+        ),
+        ("value: celsius", "value: kelvin", "weather in {city} in", "'kelvin' is not one of"),
+        ("register: plain\n    kind: chat", "register: plane\n    kind: chat", "plane", "(did you mean 'plain'?)"),
+    ],
+)
+def test_faults_name_the_line(old: str, new: str, at: str, fault: str, tmp_path: Path) -> None:
+    path, text = tmp_path / "grammar.yaml", GRAMMAR.replace("value: fahrenheit", "value: celsius").replace(old, new)
+    path.write_text(text)
+    line = text[: text.index(at)].count("\n") + 1
+    with pytest.raises(UserError) as error:
+        load_grammar(path, TOOLS)
+    assert str(error.value).startswith(f"{path}:{line}: ") and fault in str(error.value)
+
+
+def test_an_unknown_key_is_told_which_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "grammar.yaml"
+    path.write_text(GRAMMAR.replace("borrow: {from: en, share: 1, with", "borrow: {form: en, share: 1, with"))
+    with pytest.raises(UserError, match="did you mean 'from'"):
+        load_grammar(path, TOOLS)

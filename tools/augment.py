@@ -19,7 +19,7 @@ from tools.decisions import apply, fold, read_decisions, summary
 from tools.dedupe import Novelty, plain_forms
 from tools.generate import generate, pinned
 from tools.grammar import Grammar, Pattern
-from tools.read_grammar import load_grammar
+from tools.read_grammar import load_grammar, place_of
 from tools.transform import Draft, swap
 from tools.vary import Manner, draw, grounded, say
 
@@ -120,7 +120,7 @@ class GrammarWriter:
             self.uses[pattern.id] += 1
             draft = generate(pattern, self.grammar, self.tools, self.rng)
             if fault := next(filter(None, (call_fault(call, self.tools) for call in draft.calls)), None):
-                place = f"{self.config.seeds / 'grammar.yaml'}: patterns.{pattern.id}"
+                place = place_of(self.config.seeds / "grammar.yaml", f"patterns.{pattern.id}", self.grammar)
                 raise UserError(place, fault, "fix its calls, or the values of the slots that they name")
             said = say(draft, manner, self.grammar, self.rng, borrowed=pattern.lang != lang)
             if said is None:

@@ -1,5 +1,6 @@
 """Read a task's grammar.yaml, and say in one line what is wrong with it."""
 
+import re
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
@@ -9,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from callwright.config import read_yaml
-from callwright.errors import UserError
-from callwright.records import explain
+from callwright.config import line_of, read_yaml
+from callwright.errors import UserError, did_you_mean
+from callwright.records import explain, first_fault
 from callwright.schema import call_fault
 from tools.generate import generate, told
 from tools.grammar import SPAN, Grammar, places, said_in
@@ -28,10 +29,25 @@ def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
     try:
         grammar = Grammar.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise UserError(path, explain(error), "fix the key; the shipped grammar shows the form") from None
+        place = f"{path}:{line_of(path, first_fault(error, Grammar)['loc'])}"
+        raise UserError(place, explain(error, Grammar), "fix the key; the shipped grammar shows the form") from None
     for key, fault in chain(faults(grammar, tools), call_faults(grammar, tools)):
-        raise UserError(f"{path}: {key}", fault, "fix it there")
+        raise UserError(place_of(path, key, grammar), fault, "fix it there")
     return grammar
+
+
+def place_of(path: str | Path, key: str, grammar: Grammar) -> str:
+    """Where a key of a grammar stands, as `file:line: key`; in `patterns.<id>` the id is a family's or a pattern's."""
+    head, _, rest = key.partition(".")
+    keys: list[int | str] = [head, *rest.split(".")]
+    if head == "patterns":
+        name, _, of_family = re.sub(r"\.(?=(lang|register|kind)$)", "\n", rest).partition("\n")
+        family, _, number = name.rpartition("-")
+        if name in {family.id for family in grammar.families}:
+            keys = [head, name]
+        else:
+            keys = [head, family, of_family] if of_family else [head, family, "texts", int(number) - 1]
+    return f"{path}:{line_of(path, keys)}: {key}"
 
 
 def faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -119,11 +135,14 @@ def unknown(key: str, what: str, names: Iterable[str], known: Iterable[str]) -> 
     """A fault for each name that is not known."""
     for name in names:
         if name not in known:
-            yield key, f"no {what} {name!r} (there are {', '.join(known)})"
+            meant = did_you_mean(name, known) or f"there are {', '.join(known)}"
+            yield key, f"no {what} {name!r} ({meant})"
 
 
 def unknown_slots(grammar: Grammar, lang: str, key: str, value: Any) -> Iterator[tuple[str, str]]:
     """A fault for each slot of a text, or of a call's arguments, that its language does not have."""
     for name, _ in places(value) if lang in grammar.languages else []:
         if not grammar.slot(lang, name)[0] and not (name == SPAN and isinstance(value, dict)):
-            yield key, f"unknown slot {{{name}}} in {value!r}"
+            known = {name for slots in grammar.slots.values() for name in slots}
+            meant = did_you_mean(name, known)
+            yield key, f"unknown slot {{{name}}} in {value!r}" + (f" ({meant})" if meant else "")

@@ -106,6 +106,10 @@ def planted() -> dict[str, list[Any]]:
         "unreadable": [row(("human", "draw a tag"), ("function_call", call(what="</tool_call> <tool_call>")))],
         "reads-as-call": [answered(f"<tool_call>{json.dumps(call())}</tool_call>")],
         "special": [answered("it ends with <|im_end|> as you see")],
+        "marker": [answered("a call begins with <tool_call>, you know")],
+        "moved": [
+            row(("human", "then speak"), ("function_call", f"Sure. <tool_call>{json.dumps(call())}</tool_call> Done."))
+        ],
         "duplicate": [sound(1)],
         "conflict": [row(("human", "Request  NUMBER 4"), ("gpt", "no"))],
     }

@@ -12,7 +12,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, write_json, write_jsonl
 from callwright.recipes import load_recipe
 from tools import lint, parity
-from tools.encode import View, load_tokenizer, load_view, markers, stand_in
+from tools.encode import View, load_tokenizer, load_view, stand_in, turn_markers
 from tools.parity import TOOL, Talk, against_own, differences, fuzzed, main, render
 from tools.register import SHAREGPT
 from tools.write_template import MACROS, write_template
@@ -69,7 +69,7 @@ def test_parity_token_for_token_under_a_tokenizer_that_merges(template: str, mer
     from llamafactory.data.template import TEMPLATES
 
     loaded, _ = load_tokenizer({"model_name_or_path": str(merging)})
-    loaded.add_special_tokens({"additional_special_tokens": sorted(markers(TEMPLATES[template]))})
+    loaded.add_special_tokens({"additional_special_tokens": sorted(turn_markers(TEMPLATES[template]))})
     view = load_view({"template": template}, loaded)
     assert all_differences(view, talks_for(view, 40)) == []
 

@@ -12,8 +12,10 @@ from callwright.errors import UserError
 Piece = list[Any]
 """token ids; or, under Verbatim, strings"""
 
-MARKER = re.compile(r"<\|[^<>|\s]+\|?>|<[^<>|\s]+\|>|<(?:start|end)_of_turn>|\[/?[A-Z_]{3,}\]")
+MARKER = re.compile(r"<[|｜][^<>|｜\s]+[|｜]?>|<[^<>|｜\s]+[|｜]>|\[/?[A-Z_]{3,}\]")
 """what opens or closes a turn in most families' prompts"""
+ANY_MARKER = re.compile(rf"{MARKER.pattern}|<[^<>\s]+>|\[[^\[\]\s]{{3,}}\]")
+"""the same in a template's own words around what is said, where nothing else looks like it"""
 
 
 class Verbatim:
@@ -96,12 +98,17 @@ def load_view(settings: dict[str, Any], tokenizer: Any = None, processor: Any = 
     return View(template, data_args, tokenizer, processor)
 
 
-def markers(template: Any) -> set[str]:
-    """The special tokens that a LLaMA-Factory template writes, as far as its text tells."""
-    slots = [slot for name, part in vars(template).items() if name.startswith("format_") for slot in part.slots]
-    named = {slot["token"] for slot in slots if isinstance(slot, dict)} | {*template.stop_words}
-    texts = [slot for slot in slots if isinstance(slot, str)] + [*template.thought_words]
-    return named | {word for text in texts for word in MARKER.findall(text)}
+def turn_markers(template: Any) -> set[str]:
+    """What a LLaMA-Factory template opens and closes turns with, as far as its text tells."""
+    found = {*template.stop_words}
+    for name, part in vars(template).items():
+        said = name in ("format_user", "format_assistant", "format_system", "format_prefix")
+        for slot in part.slots if name.startswith("format_") else ():
+            if isinstance(slot, dict):
+                found.add(slot["token"])
+            elif isinstance(slot, str):
+                found.update((ANY_MARKER if said else MARKER).findall(slot))
+    return found | {word for text in template.thought_words for word in MARKER.findall(text)}
 
 
 def stand_in(name: str) -> Any:
@@ -114,7 +121,7 @@ def stand_in(name: str) -> Any:
     tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(sorted(markers(TEMPLATES[name])))
+    tokenizer.add_special_tokens(sorted(turn_markers(TEMPLATES[name])))
     ends = {"bos_token": "<s>", "eos_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends)
 

@@ -19,7 +19,8 @@ from callwright.matchers import fold
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
 from tools.formats.conversation import kind
-from tools.lint_row import CODES, Fault, Row, check_row
+from tools.lint_row import CODES, Fault, Row, Turn, check_row
+from tools.lint_tokens import TokenCheck, leaves
 from tools.register import SHAREGPT, find_entry
 
 SHOWN = 10
@@ -166,6 +167,14 @@ def asked(paths: Iterable[Path]) -> dict[str, str]:
     return result
 
 
+def case_findings(path: Path, tokens: TokenCheck) -> Iterator[Finding]:
+    """The control tokens and marks in evaluation cases, which ask something else than they seem to."""
+    for case in read_records(path, Case):
+        row = Row("", to_json(case.tools), (Turn("human", leaves(case.messages)), Turn("gpt", "")))
+        for _, fault in tokens.faults(row):
+            yield Finding(f"{path} {case.id}", "marker", fault.replace("turn 1 holds", "its conversation holds"))
+
+
 def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = None) -> tuple[int, list[Finding]]:
     """The number of rows of a file, and its findings.
 
@@ -259,7 +268,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.model and not settings.get("template"):
         raise UserError("--model", "tokens cannot be counted without a template", "give --template as well")
     check, findings = template_check(settings) if settings.get("template") else (None, [])
-    across, count = Across(asked([*cases, *args.cases])), 0
+    cases += args.cases
+    across, count = Across(asked(cases)), 0
+    findings += [finding for path in cases if check for finding in case_findings(path, check.tokens)]
     for path, entry in entries.items():
         rows, found = lint_file(path, entry, across, check)
         count += rows

@@ -24,17 +24,19 @@ CODES: dict[str, tuple[Severity, str]] = {
     "parallel": ("error", "one call a turn, or another tool_format"),
     "media": ("error", "choose a text template, or reword the placeholder"),
     "altered": ("error", "reword the text, or choose another template"),
+    "special": ("error", "reword it: the model sees a turn begin or end there, and anybody's words may forge one"),
     "cut-prompt": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "cut-answer": ("error", "raise cutoff_len, or put fewer turns or tools into a row"),
     "overlap": ("error", "drop it: what is trained on cannot be measured on"),
     "empty": ("warning", "write the text, or drop the turn"),
     "empty-tools": ("warning", 'write "": a list without tools adds an empty system block in most templates'),
+    "moved": ("warning", "write the words before the call, where they are trained"),
     "orphan-result": ("warning", "put the call before its result"),
     "unknown-tool": ("warning", "offer the tool, or drop the call"),
     "schema": ("warning", "fix the arguments or the schema"),
     "unreadable": ("warning", "choose another tool_format: qwen, say"),
     "reads-as-call": ("warning", "reword the answer, or choose another tool_format"),
-    "special": ("warning", "reword it: inside a turn the token begins or ends one"),
+    "marker": ("warning", "reword it, unless you mean the token or the mark itself"),
     "date": ("warning", "set tool_format: qwen, or serve on the day of training"),
     "duplicate": ("warning", "drop one"),
     "conflict": ("warning", "decide: the same words cannot both call and not call"),
@@ -46,9 +48,11 @@ warning is what trains something unwanted"""
 Fault = tuple[str, str]
 """a key of CODES, and what is wrong in words"""
 
-_MARKED = re.compile("<tool_call>(.*?)</tool_call>", re.DOTALL)
+CALL_MARKS = "<tool_call>", "</tool_call>"
 _THOUGHT = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
 
+LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
+"""our roles → those of LLaMA-Factory's templates"""
 ROLES = ("human", "observation"), ("gpt", "function_call")
 
 
@@ -117,6 +121,8 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
         except ValueError as error:
             return [*faults, ("call", f"turn {number}: {error}")], None
         faults += [(code, f"turn {number}: {text}") for code, text in _soft_faults(role, value, calls, known)]
+        if beside.strip() and not value.startswith(beside.rstrip()):
+            faults.append(("moved", f"turn {number} has words after its call, which are trained before it"))
         if role == "observation" and (number == 1 or pairs[number - 2][0] != "function_call"):
             faults.append(("orphan-result", f"turn {number} is a result, and no call stands before it"))
         read.append(Turn(role, value, calls, beside))
@@ -163,14 +169,24 @@ def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
     The turn is JSON; or words around `<tool_call>JSON</tool_call>`; or a thought and then JSON. ValueError:
     LLaMA-Factory would die of it, or train something else than it says.
     """
-    marked, thought = _MARKED.search(value), _THOUGHT.match(value)
-    whole = _parsed(value)
-    if marked and not isinstance(whole, ValueError):
+    opening, closing = CALL_MARKS
+    start = value.find(opening)
+    end = value.find(closing, start) if start >= 0 else -1
+    whole, thought = _parsed(value), _THOUGHT.match(value)
+    if end < 0:
+        beside = thought[0] if thought else ""
+        parsed = _parsed(value[len(beside) :]) if beside else whole
+    elif not isinstance(whole, ValueError):
         raise ValueError("its arguments hold <tool_call>…</tool_call>, which is taken for the call")
-    beside = value.replace(marked[0], "") if marked else thought[0] if thought else ""
-    parsed = _parsed(marked[1] if marked else value[len(beside) :]) if beside or marked else whole
+    else:
+        before, after = value[:start], value[end + len(closing) :]
+        beside, parsed = before + after, _parsed(value[start + len(opening) : end])
     if isinstance(parsed, ValueError):
         raise parsed
+    if end >= 0 and any(mark in text for mark in CALL_MARKS for text in (before, after)):
+        raise ValueError(
+            "only its first <tool_call> is read, and the rest is trained before it; write one list of calls"
+        )
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
         raise ValueError("a list without calls")

@@ -2,17 +2,19 @@
 
 import functools
 import json
-import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from tools.encode import View, encode_pairs, kept, markers
-from tools.lint_row import Fault, Row, Turn
+from tools.encode import View, encode_pairs, kept
+from tools.lint_row import LF_ROLES, Fault, Row, Turn
+from tools.lint_tokens import TokenCheck
 
-LF_ROLES = {"human": "user", "observation": "observation", "gpt": "assistant", "function_call": "function"}
 SLACK = 16
 """tokens that joining texts may add to the sum of their parts"""
+
+READ = 20_000
+"""characters of an answer or a call that are read back: LLaMA-Factory's patterns take time that grows with the square"""
 
 DIES = "LLaMA-Factory dies of it"
 
@@ -43,8 +45,7 @@ class TemplateCheck:
     def __init__(self, view: View, has_tokenizer: bool) -> None:
         self.view, self.has_tokenizer = view, has_tokenizer
         self.text = view.verbatim()
-        words = markers(view.template) | {*getattr(view.tokenizer, "all_special_tokens", [])}
-        self.special = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")
+        self.tokens = TokenCheck(view, has_tokenizer)
         self.empty = functools.lru_cache(maxsize=1024)(self._empty_prompt)
         self.tool_text = functools.lru_cache(maxsize=1024)(self._tool_text)
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
@@ -80,8 +81,16 @@ class TemplateCheck:
         pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.text)
         pieces = ["".join(piece) for pair in pairs for piece in pair]
         yield from self._altered(row, pieces, written, tool_text)
+        named = set()
         for number, (turn, text) in enumerate(zip(row.turns, written, strict=True), 1):
-            yield from self._turn_faults(number, turn, text)
+            for fault in self._turn_faults(number, turn, text):
+                named.add(f"turn {number}")
+                yield fault
+        for code, words in self.tokens.faults(row):
+            if (
+                code == "special" or words.partition(" holds ")[0] not in named
+            ):  # a mark that does harm is named already
+                yield code, words
         if self.has_tokenizer:
             yield from self._cut(row, messages, sum(len(piece.encode()) for piece in pieces))
 
@@ -102,15 +111,18 @@ class TemplateCheck:
                 yield "altered", f"turn {number} is not in the training text as it stands"
 
     def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:
-        if found := self.special.search(turn.value):
-            yield "special", f"turn {number}: holds {found[0]!r}"
-        if turn.calls and self.readable and not self._reads_back([(c.name, c.arguments) for c in turn.calls], text):
+        if (
+            turn.calls
+            and len(text) < READ
+            and self.readable
+            and not self._reads_back([(c.name, c.arguments) for c in turn.calls], text)
+        ):
             own = f"{self.view.tool_format}'s own reader"
             yield "unreadable", f"turn {number}: {own} does not read its call of {turn.calls[0].name!r}"
         if turn.role == "gpt":
             dies = f"turn {number}: the API server would die reading the answer"
             try:
-                read = llamafactory("reads-as-call", dies, self.view.tools.tool_extractor, turn.value)
+                read = llamafactory("reads-as-call", dies, self.view.tools.tool_extractor, turn.value[:READ])
             except DiedError as died:
                 yield died.fault  # the training run goes on
             else:

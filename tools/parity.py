@@ -18,8 +18,7 @@ from callwright.files import ROOT, read_jsonl, write_text
 from callwright.recipes import Recipe, load_recipe
 from tools.encode import View, encode_pairs, fetch_hint, is_at_hand, load_tokenizer, load_view, stand_in
 from tools.lint import recipe_files
-from tools.lint_row import check_row, read_calls
-from tools.lint_template import LF_ROLES
+from tools.lint_row import LF_ROLES, check_row, read_calls
 from tools.register import SHAREGPT
 from tools.write_template import write_template
 

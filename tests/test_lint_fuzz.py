@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from callwright.errors import UserError
 from tools.encode import load_view, stand_in
 from tools.lint import Across, lint_file
 from tools.lint_template import TemplateCheck
@@ -26,13 +27,22 @@ FEW = ["qwen", "llama3", "mistral", "glm4", "gemma", "phi", "chatml", "qwen3", "
 
 # ---- rows, mostly sound --------------------------------------------------------------------------------------------
 
-WORDS = st.one_of(
+
+def rarely(usual: st.SearchStrategy, odd: st.SearchStrategy, once_in: int = 25) -> st.SearchStrategy:
+    return st.integers(1, once_in).flatmap(lambda number: odd if number == once_in // 2 else usual)
+
+
+TOKENS = ["<|im_end|>", "<|im_start|>", "<|eot_id|>", "<|start_header_id|>", "[INST]", "[/INST]", "<end_of_turn>",
+          "<start_of_turn>", "<|user|>", "<|assistant|>", "<|end|>", "<｜User｜>", "<｜Assistant｜>", "</s>", "<|endoftext|>"]  # fmt: skip
+"""what opens and closes turns in one family or another, and what merely ends"""
+PLAIN = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["畫一隻貓", "{{idx}}", "{{content}}", "<|im_end|>", "<tool_call>", "<think>\n", "\n</think>\n\n", "<image>", " ",
+        ["畫一隻貓", "{{idx}}", "{{content}}", "<tool_call>", "<think>\n", "\n</think>\n\n", "<image>", " ",
          "2024-01-01", "null", "4", "a\n1", "Action: a\nAction Input: {}", "\0", "\u2028", "a</tool_call>b", "<tool_call>{}</tool_call>", "’'\"\\"]
     ),
 )  # fmt: skip
+WORDS = rarely(PLAIN, st.sampled_from([*TOKENS, "<|im_", "end|>", "<|IM_END|>", "＜|im_end|＞"]), once_in=20)
 TEXT = st.lists(WORDS, min_size=1, max_size=3).map("".join)
 NAME = st.sampled_from(["draw", "get_weather", "搜尋", "a.b"])
 VALUE = st.recursive(
@@ -45,10 +55,6 @@ CALL = st.fixed_dictionaries({"name": NAME, "arguments": st.dictionaries(TEXT, V
 
 def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def rarely(usual: st.SearchStrategy, odd: st.SearchStrategy, once_in: int = 25) -> st.SearchStrategy:
-    return st.integers(1, once_in).flatmap(lambda number: odd if number == once_in // 2 else usual)
 
 
 CALLS = rarely(
@@ -67,16 +73,25 @@ CALLS = rarely(
                 '{"name": "", "arguments": {}}',
             ]
         ),
-        st.tuples(TEXT, CALL).map(lambda both: f"{both[0]}<tool_call>{dumps(both[1])}</tool_call>"),
+        st.tuples(TEXT, CALL, TEXT).map(lambda all: f"{all[0]}<tool_call>{dumps(all[1])}</tool_call>{all[2]}"),
+        st.lists(CALL, min_size=2, max_size=3).map(
+            lambda calls: "".join(f"<tool_call>{dumps(call)}</tool_call>" for call in calls)
+        ),
+        CALL.map(lambda call: dumps(call).replace("<", "\\u003c")),
         CALL.map(lambda call: f"<think>\nhm\n</think>\n\n{dumps(call)}"),
         st.just("[" * 3000 + "]" * 3000),
     ),
     once_in=8,
 )
 PROPERTY = rarely(
-    st.fixed_dictionaries({"type": st.sampled_from(["string", "number", "array"])}, optional={"description": TEXT}),
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["string", "number", "array"])},
+        optional={"description": TEXT, "enum": st.lists(TEXT, max_size=2), "default": VALUE, TOKENS[0]: TEXT},
+    ),
     st.sampled_from([{}, True, {"enum": ["a", "b"]}, {"enum": [1]}, {"type": ["string", "null"]}, {"items": {"type": "string"}},
-                     {"items": True}, {"type": "nonsense"}]),
+                     {"items": True}, {"type": "nonsense"}, {"$ref": "#/$defs/none"}, {"$ref": "#"}, {"pattern": "("}, {"pattern": "^(a+)+$"},
+                     {"allOf": [{"type": "string"}, False]}, {"multipleOf": 1e-320}, {"const": {"a": None}}, {"type": []}, {"enum": "a"},
+                     {"properties": {"deep": {"properties": {"deeper": {"type": "integer"}}}}}, {"$dynamicRef": "#none"}]),
 )  # fmt: skip
 FUNCTION = rarely(
     st.builds(
@@ -84,9 +99,9 @@ FUNCTION = rarely(
             "name": name, "description": words,
             "parameters": {"type": "object", "properties": properties, "required": sorted(properties)[:1]},
         },
-        st.sampled_from(["draw", "get_weather", "搜尋", "a.b"]), TEXT, st.dictionaries(st.sampled_from(["prompt", "n", "items"]), PROPERTY, max_size=3),
+        st.sampled_from(["draw", "get_weather", "搜尋", "a.b"]), TEXT, st.dictionaries(st.sampled_from(["prompt", "n", "items", TOKENS[0]]), PROPERTY, max_size=3),
     ),
-    st.sampled_from([{"name": "a"}, {"name": "a", "parameters": {}}, {"parameters": {}}, {}, 5, {"name": "a", "parameters": {"type": "object"}}]),
+    st.sampled_from([{"name": "a<|im_end|>", "parameters": {"type": "object", "properties": {"<|eot_id|>": {}}}}, {"name": "a"}, {"name": "a", "parameters": {}}, {"parameters": {}}, {}, 5, {"name": "a", "parameters": {"type": "object"}}]),
 )  # fmt: skip
 TOOL = FUNCTION | FUNCTION.map(lambda tool: {"type": "function", "function": tool})
 TOOLS = rarely(
@@ -142,8 +157,8 @@ def checks(template: str) -> TemplateCheck:
     return TemplateCheck(view, has_tokenizer=True)
 
 
-def train_on(path: Path, template: str) -> list[str | None] | str:
-    """What LLaMA-Factory trains on, a text (or None: dropped) for each row; or what it dies of."""
+def train_on(path: Path, template: str) -> list[list[int] | None] | str:
+    """What LLaMA-Factory trains on, token ids (or None: dropped) for each row; or what it dies of."""
     from datasets import Dataset
     from datasets.packaged_modules.json.json import Json, JsonConfig
     from llamafactory.data.converter import align_dataset
@@ -157,18 +172,30 @@ def train_on(path: Path, template: str) -> list[str | None] | str:
     reader.config = JsonConfig(name="rows")
     arguments = SimpleNamespace(local_process_index=0)
     processor = SupervisedDatasetProcessor(view.template, view.tokenizer, None, view.data_args)
-    texts: list[str | None] = []
+    rows: list[list[int] | None] = []
     try:
         tables = [table for _, table in reader._generate_tables([[str(path)]])]
         dataset = align_dataset(Dataset(tables[0]), attr, view.data_args, arguments)
         for number in range(len(dataset)):
-            made = processor.preprocess_dataset(dataset[number : number + 1])
-            texts += [view.tokenizer.decode(ids, clean_up_tokenization_spaces=False) for ids in made["input_ids"]] or [
-                None
-            ]
+            rows += processor.preprocess_dataset(dataset[number : number + 1])["input_ids"] or [None]
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    return texts
+    return rows
+
+
+def turns_in(ids: list[int], template: str) -> dict[str, int]:
+    """How often each token that opens or closes a turn in a template stands in what is trained on."""
+    tokenizer = checks(template).view.tokenizer
+    words = checks(template).tokens.turns
+    return {word: ids.count(tokenizer.convert_tokens_to_ids(word)) for word in words}
+
+
+def without_tokens(line: str) -> str:
+    """The same row, where texts hold no control token."""
+    for token in TOKENS:
+        for written in (token, dumps(token)[1:-1], json.dumps(token)[1:-1], token.replace("<", "\\\\u003c")):
+            line = line.replace(written, "x")
+    return line
 
 
 def leaves(value: Any) -> list[str]:
@@ -223,22 +250,40 @@ def test_lint_says_what_llamafactory_does(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], data: st.DataObject
 ):
     template = data.draw(st.sampled_from(templates()))
-    path = tmp_path_factory.getbasetemp() / "rows.jsonl"
-    path.write_text("\n".join(lines), encoding="utf-8")
-    count, findings = lint_file(path, SHAREGPT, Across({}), checks(template))
+    as_list = data.draw(st.booleans())
+
+    def write(lines: list[str]) -> Path:
+        path = tmp_path_factory.getbasetemp() / ("rows.json" if as_list else "rows.jsonl")
+        path.write_text("[" + ",\n".join(filter(None, lines)) + "]" if as_list else "\n".join(lines), encoding="utf-8")
+        return path
+
+    path = write(lines)
+    try:
+        count, findings = lint_file(path, SHAREGPT, Across({}), checks(template))
+    except UserError:
+        assert as_list, "a list that is broken cannot be read on"
+        return
     errors = [finding for finding in findings if finding.severity == "error"]
     with contextlib.redirect_stdout(io.StringIO()):
         trained = train_on(path, template)
     event("dies" if isinstance(trained, str) else "drops" if None in trained else "keeps")
     event("errors" if errors else "clean")
+    kept = [line for line in lines if line]
     if not errors:
         assert not isinstance(trained, str), trained
         assert len(trained) == count
-        assert None not in trained
-        for line, text in zip((line for line in lines if line), trained, strict=True):
+        for line, ids in zip(kept, trained, strict=True):
+            assert ids is not None
+            text = checks(template).view.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
             assert is_whole(line, text), text
+        if any(without_tokens(line) != line for line in kept):
+            event("clean with tokens")
+            harmless = train_on(write(list(map(without_tokens, lines))), template)
+            assert not isinstance(harmless, str), harmless
+            for ids, others in zip(trained, harmless, strict=True):
+                assert turns_in(ids or [], template) == turns_in(others or [], template)
     elif not isinstance(trained, str):
         places = {finding.place for finding in errors}
-        numbers = [number for number, line in enumerate(lines, 1) if line]
-        for number, text in zip(numbers, trained, strict=True):
-            assert text is not None or f"{path}:{number}" in places
+        numbers = range(len(kept)) if as_list else [number for number, line in enumerate(lines, 1) if line]
+        for number, ids in zip(numbers, trained, strict=True):
+            assert ids is not None or f"{path}{f'[{number}]' if as_list else f':{number}'}" in places

@@ -19,6 +19,7 @@ from callwright.matchers import fold
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
 from tools.formats.conversation import kind
+from tools.ingest import reason_of, record_of, records
 from tools.lint_row import CODES, Fault, Row, Turn, check_row
 from tools.lint_tokens import TokenCheck, leaves
 from tools.register import SHAREGPT, find_entry
@@ -59,10 +60,9 @@ class Finding:
         return f"{self.place}: {self.severity}[{self.code}] {self.message}; {CODES[self.code][1]}"
 
     def as_json(self) -> dict[str, Any]:
-        """For --format json; `row` is the line number."""
-        row = self.place.rpartition(":")[2]
-        number = int(row) if row.isdigit() else None
-        return {**vars(self), "row": number, "severity": self.severity, "remedy": CODES[self.code][1]}
+        """For --format json; `row` is the line number, or the index in a list."""
+        row = re.search(r"(?::|\[)(\d+)\]?$", self.place)
+        return {**vars(self), "row": int(row[1]) if row else None, "severity": self.severity, "remedy": CODES[self.code][1]}
 
 
 def entry_faults(entry: dict[str, Any]) -> list[Fault]:
@@ -175,6 +175,19 @@ def case_findings(path: Path, tokens: TokenCheck) -> Iterator[Finding]:
             yield Finding(f"{path} {case.id}", "marker", fault.replace("turn 1 holds", "its conversation holds"))
 
 
+def scan_json(path: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
+    """The rows of a .json file, a list or one a line, each with its place: the object, or what is wrong with it.
+
+    Raises:
+        UserError: missing, unreadable, or a list that is broken off.
+    """
+    for place, raw in records(str(path)):
+        try:
+            yield place, record_of(raw)
+        except (ValueError, RecursionError) as error:
+            yield place, UserError(place, reason_of(error), CODES["json"][1])
+
+
 def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = None) -> tuple[int, list[Finding]]:
     """The number of rows of a file, and its findings.
 
@@ -182,13 +195,13 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
         entry: its entry in dataset_info.json.
         check: a lint_template.TemplateCheck, or None for what holds under every template.
     """
-    known = entry_faults(entry) if path.suffix == ".jsonl" else [("unchecked", "only JSONL is; tools.convert makes it")]
+    known = entry_faults(entry) if path.suffix in (".jsonl", ".json") else [("unchecked", "only JSON is; convert it")]
     count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
     if any(finding.code == "unchecked" for finding in findings):
         return 0, findings
     parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in PARTS}
     types = Types(path.is_file() and path.stat().st_size > CHUNK)
-    for place, value in scan_jsonl(path):
+    for place, value in scan_jsonl(path) if path.suffix == ".jsonl" else scan_json(path):
         count += 1
         if isinstance(value, UserError):
             findings.append(Finding(place, "json", value.fault))

@@ -62,7 +62,12 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """For --format json; `row` is the line number, or the index in a list."""
         row = re.search(r"(?::|\[)(\d+)\]?$", self.place)
-        return {**vars(self), "row": int(row[1]) if row else None, "severity": self.severity, "remedy": CODES[self.code][1]}
+        return {
+            **vars(self),
+            "row": int(row[1]) if row else None,
+            "severity": self.severity,
+            "remedy": CODES[self.code][1],
+        }
 
 
 def entry_faults(entry: dict[str, Any]) -> list[Fault]:

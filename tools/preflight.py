@@ -6,11 +6,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from callwright.config import choose, read_yaml
+from callwright.config import choose
 from callwright.errors import UserError, command, did_you_mean
 from callwright.files import ROOT, read_json, sha256, to_json, write_json
 from callwright.recipes import Recipe, check_base, check_settings, load_recipe
 from tools.estimate import verdict
+from tools.register import making
 
 STAMP = "callwright.json"
 ERROR = 1.15
@@ -37,18 +38,14 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     files = []
     for name in recipe.datasets:
         entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
-        task, _, part = name.rpartition("_")
-        config = ROOT / "configs/data" / f"{task}.yaml"
-        mixed = config.is_file() and "sources" in read_yaml(config)
-        make = f"make {'mix' if mixed else 'data'} TASK={task}"
-        if not config.is_file():
-            make = f"what the head of configs/train/{recipe.stem}.yaml says"
-        if part == "pairs":
-            failed = f"RECIPE={start.parts[1]} " if (start := started_from(recipe)).parts[:1] == ("runs",) else ""
-            make = f"make eval {failed}TASK={task} SUITE=mine, then make mine {failed}TASK={task}"
+        make = making(name, ROOT) or f"what the head of configs/train/{recipe.stem}.yaml says"
+        if (start := started_from(recipe)).parts[:1] == (
+            "runs",
+        ):  # the failures are of the recipe that it goes on from
+            make = make.replace(" TASK=", f" RECIPE={start.parts[1]} TASK=") if name.endswith("_pairs") else make
         if entry is None:
-            meant = did_you_mean(name, registry) or f"there are: {', '.join(registry)}"
-            raise UserError(place, "not in dataset_info.json", f"{meant} Or run: {make}")
+            meant = did_you_mean(name, registry) or f"there are: {', '.join(registry)};"
+            raise UserError(place, "not in dataset_info.json", f"{meant} or run: {make}")
         if "file_name" not in entry:
             continue  # LLaMA-Factory fetches it from a hub
         path = ROOT / entry["file_name"]

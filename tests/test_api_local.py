@@ -143,7 +143,6 @@ RAMBLE = "That is a fine question. Painting is an art, and there is a lot to be 
         (said(RAMBLE, finish="length"), "That is a fine question."),
         (said("這是一幅好畫。它的作者", finish="length"), "這是一幅好畫。"),
         (said("<think>no tool</think>\nNobody knows."), "Nobody knows."),
-        (said("A call. <tool_call>{", finish="length"), "a call in the text that cannot be read"),
         (said("without any end of a sentence in sight", finish="length"), "the answer is truncated"),
     ],
 )
@@ -191,6 +190,22 @@ def test_a_call_in_the_text_is_a_label(toy: Path, run, form: str) -> None:
     with serve(in_text) as server:
         assert run(server)[0] == 0
     assert examples(toy) == made
+
+
+@pytest.mark.parametrize("text", ["<tool_call>\n{", '{{"name": "generate_image", "arguments": {}'])
+def test_a_call_that_cannot_be_read_is_asked_for_once_more_in_a_form(toy: Path, run, text: str) -> None:
+    def unreadable(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], str] | None:
+        return said(text) if "tools" in body and body["messages"][1]["content"].startswith("draw") else None
+
+    with serve(unreadable) as server:
+        assert run(server)[0] == 0
+    made = [e for e in examples(toy) if e.calls and e.source != "seed"]
+    assert len(made) == 9 and all(e.calls[0].arguments == {"prompt": e.text[5:]} for e in made)
+    schemas = [
+        body["response_format"]["json_schema"]["schema"] for body in server.requests if body.get("response_format")
+    ]
+    calls = next(schema["properties"]["calls"] for schema in schemas if "calls" in schema["properties"])
+    assert calls["maxItems"] == 1 and calls["items"]["anyOf"][0]["properties"]["name"] == {"const": "generate_image"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

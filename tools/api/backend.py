@@ -18,7 +18,7 @@ from callwright.records import Call, Example, Seed
 from tools.api import check
 from tools.api.ask import REFUSED, Asker, connected, cost
 from tools.api.batch import BatchAsker
-from tools.api.label import TextCallError, in_form, labelling, longest_label, read_label, thinks
+from tools.api.label import TextCallError, in_form, labelling, longest_label, read_form, read_label, thinks
 from tools.api.ledger import Answer, Ledger, Request
 from tools.api.plan import LABELS, Job, Planner, again, own_seeds
 from tools.api.progress import Progress, Shortfall, counted, shown
@@ -149,15 +149,17 @@ class Writer:
             except ValueError as error:
                 said = answer.content or to_json(answer.calls)
                 broken.append(Line(text, reason="broken", detail=f"{error}: {said}"))
-                formed = isinstance(error, TextCallError) and "tools" in request.body
-                request = in_form(request, self.seeds) if formed else again(request, said, str(error))
+                if isinstance(error, TextCallError):
+                    request, reader = in_form(request, self.seeds), partial(read_form, tools=self.planner.tools)
+                else:
+                    request = again(request, said, str(error))
         return None, broken
 
     async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Line]:
         """What a request that knows no purpose answers to what was said, checked; the broken answers come first."""
         planner = self.planner
         request = labelling(planner.config, planner.api, said, planner.tools, self.room)
-        label, broken = await self.read(request, lambda answer: read_label(answer, planner.tools), text)
+        label, broken = await self.read(request, partial(read_label, tools=planner.tools), text)
         if label is None:
             return broken
         line = Line(text, said if len(said) > 1 else None, *label)

@@ -112,23 +112,39 @@ def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call],
         ValueError: truncated, arguments that are no JSON object or break the tool's schema, a call in the text that
             cannot be read, or nothing said.
     """
-    split = split_thoughts(answer.content or "")
-    said, cut = split.answer.strip(), answer.finish == "length"
+    said, cut = split_thoughts(answer.content or "").answer.strip(), answer.finish == "length"
     offered = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
     calls = [_call(*call) for call in answer.calls]
-    if not calls and said.startswith('{"calls"'):
-        calls, said = _formed(said)
-    elif not calls and (found := find_calls(said, offered)):
+    if not calls and (found := find_calls(said, offered)):
         calls = [one.call for one in found.calls]
     if not calls and said and attempts_call(said, offered):
         raise TextCallError("a call in the text that cannot be read")
+    if cut and not calls:
+        said = sentence[0].strip() if (sentence := SENTENCE.match(said)) else ""
+        if not said:
+            raise ValueError("the answer is truncated: be brief")
+    return _label(calls, said, tools)
+
+
+def read_form(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
+    """The calls, or the reply, of an answer to `in_form`.
+
+    Raises:
+        ValueError: not of the form, calls that break their tool's schema, or nothing said.
+    """
+    try:
+        label = LabelForm.model_validate(parse_json(split_thoughts(answer.content or "").answer))
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    return _label(label.calls, label.reply.strip(), tools)
+
+
+def _label(calls: list[Call], said: str, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
     for call in calls:
         if fault := call_fault(call, tools):
             raise ValueError(fault)
-    if cut and not calls:
-        said = sentence[0].strip() if (sentence := SENTENCE.match(said)) else ""
     if not calls and not said:
-        raise ValueError("the answer is truncated: be brief" if cut else "neither a call nor a reply")
+        raise ValueError("neither a call nor a reply")
     return calls, None if calls else said
 
 
@@ -140,14 +156,6 @@ def _call(name: str, text: str) -> Call:
     if not isinstance(arguments, dict):
         raise ValueError(f"the arguments of {name} are not an object")
     return Call(name=name, arguments=arguments)
-
-
-def _formed(text: str) -> tuple[list[Call], str]:
-    try:
-        label = LabelForm.model_validate(parse_json(text))
-    except ValidationError as error:
-        raise ValueError(explain(error)) from None
-    return label.calls, label.reply.strip()
 
 
 def thinks(answer: Answer) -> bool:

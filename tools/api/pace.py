@@ -20,7 +20,7 @@ GREW = 1.5
 QUICK_S = 1.0
 """an answer within it has waited for nobody worth mentioning"""
 LEAST = 3
-"""answers by which a window is judged, or as many as it is wide"""
+"""answers by which a window is judged, or as many as it is wide: the first of a run may have waited for the model to load"""
 REMEMBERED = 40
 """answers of a kind from which its usual seconds, and its slowest, are taken"""
 SILENCE = 4
@@ -114,8 +114,7 @@ class Pace:
             usual.append(took_s)
         fair = quantiles(usual, n=4, method="inclusive")[0] if len(usual) > 1 else usual[0]
         self.slower.append(1.0 if took_s < QUICK_S else took_s / fair)
-        alone = self.change == 0  # the first answer of the run
-        if len(self.slower) < (self.window if alone or took_s < QUICK_S else max(self.window, LEAST)):
+        if len(self.slower) < (self.window if took_s < QUICK_S else max(self.window, LEAST)):
             return
         if median(self.slower) > GREW:
             self._shrink(SHRINK)

@@ -54,7 +54,11 @@ class Progress:
             each = (time.monotonic() - self.start) / fresh
             at_once = f", {self.pace.window} at a time" if self.pace else ""
             parts += [f"{each:.1f} s an answer{at_once}"]
-            left = max(0, self.wanted - self.good) * self.answers / self.good if self.good else self.requests - self.answers
+            left = (
+                max(0, self.wanted - self.good) * self.answers / self.good
+                if self.good
+                else self.requests - self.answers
+            )
             parts += [f"about {max(left, 0) * each / 60:.0f} min left"]
         if self.budget:
             parts += [f"{self.ledger.spent:.4f} {self.budget}"]

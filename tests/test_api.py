@@ -282,7 +282,7 @@ def test_a_server_that_stays_down_stops_the_run_and_keeps_the_answers(toy: Path,
 
 
 def test_a_hang_ends_at_the_timeout(toy: Path, run) -> None:
-    house(toy, timeout_s=0.5)
+    house(toy, timeout_s=0.5, max_tokens=100)
 
     def hang(number: int, body: dict[str, Any]) -> None:
         if number in (4, 8):

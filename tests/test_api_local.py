@@ -81,14 +81,15 @@ def test_the_window_grows_while_answers_take_no_longer_and_shrinks_when_they_do(
 
 
 def test_silence_is_measured_by_the_answers_before() -> None:
-    async def patience(*took_s: float) -> float:
+    async def patience(*took_s: float, longest: int = 100) -> float:
         own = Pace(1e6, 4, least_s=60)
         for seconds in took_s:
             own.answered("label", seconds, own.change)
-        return own.patience("label")
+        return own.patience(longest)
 
     assert asyncio.run(patience()) == FIRST_S
     assert asyncio.run(patience(1, 2)) == 60 and asyncio.run(patience(20, 50)) == 200
+    assert asyncio.run(patience(20, 20, longest=1000)) == 2 * 1000 * 20 / 50, "another one may take all its tokens"
 
 
 def test_a_server_of_one_slot_is_asked_few_at_a_time_and_nothing_is_cancelled(

@@ -174,11 +174,11 @@ class Asker:
                 change, start = self.pace.change, time.monotonic()
                 raw = await self.client.post("/chat/completions", cast_to=Response, body=sent, options=limits)
                 answer = answer_of(read_completion(raw.content))
-                self.pace.answered(kind, time.monotonic() - start, change)
+                self.pace.answered(kind, time.monotonic() - start, change, answer.output)
                 return answer
 
             try:
-                return await self.tried(create, lambda: self.pace.patience(kind))
+                return await self.tried(create, lambda: self.pace.patience(self.api.max_tokens))
             except RefusedError as error:
                 self.learn(str(error))
                 if self.adapted(body) == sent:

@@ -23,8 +23,10 @@ LEAST = 3
 """answers by which a window is judged, or as many as it is wide: the first of a run may have waited for the model to load"""
 REMEMBERED = 40
 """answers of a kind from which its usual seconds, and its slowest, are taken"""
-SILENCE = 4
-"""times the slowest answer remembered that a try is given, and not less than its configured seconds"""
+SILENCE, RAMBLING = 4, 2
+"""times the slowest answer remembered, and times one that takes all its tokens, that a try is given: others may ramble"""
+USUAL_TOKENS = 50
+"""of an answer whose server does not count, or that is so short that most of its seconds went into the question"""
 FIRST_S = 600.0
 """that the first answer is given: nothing is known of the server yet, which may still be loading the model"""
 
@@ -52,6 +54,7 @@ class Pace:
         self.change = 0  # how often the window has changed: what was sent before a change tells nothing of it
         self.places, self.owed = asyncio.Semaphore(1), 0  # places to be taken away as they come free
         self.seconds = defaultdict[Hashable, deque[float]](lambda: deque(maxlen=REMEMBERED))
+        self.each: deque[float] = deque(maxlen=REMEMBERED)  # seconds a token, reading and waiting included
         self.usual: dict[Hashable, tuple[int, deque[float]]] = {}  # at the narrowest window that a kind was seen in
         self.slower: list[float] = []  # times as long as usual, of the answers since the last change
 
@@ -92,18 +95,22 @@ class Pace:
             self._shrink(SHRINK)
         self.slot = max(self.slot, now + pause_s)
 
-    def patience(self, kind: Hashable) -> float:
-        """Seconds of silence after which a request of a kind is taken for lost, by how long such answers took so far."""
-        known = self.seconds.get(kind) or [took for own in self.seconds.values() for took in own]
-        return max(self.least_s, SILENCE * max(known) if known else FIRST_S)
+    def patience(self, longest: int) -> float:
+        """Seconds of silence after which a request is taken for lost, where no answer takes more tokens than `longest`."""
+        if not self.each:
+            return max(self.least_s, FIRST_S)
+        slowest = max(took for own in self.seconds.values() for took in own)
+        return max(self.least_s, SILENCE * slowest, RAMBLING * longest * median(self.each))
 
-    def answered(self, kind: Hashable, took_s: float, change: int) -> None:
+    def answered(self, kind: Hashable, took_s: float, change: int, tokens: int | None = None) -> None:
         """Learn from an answer.
 
         Args:
             kind: of requests whose answers usually take as long as each other.
             change: `self.change` when it was sent.
+            tokens: that it holds, where the server says so.
         """
+        self.each.append(took_s / max(tokens or 0, USUAL_TOKENS))
         self.seconds[kind].append(took_s)
         if change != self.change:
             return

@@ -4,11 +4,14 @@ import argparse
 import errno
 import functools
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, Protocol, TextIO, cast
 
 from callwright.redact import keep_secrets_of, redact
@@ -87,7 +90,7 @@ class _RedactedStream:
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, and Ctrl-C into 130.
+    """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, Ctrl-C into 130, SIGTERM into 143.
 
     Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
     """
@@ -97,7 +100,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
         keep_secrets_of(sys.argv if argv is None else argv, os.environ)
         sys.excepthook = lambda *error: print(redact("".join(traceback.format_exception(*error))), file=sys.stderr)
         out, err = cast("TextIO", _RedactedStream(sys.stdout)), cast("TextIO", _RedactedStream(sys.stderr))
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), _cleaning_up_at_sigterm() as ended:
             try:
                 return main(argv)
             except UserError as error:
@@ -110,6 +113,26 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
                 return 2
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
-                return 130
+                return 128 + (signal.SIGTERM if ended else signal.SIGINT)
 
     return run
+
+
+@contextmanager
+def _cleaning_up_at_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM do what Ctrl-C does: what was begun is undone on the way out. Gives a list that holds it once it came."""
+    ended: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)  # asyncio has its own while it runs
+        (interrupt if callable(interrupt) else signal.default_int_handler)(number, frame)
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield ended
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield ended
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

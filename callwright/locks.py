@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callwright.errors import UserError
+from callwright.files import sweep
 
 if TYPE_CHECKING:
     from filelock import AcquireReturnProxy
@@ -18,7 +19,7 @@ LOCK = ".lock"
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its only writer, for as long as the block lasts.
+    """Hold `folder` as its only writer, for as long as the block lasts; what killed writers left in it goes first.
 
     Raises:
         UserError: another process holds it (the message says which, and since when), or it cannot be written.
@@ -31,6 +32,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         holder = (folder / LOCK).read_text(encoding="utf-8", errors="replace")[:80] or "another process"
         raise UserError(folder, f"is being written by {holder}", "wait for it to end, or give another folder") from None
     with lock:
+        sweep(folder)
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         with suppress(OSError):  # a full disk: the lock holds all the same
             (folder / LOCK).write_text(f"process {os.getpid()}, since {since}", encoding="utf-8")

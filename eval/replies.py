@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from callwright.thoughts import split_thoughts
 from eval.verdict import Result
 
 FAULTS = ("empty", "cut", "script", "loop", "echo", "leak")
@@ -28,7 +29,7 @@ _LEAK = re.compile(
 
 def reply_faults(result: Result) -> list[str]:
     """What is wrong with the reply to a case without a call, of FAULTS in their order."""
-    reply, text = result.content or "", result.text
+    reply, text = split_thoughts(result.content or "").answer, result.text
     checks = {
         "empty": not reply.strip(),
         "cut": result.finish_reason == "length",

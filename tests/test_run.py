@@ -162,7 +162,7 @@ def test_every_recipe_tells_its_task(path):
 
 def test_a_suite_with_an_unknown_key_names_it(tmp_path):
     write_text(tmp_path / "s.yaml", "cases: [a]\nmax_token: 3\n")
-    with pytest.raises(UserError, match=r"s\.yaml: max_token: Extra inputs"):
+    with pytest.raises(UserError, match=r"s\.yaml:2: max_token: Extra inputs"):
         load_config(tmp_path / "s.yaml", Suite)
 
 

@@ -184,7 +184,9 @@ def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:
     if isinstance(parsed, ValueError):
         raise parsed
     if end >= 0 and any(mark in text for mark in CALL_MARKS for text in (before, after)):
-        raise ValueError("only its first <tool_call> is read, and the rest is trained before it, as words")
+        raise ValueError(
+            "only its first <tool_call> is read, and the rest is trained before it; write one list of calls"
+        )
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
         raise ValueError("a list without calls")

@@ -1,6 +1,7 @@
 """Lint finds every planted fault and nothing else; the facts about LLaMA-Factory that it rests on; its command."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,13 @@ def test_shipped_rows_are_clean():
     if not path.is_file():
         pytest.skip("run: make data")
     assert not lint_file(path, SHAREGPT, Across({}))[1]
+
+
+def test_the_page_on_troubles_has_every_code_with_its_severity():
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (error|warning) \|", page, re.MULTILINE))
+    assert rows == {code: severity for code, (severity, _) in CODES.items()}
+    for severity, code, remedy in re.findall(
+        r"^\S+\.jsonl:\d+: (\w+)\[(\S+)\] .*?; ((?:reword|write) .*)$", page, re.MULTILINE
+    ):
+        assert CODES[code] == (severity, remedy)

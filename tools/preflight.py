@@ -40,10 +40,9 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     for name in recipe.datasets:
         entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
         make = making(name, ROOT) or f"what the head of configs/train/{recipe.stem}.yaml says"
-        if (start := started_from(recipe)).parts[:1] == (
-            "runs",
-        ):  # the failures are of the recipe that it goes on from
-            make = make.replace(" TASK=", f" RECIPE={start.parts[1]} TASK=") if name.endswith("_pairs") else make
+        start = started_from(recipe).parts
+        if name.endswith("_pairs") and start[:1] == ("runs",):  # the pairs are of what that recipe got wrong
+            make = make.replace(" TASK=", f" RECIPE={start[1]} TASK=")
         if entry is None:
             meant = did_you_mean(name, registry) or f"there are: {', '.join(registry)};"
             raise UserError(place, "not in dataset_info.json", f"{meant} or run: {make}")

@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from callwright.files import write_jsonl
+from callwright.recipes import read_settings
 from tools.estimate import GIB, Shape
 
 __all__ = ["Shape", "make_model", "matrix_product", "train"]
@@ -86,7 +85,7 @@ def load_unsloth(args: dict[str, Any]) -> Any:
 
 def train(path: str) -> None:
     """Train as the YAML at `path` says in a plain loop: the same rows, batches and logs, no trainer around them."""
-    args = yaml.safe_load(Path(path).read_text())
+    args = read_settings(path)
     model: Any = (load_unsloth if args.get("use_unsloth") else load)(args)
     import torch
     from datasets import load_from_disk

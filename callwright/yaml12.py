@@ -39,7 +39,7 @@ class _Parser(LOADER):  # type: ignore[misc, valid-type]
 class Dumper(yaml.SafeDumper):
     """Writes YAML that reads back the same here, in LLaMA-Factory and by YAML 1.1: quotes what any of them has rules for."""
 
-    def represent_str(self, data: str) -> yaml.Node:
+    def represent_str(self, data: str) -> yaml.ScalarNode:
         """The text; with escapes where YAML would fold a rare line break in it to a space."""
         style = '"' if re.search("[\x85\u2028\u2029]", data) else None
         return self.represent_scalar(TAG + "str", data, style)

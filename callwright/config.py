@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_text
 from callwright.records import explain, first_fault
+from callwright.yaml12 import LOADER, YamlFault, parse_yaml
 
 
 class Config(BaseModel):
@@ -20,9 +21,6 @@ class Config(BaseModel):
 
 C = TypeVar("C", bound=Config)
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's safe loader where it is built in: ten times faster on a large grammar"""
-
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
@@ -31,11 +29,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         UserError: missing, not YAML, or not a mapping.
     """
     try:
-        value = yaml.load(read_text(path), Loader=LOADER)  # noqa: S506  # a safe loader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError(place, f"not YAML ({getattr(error, 'problem', None) or error})", "fix the line") from None
+        value = parse_yaml(read_text(path))
+    except YamlFault as fault:
+        place = f"{path}:{fault.line}" if fault.line else str(path)
+        raise UserError(place, f"not YAML ({fault.reason})", "fix the line") from None
     if not isinstance(value, dict):
         raise UserError(path, "not a mapping of keys to values", "start from one of the shipped files")
     return value
@@ -53,7 +50,8 @@ def load_config(path: str | Path, kind: type[C]) -> C:
 def line_of(path: str | Path, keys: Sequence[int | str]) -> int:
     """The line, from 1, of the value that `keys` lead to in a YAML file, or of the last one on the way that is there.
 
-    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items.
+    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items. The file is one that read_yaml
+    has read: libyaml's composer, unlike it, does not survive deep nesting.
     """
     node, line = yaml.compose(read_text(path), Loader=LOADER), 1
     for key in keys:

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
+from yaml import YAMLError
 
 from callwright.config import choose, read_yaml
 from callwright.errors import UserError, did_you_mean
@@ -123,7 +123,7 @@ class Recipe:
 
     def serve(self, tuned: bool) -> dict[str, Any]:
         """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
-        args = read_yaml(choose("configs/serve", self.stem, "recipe"))
+        args = read_settings(choose("configs/serve", self.stem, "recipe"))
         trained = "adapter_name_or_path" if self.is_lora else "model_name_or_path"
         args[trained] = self.train["output_dir"]
         if not tuned:
@@ -200,6 +200,36 @@ def check_settings(keys: Iterable[str], place: str | Path) -> None:
             raise UserError(f"{place}: {key}", "LLaMA-Factory has no such setting", meant)
 
 
+def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings in a train, serve or export YAML with `key=value` overrides, as LLaMA-Factory reads them: by OmegaConf.
+
+    It follows YAML 1.1 but for numbers such as 1e-4: `no` and `off` are false, where all other YAML of ours has them as
+    text. What a file means for us must be what it means for the program that trains.
+
+    Raises:
+        UserError: the file is missing or not YAML, or an override is not key=value.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    read_yaml(path)  # says what is wrong, in which line
+    try:
+        settings: Any = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise UserError(path, f"LLaMA-Factory cannot read it ({error})".replace("\n", " "), "fix it") from None
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        try:
+            if not equals or not key.isidentifier():
+                raise ValueError
+            check_settings([key], "override")
+            settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([override]))
+        except (YAMLError, OmegaConfBaseException, ValueError):
+            remedy = "write it as, say, num_train_epochs=2"
+            raise UserError(f"override {override!r}", "not key=value", remedy) from None
+    return cast(dict[str, Any], OmegaConf.to_container(settings))
+
+
 def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe called `stem`, with the `key=value` overrides that `llamafactory-cli train` takes.
 
@@ -208,14 +238,4 @@ def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
             LLaMA-Factory does not have.
     """
     path = choose("configs/train", stem, "recipe")
-    train = read_yaml(path)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key.isidentifier():
-            raise UserError(f"override {override!r}", "not key=value", "write it as, say, num_train_epochs=2")
-        check_settings([key], "override")
-        try:
-            train[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"override {override!r}", "its value is not YAML", "put it in quotes, or fix it") from None
-    return Recipe(stem, path, train, tuple(overrides))
+    return Recipe(stem, path, read_settings(path, overrides), tuple(overrides))

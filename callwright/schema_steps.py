@@ -130,17 +130,17 @@ class Steps:
     def known_arguments(self) -> tuple[set[str], bool]:
         """The keys of an object that the schema names in any of its branches, and whether it decides about others."""
         names, others = set[str](), False
-        waiting, seen = [self._root], set[Part | None]()
-        while waiting:
-            if (part := waiting.pop()) is None or part in seen:
-                continue
-            seen.add(part)
-            waiting += part.in_place
+        for part in _with_branches([self._root] if self._root else []):
             held = [part.schema.get(key) for key in DEMANDS]
             names.update(part.fields)
+            # A keyword that the draft does not know may hold anything.
             names.update(key for keys in held if isinstance(keys, list | dict) for key in keys if isinstance(key, str))
             others = others or not OPEN.isdisjoint(part.schema)
         return names, others
+
+    def leaves(self, value: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """The scalars of a JSON value, each with the keywords of all schemas that may be held against it."""
+        yield from _leaves(value, [self._root] if self._root else [])
 
     def of(self, value: Any, searches: bool = True) -> int:
         """Count the steps of a value, those of searching its texts and long enums among them or not.
@@ -186,6 +186,29 @@ class Steps:
         # A pattern that looks around or back starts anew at each character; 25 of its steps last as long as one of ours.
         again = self.backtracks + len(text) * min(len(text), self.backtracks) // 25
         return len(text) + (again if self.backtracks else 0)
+
+
+def _with_branches(parts: list[Part]) -> list[Part]:
+    """Schemas, and those that they hold against the same value."""
+    found, waiting = dict[Part, None](), parts[::-1]
+    while waiting:
+        if (part := waiting.pop()) not in found:
+            found[part] = None
+            waiting += part.in_place
+    return list(found)
+
+
+def _leaves(value: Any, parts: list[Part]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    parts = _with_branches(parts)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            named = [one for part in parts for one in part.fields.get(key, ())]
+            yield from _leaves(item, named or [one for part in parts for one in part.values])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, [one for part in parts for one in part.items])
+    else:
+        yield value, {key: held for part in parts for key, held in part.schema.items()}
 
 
 def _anchored(schema: Any) -> Iterator[dict[str, Any]]:

@@ -1,10 +1,15 @@
 """A task: tools.json, seeds.jsonl, golden.jsonl and grammar.yaml under data/seeds/<task>/, read with good errors."""
 
-from collections.abc import Sequence
+import re
+from calendar import day_abbr, day_name, month_name
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from callwright.config import read_yaml
 from callwright.errors import UserError
+from callwright.files import scan_jsonl
 from callwright.matchers import accepts, is_optional, matcher_fault
 from callwright.records import Call, Seed, read_records
 from callwright.schema import call_fault
@@ -95,3 +100,53 @@ def expected_fault(call: Call, expected: Call) -> str | None:
             return f"expected.{key}: {matcher} does not accept the call's own {call.arguments[key]!r}"
     extra = next((key for key in call.arguments if key not in expected.arguments), None)
     return f"expected says nothing of argument {extra!r}" if extra else None
+
+
+MONTHS = "|".join(filter(None, month_name))
+DATES = {
+    r"\d{4}-\d\d-\d\d": "{day:%Y-%m-%d}",
+    r"\d{4}/\d\d?/\d\d?": "{day:%Y/%m/%d}",
+    r"\d{4} ?年 ?\d\d? ?月 ?\d\d? ?日": "{day.year}年{day.month}月{day.day}日",
+    rf"(?:{MONTHS}) \d\d?, \d{{4}}": "{month} {day.day}, {day.year}",
+    rf"\d\d? (?:{MONTHS}) \d{{4}}": "{day.day} {month} {day.year}",
+}
+"""how a system message may write the day, and how another day is written in its place"""
+WEEKDAYS = {
+    "|".join(day_name): "{weekday}",
+    rf"\b(?:{'|'.join(day_abbr)})\b": "{short}",
+    "(?<=星期|禮拜|礼拜)[一二三四五六日天]": "{chinese}",
+}
+
+
+def say_today(message: str, today: date) -> str | None:
+    """A system message with today in place of the day that it names, and of its weekday; None where it names no day."""
+    weekday = today.weekday()
+    words = {"weekday": day_name[weekday], "short": day_abbr[weekday], "chinese": "一二三四五六日"[weekday]}
+    words["month"] = month_name[today.month]
+    said, found = re.subn("|".join(f"({form})" for form in DATES), lambda match: _written(match, today, words), message)
+    for form, text in WEEKDAYS.items():
+        said = re.sub(form, text.format(**words), said)
+    return said if found else None
+
+
+def _written(match: re.Match[str], today: date, words: dict[str, str]) -> str:
+    return list(DATES.values())[(match.lastindex or 1) - 1].format(day=today, **words)
+
+
+def today_message(folder: Path, today: date) -> str | None:
+    """What a task's lines say in their `system` of the day, said of today; None where none says what day it is.
+
+    Args:
+        folder: data/seeds/<task>/.
+    """
+    return next(filter(None, (say_today(message, today) for message in _systems(folder))), None)
+
+
+def _systems(folder: Path) -> Iterator[str]:
+    """The system messages of single lines: of seeds, then those that the grammar draws from."""
+    if (seeds := folder / "seeds.jsonl").is_file():
+        lines = (line for _, line in scan_jsonl(seeds))
+        yield from (said for line in lines if isinstance(line, dict) and isinstance(said := line.get("system"), str))
+    if (grammar := folder / "grammar.yaml").is_file():
+        systems = read_yaml(grammar).get("systems")
+        yield from (system for system in systems if isinstance(system, str)) if isinstance(systems, list) else ()

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from callwright.files import to_json
 from callwright.recipes import Recipe, load_recipe
 from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
+from callwright.tasks import today_message
 from eval.client import ask_all
 from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at
 from eval.handlers import RefusedCall, dispatch
@@ -31,9 +33,14 @@ from eval.verdict import read_call
 MAX_TOKENS = 160
 
 
-def case_of(text: str, data: DataConfig) -> Case:
-    """The sentence as a case: the task's tools, and its system message where it has one."""
-    system = [{"role": "system", "content": data.system}] if data.system else []
+def case_of(text: str, data: DataConfig, today: date | None = None) -> Case:
+    """The sentence as a case: the task's tools, its system message, and what day it is.
+
+    Args:
+        today: is said where the task's lines say a day, in their words; without it none is.
+    """
+    said = [data.system, today_message(data.seeds, today) if today else None]
+    system = [{"role": "system", "content": "\n".join(filter(None, said))}] if any(said) else []
     messages = [*system, {"role": "user", "content": text}]
     return Case(id="ask", messages=messages, tools=load_tools(data.seeds / "tools.json"), expected=[])
 
@@ -150,7 +157,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("text", "is empty", 'say something, as in: make ask Q="draw a cat"')
     recipe = None if args.base_url else load_recipe(args.recipe, args.overrides)
     data = load_data_config(recipe.task if recipe else args.task)
-    cases = [case_of(text, data) for text in texts]
+    first = case_of(texts[0], data, date.today())
+    messages = [[*first.messages[:-1], {"role": "user", "content": text}] for text in texts]
+    cases = [first.model_copy(update={"messages": one}) for one in messages]
     with ExitStack() as stack:
         if recipe:
             endpoint = stack.enter_context(answering(recipe, args.keep))

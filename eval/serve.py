@@ -16,14 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from callwright.chat import NO_KEY
 from callwright.errors import UserError, command
 from callwright.files import ROOT, parse_json, read_text, to_json, write_text
 from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Record
 from callwright.web import check_open
+from callwright.yaml12 import dump_yaml
 from eval.endpoint import Endpoint
 from eval.manifest import value_hash
 from eval.server import API, HOST, Server, answers, check_models, environment_of, start
@@ -146,7 +145,7 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     path = recipe.run_dir / RECORD
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
-        write_text(config, yaml.safe_dump(settings, allow_unicode=True))
+        write_text(config, dump_yaml(settings))
         environment = environment_of(settings, endpoint) | {"API_HOST": host, "API_KEY": key}
         with start([*API, config], environment, endpoint, recipe.run_dir / "server.log") as server:
             try:

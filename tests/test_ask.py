@@ -3,6 +3,8 @@ import json
 import os
 import socket
 from contextlib import contextmanager
+from datetime import date
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -10,10 +12,12 @@ from endpoint import TOOL, answer, draws, endpoint
 from werkzeug import Response
 
 from callwright.errors import UserError
-from callwright.files import read_json, write_json
+from callwright.files import read_json, to_json, write_json
 from callwright.recipes import load_recipe
 from callwright.records import Call
-from eval.ask import main
+from callwright.tasks import say_today
+from callwright.yaml12 import dump_yaml
+from eval.ask import case_of, main
 from eval.handlers import RefusedCall, dispatch, handles
 from eval.serve import running, serves, serving
 
@@ -174,3 +178,32 @@ def test_dispatch_validates_before_it_acts():
 def test_a_tool_has_one_handler():
     with pytest.raises(ValueError, match="generate_image has a handler already"):
         handles("generate_image")(print)
+
+
+@pytest.mark.parametrize(
+    ("said", "today"),
+    [
+        ("Today is Tuesday, 2026-07-21.", "Today is Saturday, 2027-01-02."),
+        ("It is Tue 21 July 2026.", "It is Sat 2 January 2027."),
+        ("July 21, 2026", "January 2, 2027"),
+        ("今天是 2026年7月21日，星期二。", "今天是 2027年1月2日，星期六。"),
+        ("Ada, of order 12-2026, asks on a Tuesday.", None),
+    ],
+)
+def test_today_is_said_as_the_task_says_a_day(said: str, today: str | None, tmp_path):
+    assert say_today(said, date(2027, 1, 2)) == today
+    lines = [{"system": "Ada asks."}, {"system": None}, {"system": said}]
+    (tmp_path / "tools.json").write_text(to_json([TOOL]))
+    for name, text in {
+        "seeds.jsonl": "\n".join(map(to_json, lines)),
+        "grammar.yaml": dump_yaml({"systems": [said]}),
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        data = SimpleNamespace(system="Be brief.", seeds=tmp_path)
+        case = case_of("tomorrow?", data, date(2027, 1, 2))
+        assert case.messages[0]["content"] == "\n".join(filter(None, ["Be brief.", today]))
+        assert case_of("tomorrow?", data).messages[0]["content"] == "Be brief."
+        (tmp_path / name).unlink()
+    assert "system" not in {
+        m["role"] for m in case_of("a", SimpleNamespace(system=None, seeds=tmp_path), date.today()).messages
+    }

@@ -13,7 +13,7 @@ from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.augment import GrammarWriter
-from tools.generate import content_words, generate, pinned, told, turned
+from tools.generate import content_words, drop_unmentioned_arguments, generate, is_free_text, pinned, turned
 from tools.grammar import Grammar, Pattern, SlotValue, said_in
 from tools.read_grammar import load_grammar
 from tools.transform import Draft, apply, swap
@@ -145,9 +145,38 @@ def test_what_is_optional_and_not_said_is_not_passed(grammar: Grammar) -> None:
         "play {city.2} at {level}": {"songs": ["{city.2}"], "volume": "{level}"},
         "play": {"songs": ["{city}", "{city.2}"]},  # required, so that the grammar's check names the text
     }.items():
-        assert told(call, said_in(text), TOOLS).arguments == arguments
+        assert drop_unmentioned_arguments(call, said_in(text), TOOLS).arguments == arguments
     required = Call(name="remind", arguments={"what": "{span}", "date": "{day}"})
-    assert told(required, said_in("remind me"), TOOLS) == required
+    assert drop_unmentioned_arguments(required, said_in("remind me"), TOOLS) == required
+
+
+PLACES = {"city": {"type": "string"}, "unit": {"enum": ["{unit}", "K"]}, "note": {"type": "string"}}
+UNIT, BY_REFERENCE = {"$defs": {"unit": PLACES["unit"]}}, {**PLACES, "unit": {"$ref": "#/$defs/unit"}}
+SHAPES: dict[str, dict[str, Any]] = {
+    "properties": {"properties": PLACES, "required": ["city"]},
+    "$ref": {"$ref": "#/$defs/all", "$defs": {"all": {"properties": PLACES, "required": ["city"]}}},
+    "allOf": {"allOf": [{"properties": PLACES}, {"required": ["city"]}]},
+    "anyOf": {"properties": PLACES, "anyOf": [{"required": ["city"]}, {"required": ["x"]}]},
+    "then": {"properties": PLACES, "if": {"properties": {"city": True}}, "then": {"required": ["city"]}},
+    "patternProperties": {
+        "properties": {"city": PLACES["city"]},
+        "patternProperties": {"^un": PLACES["unit"]},
+        "additionalProperties": True,
+        "required": ["city"],
+    },
+    "a property's $ref": {"properties": BY_REFERENCE, "required": ["city"], **UNIT},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_schema_decides_what_is_optional_and_free(shape: str) -> None:
+    tools = canonical_tools([{"name": "ask", "parameters": {"type": "object", **SHAPES[shape]}}], "tools")
+    call = Call(name="ask", arguments={"city": "{city}", "unit": "{unit}", "note": "{note}"})
+    kept = drop_unmentioned_arguments(call, said_in("what about {unit}"), tools)
+    assert kept.arguments == {"city": "{city}", "unit": "{unit}"}
+    parameters = tools[0]["function"]["parameters"]
+    assert is_free_text({"city": "Oslo"}, parameters)
+    assert not is_free_text({"unit": "K"}, parameters)
 
 
 def test_a_transform_leaves_an_enum_alone_where_it_changes_how_it_is_said(grammar: Grammar) -> None:

@@ -48,6 +48,20 @@ def test_a_list(tmp_path: Path, name: str, indent: int | None):
     assert read(path) == [(f"[{index}]", CHAT) for index in range(5)]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("indent", "end"), [(2, ""), ("\t", "\n\n"), (2, "\r\n")])
+def test_objects_over_several_lines(tmp_path: Path, count: int, indent: int | str, end: str):
+    path = tmp_path / "x.json"
+    text = json.dumps(CHAT, indent=indent)
+    for form in (text, text.replace("{", '{"key": 1,', 1) if count == 1 else text):
+        path.write_text(f"\ufeff{end.join([form + chr(10)] * count)}{end}".replace("\n", end[:2] or "\n"), newline="")
+        whole, tools.ingest.CHUNK = tools.ingest.CHUNK, 7
+        try:
+            assert [{**value, "key": 1} for _, value in read(path)] == [{**CHAT, "key": 1}] * count
+        finally:
+            tools.ingest.CHUNK = whole
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.dictionaries(st.text(), JSON, max_size=3), max_size=6), st.sampled_from([None, 1]), st.integers(1, 9)
@@ -71,6 +85,8 @@ def test_a_list_is_read_alike_whatever_the_chunks(values: list[dict], indent: in
         ("[{}, ", "[1]", "does not end"),
         ('[{}, {"a": "', "[1]", "Unterminated"),
         ("[{}] []", "", "something after the list"),
+        ('{\n"a": 1}\n{\n"a": }', "[1]", "not JSON"),
+        ('{\n"a": 1', "[0]", "not JSON"),
         ("[" * 100_000, "[0]", "nested too deeply"),
     ],
 )

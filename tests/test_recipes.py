@@ -8,7 +8,7 @@ import yaml
 
 from callwright.errors import UserError
 from callwright.files import ROOT
-from callwright.recipes import check_settings, evaluate_again, known_settings, load_recipe
+from callwright.recipes import check_settings, evaluate_again, known_settings, load_recipe, read_settings
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 PARSE = """
@@ -70,8 +70,23 @@ def test_unknown_recipe_lists_those_that_exist():
 
 def test_overrides():
     assert load_recipe("smollm2-135m_lora", ["max_samples=7"]).train["max_samples"] == 7
-    with pytest.raises(UserError, match="key=value"):
-        load_recipe("smollm2-135m_lora", ["max_samples"])
+    for wrong in ("max_samples", "a.b=1", "lora_target=[q_proj"):
+        with pytest.raises(UserError, match="key=value"):
+            load_recipe("smollm2-135m_lora", [wrong])
+
+
+def test_recipes_say_what_llamafactory_reads(tmp_path):
+    from omegaconf import OmegaConf
+
+    path, overrides = tmp_path / "recipe.yaml", ["learning_rate=2e-4", "do_eval=off", "lora_target=q,k", "seed=0o17"]
+    path.write_text(
+        "learning_rate: 1e-4\nplot_loss: no\nbf16: on\nseed: 010\nreport_to: [none]\nlogging_steps: 1.0e1\n"
+    )
+    for given in ([], overrides):
+        theirs = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_cli(given))
+        assert read_settings(path, given) == OmegaConf.to_container(theirs)
+    assert read_settings(path)["learning_rate"] == 1e-4
+    assert read_settings(path)["plot_loss"] is False
 
 
 def test_base_is_served_without_the_adapter():
@@ -150,7 +165,7 @@ def test_a_missing_run_folder_tells_what_writes_it(folder, command):
         ("lora_ranks=8", "did you mean 'lora_rank'"),
         ("num_epochs=2", "epochs"),
         ("nonsense=1", "llamafactory-cli train -h"),
-        ("seed=[", "not YAML"),
+        ("seed=[", "write it as"),
     ],
 )
 def test_a_setting_that_llamafactory_does_not_have_is_named_before_it_dies_of_it(override, remedy):

@@ -1,11 +1,20 @@
 """YAML 1.2 as JSON readers mean it, against hostile documents too."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from callwright.yaml12 import parse_yaml
+from callwright.config import load_config, read_yaml
+from callwright.errors import UserError
+from callwright.files import ROOT
+from callwright.recipes import read_settings
+from callwright.yaml12 import LOADER, YamlFault, dump_yaml, parse_yaml
+from tools.grammar import Grammar
 
 TEXT = [
     "on",
@@ -86,7 +95,7 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD, ids=list(BAD.values()))
 def test_what_json_does_not_have_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(ValueError, match=r"line|character") as caught:
+    with pytest.raises(YamlFault, match=r"line|character") as caught:
         parse_yaml(text)
     assert BAD[text] in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -100,3 +109,57 @@ def test_bombs_take_neither_time_nor_room() -> None:
     assert value["b39"] == {"x": 1}
     assert value["c"]["d"] is value["c"]
     assert time.monotonic() - started < 2
+
+
+WORDS = st.sampled_from(
+    [*TEXT, *VALUES, "0o17", "1e3", "1e-4", ".1e2", "12:30:45.5", "<<", "!x", "- a", "null ", "a: b"]
+)
+SCALARS = WORDS | st.booleans() | st.none() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+JSON = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(WORDS | st.text(max_size=5), inner))
+
+
+@given(JSON)
+def test_what_is_written_reads_back_the_same_by_each_version(value: Any) -> None:
+    text = dump_yaml(value)
+    assert parse_yaml(text) == value
+    assert yaml.safe_load(text) == value
+
+
+def test_what_is_written_reads_back_the_same_as_settings(tmp_path: Path) -> None:
+    value = {"text": [*TEXT, *VALUES, "1e-4", "0o17", "12:30"], "number": [1e-5, 1e22, 0.5, 3], "no": False}
+    (tmp_path / "x.yaml").write_text(dump_yaml(value), encoding="utf-8")
+    assert read_settings(tmp_path / "x.yaml") == value
+
+
+def test_our_own_files_say_what_stands_there(tmp_path: Path) -> None:
+    path = tmp_path / "grammar.yaml"
+    path.write_text(
+        "languages: {en: {share: 1}}\nregisters: {plain: {share: 1e-1}}\nslots: {en: {mode: [on, no, 16:9]}}\n"
+    )
+    grammar = load_config(path, Grammar)
+    assert [value.passed for value in grammar.slots["en"]["mode"]] == ["on", "no", "16:9"]
+    assert grammar.registers["plain"].share == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "fault"), [("a: 1\nb: 2\na: 3\n", 3, "stands twice"), ("a:\n " + "[" * 100_000, 2, "nested")]
+)
+def test_what_is_wrong_with_a_file_of_ours_has_its_line(text: str, line: int, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    for read in (read_yaml, read_settings):
+        with pytest.raises(UserError, match=fault) as caught:
+            read(tmp_path / "x.yaml")
+        assert caught.value.place == f"{tmp_path / 'x.yaml'}:{line}"
+
+
+SHIPPED = [path for folder in ("configs", "data/seeds", "tools") for path in sorted((ROOT / folder).rglob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[str(path.relative_to(ROOT)) for path in SHIPPED])
+def test_shipped_files_mean_the_same_to_other_readers(path: Path) -> None:
+    """But for a ratio in a grammar, which YAML 1.1 takes for a time. words.yaml has words that are truth values there."""
+    text = path.read_text(encoding="utf-8").replace(", 16:9,", ", '16:9',")
+    if path.name != "words.yaml":
+        assert read_yaml(path) == yaml.load(text, Loader=LOADER)
+    if path.parent.parent.name == "configs" and path.parent.name in ("train", "serve", "export"):
+        assert read_settings(path) == read_yaml(path)

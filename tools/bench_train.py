@@ -25,11 +25,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import yaml
-
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
 from callwright.recipes import load_recipe
+from callwright.yaml12 import dump_yaml
 from tools.estimate import CONTEXT, GIB, SHAPES, Shape, estimate, shape_of
 from tools.preflight import gpus
 from tools.register import SHAREGPT
@@ -181,7 +180,7 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
     """Run one entry and return its figures, or `failed` with its last line."""
     out = Path(settings["output_dir"])
     recipe = out.with_suffix(".yaml")
-    write_text(recipe, yaml.safe_dump(settings))
+    write_text(recipe, dump_yaml(settings))
     if name.endswith("-bare") and not Path(settings["tokenized_path"]).is_dir():  # no run of the trainer left them
         status, lines = run(here(f"tokenise({str(recipe)!r})"), timeout_s)
         if status:

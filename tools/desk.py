@@ -74,9 +74,9 @@ def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
     """Free-text arguments most of whose words the utterance does not have; those of a list need not be said so."""
     said = set(WORD.findall(folded(example.utterance)))
     for call in example.calls:
-        schemas = (parameters_of(call.name, tools) or {}).get("properties", {})
+        parameters = parameters_of(call.name, tools)
         for key, value in call.arguments.items():
-            free = (leaf for leaf, own in leaves(value, schemas.get(key)) if not own.keys() & LISTED)
+            free = (leaf for leaf, own in leaves({key: value}, parameters) if not own.keys() & LISTED)
             words = WORD.findall(folded(" ".join(leaf for leaf in free if isinstance(leaf, str))))
             share = sum(word in said for word in words) / max(len(words), 1)
             if words and share < GROUNDED:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from callwright.json_schema import Unchecked, argument_schema
 from callwright.records import Call
 from callwright.schema import parameters_of
 from tools.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, said_in
@@ -120,20 +121,34 @@ def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Dr
     return draft
 
 
-def told(call: Call, said: set[Place], tools: list[dict[str, Any]]) -> Call:
-    """A call of a pattern without the optional arguments, and the items of arrays, none of whose slots are said."""
+def drop_unmentioned_arguments(call: Call, said: set[Place], tools: list[dict[str, Any]]) -> Call:
+    """A call of a pattern without the arguments, and the items of arrays, none of whose slots are said.
+
+    An argument stays where the call breaks the tool's schema without it, which it keeps with it.
+    """
 
     def unsaid(value: Any) -> bool:
         needed = set(places(value))
         return bool(needed) and needed.isdisjoint(said)
 
-    required = (parameters_of(call.name, tools) or {}).get("required", [])
     arguments = {
         key: [item for item in value if not unsaid(item)] if isinstance(value, list) and not unsaid(value) else value
         for key, value in call.arguments.items()
-        if key in required or not unsaid(value)
     }
+    parameters = parameters_of(call.name, tools) or {}
+    for key in [key for key, value in arguments.items() if unsaid(value)]:
+        rest = {other: value for other, value in arguments.items() if other != key}
+        if not _faults(rest, parameters) - _faults(arguments, parameters):
+            arguments = rest
     return Call(name=call.name, arguments=arguments)
+
+
+def _faults(arguments: dict[str, Any], parameters: dict[str, Any]) -> set[tuple[str, tuple[str | int, ...]]]:
+    """Keyword and path of each fault of a call's arguments; none where it would take too long to find out."""
+    try:
+        return {(fault.keyword, fault.path) for fault in argument_schema(parameters).faults(arguments)}
+    except Unchecked:
+        return set()
 
 
 def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rng: Random) -> Draft:
@@ -143,11 +158,14 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
     text = saying.said(template.replace("[", "").replace("]", ""))
     span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
     calls, expected = [], []
-    for call in (told(call, said_in(template), tools) for call in pattern.calls):
+    for call in (drop_unmentioned_arguments(call, said_in(template), tools) for call in pattern.calls):
         templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span).strip())
-        schema = (parameters_of(call.name, tools) or {}).get("properties", {})
+        parameters = parameters_of(call.name, tools)
         arguments = strings(templates, saying.passed)
-        matchers = {key: matcher(templates[key], value, schema.get(key), saying) for key, value in arguments.items()}
+        matchers = {
+            key: expected_argument(templates[key], value, is_free_text({key: value}, parameters), saying)
+            for key, value in arguments.items()
+        }
         calls.append(Call(name=call.name, arguments=arguments))
         expected.append(Call(name=call.name, arguments=matchers))
     reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
@@ -157,17 +175,9 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 
-def leaves(value: Any, schema: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The scalars of a JSON value, each with what its schema says of it: {} where that is nothing."""
-    schema = schema if isinstance(schema, dict) else {}
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, schema.get("properties", {}).get(key))
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item, schema.get("items"))
-    else:
-        yield value, schema
+def leaves(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The scalars of a call's arguments, each with what its tool's schema says of it in any branch: {} if nothing."""
+    return argument_schema(parameters or {}).steps.leaves(arguments)
 
 
 LISTED, SPELT = {"enum", "const"}, {"format", "pattern"}
@@ -182,13 +192,14 @@ def pinned(calls: Iterable[Call], tools: list[dict[str, Any]]) -> tuple[frozense
     return fixed, fixed - {value for value, keys in texts if keys & LISTED} - {""}
 
 
-def matcher(template: Any, value: Any, schema: Any, saying: Saying) -> Any:
-    """What an argument is expected to be: free text must hold the content words, anything else must be equal.
+def is_free_text(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> bool:
+    """Whether arguments are strings alone, which the schema gives without enum, const, format and pattern."""
+    every = leaves(arguments, parameters)
+    return all(isinstance(value, str) and not own.keys() & (LISTED | SPELT) for value, own in every)
 
-    Text is free where the schema gives a string without enum, const, format or pattern, and what is passed is what is
-    said.
-    """
-    closed = isinstance(schema, dict) and schema.keys() & (LISTED | SPELT)
-    if not isinstance(value, str) or not isinstance(template, str) or closed or saying.said(template) != value:
-        return value
-    return {"contains": saying.words(template)}
+
+def expected_argument(template: Any, value: Any, is_free: bool, saying: Saying) -> Any:
+    """What an argument is expected to be: the value, or of free text that is passed as it is said its content words."""
+    if is_free and isinstance(value, str) and isinstance(template, str) and saying.said(template) == value:
+        return {"contains": saying.words(template)}
+    return value

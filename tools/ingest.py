@@ -23,6 +23,8 @@ CHUNK = 2**18
 BATCH = 256
 """Parquet rows held at once"""
 HUB = "hub:"
+OPEN = tuple(char + end for char in (b"{", b"[", b",", b":") for end in (b"\n", b"\r\n"))
+"""how the first line ends where it is no whole record: the file is no JSONL"""
 
 Raw = bytes | str | dict[str, Any] | ValueError
 OnError = Literal["stop", "skip"]
@@ -149,8 +151,8 @@ def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
 def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
     """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
-    A place is file:line of JSONL and file[index] of the rest. Whether a file is a list or JSONL, its first character
-    tells, whatever it is called. UserError: the source cannot be read.
+    A place is file:line of JSONL and file[index] of the rest. Whether a file is a list, JSONL or objects over several lines
+    each, its first line tells, whatever it is called. UserError: the source cannot be read.
     """
     if source.startswith(HUB):
         yield from _hub(source.removeprefix(HUB), subset, split)
@@ -163,7 +165,9 @@ def records(source: str, subset: str | None = None, split: str = "train") -> Ite
             if name.endswith(".parquet"):
                 yield from _parquet(file if name == source else io.BytesIO(file.read()), shown)
             elif start[:1] == b"[":
-                yield from _array(file, shown)
+                yield from _values(file, shown, in_list=True)
+            elif (first := start.splitlines(keepends=True)[:1]) and first[0].endswith(OPEN):
+                yield from _values(file, shown, in_list=False)
             else:
                 yield from _lines(file, shown)
     except FileNotFoundError:
@@ -185,8 +189,8 @@ def _lines(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
             yield f"{path}:{number}", raw
 
 
-def _array(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
-    """The items of one JSON list, as text: only as much of the file is held as the item at hand needs.
+def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Raw]]:
+    """The items of one JSON list, or values one after the other, as text: only as much is held as the one at hand needs.
 
     Streaming parsers of the package index keep the last of two equal keys and cannot go on after a faulty item; here
     the lenient scan only finds where an item ends, and the item's text is parsed as strictly as a line.
@@ -194,13 +198,13 @@ def _array(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode  # a number too long is the item's fault alone
     buffer, at, index = text.read(CHUNK), 0, 0
-    at = buffer.index("[") + 1
+    at = buffer.index("[") + 1 if in_list else 0
     while True:
         at = _SPACE.match(buffer, at).end()  # type: ignore[union-attr]
-        separated = not index or buffer[at : at + 1] == ","
-        start = _SPACE.match(buffer, at + (index > 0 and separated)).end()  # type: ignore[union-attr]
+        separated = not in_list or not index or buffer[at : at + 1] == ","
+        start = _SPACE.match(buffer, at + (in_list and index > 0 and separated)).end()  # type: ignore[union-attr]
         fault, cut, end = "", "the list does not end", -1
-        if buffer[at : at + 1] == "]":
+        if in_list and buffer[at : at + 1] == "]":
             if buffer[at + 1 :].strip() or text.read(CHUNK).strip():
                 raise UserError(path, "something after the list", "give one list, or one object a line")
             return
@@ -221,7 +225,10 @@ def _array(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
             if more and len(buffer) - at <= LIMIT:
                 buffer, at = buffer[at:] + more, 0
                 continue
-            fault = cut if not more else f"an item of more than {LIMIT >> 20} MiB"
+            if not more and not in_list and start == len(buffer):
+                return
+            if more or in_list or end != len(buffer):
+                fault = cut if not more else f"an item of more than {LIMIT >> 20} MiB"
         if fault:
             raise UserError(f"{path}[{index}]", f"not JSON ({fault})", "fix the file: what follows cannot be read")
         yield f"{path}[{index}]", buffer[start:end]

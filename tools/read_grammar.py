@@ -14,7 +14,7 @@ from callwright.config import line_of, read_yaml
 from callwright.errors import UserError, did_you_mean
 from callwright.records import explain, first_fault
 from callwright.schema import call_fault
-from tools.generate import generate, told
+from tools.generate import drop_unmentioned_arguments, generate
 from tools.grammar import SPAN, Grammar, places, said_in
 
 
@@ -117,7 +117,7 @@ def pattern_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tu
             yield from unknown_slots(grammar, pattern.lang, key, part)
         for text in pattern.texts:
             said = said_in(text)
-            calls = [told(call, said, tools).arguments for call in pattern.calls]
+            calls = [drop_unmentioned_arguments(call, said, tools).arguments for call in pattern.calls]
             for name, number in sorted(set(places([calls, pattern.replies])) - said):
                 what = "[brackets]" if name == SPAN else f"{{{name}{'' if number == '1' else '.' + number}}}"
                 yield key, f"the text {text!r} has no {what}, which its calls or replies need"

@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from callwright.files import write_jsonl
+from callwright.recipes import read_settings
 from tools.estimate import GIB, Shape
 
 __all__ = ["Shape", "make_model", "matrix_product", "tokenise", "train"]
@@ -55,7 +54,7 @@ def tokenise(path: str) -> None:
     from llamafactory.hparams import get_train_args
     from llamafactory.model import load_tokenizer
 
-    model_args, data_args, training_args, *_ = get_train_args(yaml.safe_load(Path(path).read_text()))
+    model_args, data_args, training_args, *_ = get_train_args(read_settings(path))
     loaded = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
     get_dataset(template, model_args, data_args, training_args, stage="sft", **loaded)
@@ -98,7 +97,7 @@ def load_unsloth(args: dict[str, Any]) -> Any:
 
 def train(path: str) -> None:
     """Train as the YAML at `path` says in a plain loop: the same rows, batches and logs, no trainer around them."""
-    args = yaml.safe_load(Path(path).read_text())
+    args = read_settings(path)
     model: Any = (load_unsloth if args.get("use_unsloth") else load)(args)
     import torch
     from datasets import load_from_disk

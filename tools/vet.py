@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from callwright.config import read_yaml
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_text, write_json, write_text
+from callwright.recipes import read_settings
 from tools import fetch_bfcl, fetch_model
 
 GEMMA = "Gemma Terms of Use; its prohibited uses go on to derivatives"
@@ -72,7 +72,7 @@ def licences() -> str:
     direct = sorted(re.split(r"[^\w.-]", line)[0].lower() for line in wanted("requirements*.in"))
     models = set()
     for path in sorted((ROOT / "configs/train").glob("*.yaml")):
-        base = read_yaml(path)["model_name_or_path"]
+        base = read_settings(path)["model_name_or_path"]
         model = fetch_model.SOURCES[base.removeprefix("models/")].hub if base.startswith("models/") else base
         if model not in BASES:
             raise UserError(path, f"the licence of {base} is not known", "add it to BASES in tools/vet.py")

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, sha256, write_text
 from callwright.recipes import Recipe
+from callwright.yaml12 import dump_yaml
 from tools.fetch_model import SOURCES
 from tools.parity import SERVERS
 from tools.preflight import STAMP, dataset_files, fingerprint
@@ -30,7 +29,7 @@ def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
     front: dict[str, Any] = {"base_model": base, "license": licence and HUB.get(licence, "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
     front = {key: value for key, value in front.items() if value} | {"tags": ["function-calling", "llama-factory"]}
     parts = [
-        f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {recipe.stem}",
+        f"---\n{dump_yaml(front)}---\n\n# {recipe.stem}",
         f"{base}, tuned by Callwright to call the tools of the task `{recipe.task}` when it should, and to stay "
         "quiet when it should not.",
         "## Made of\n\n" + "\n".join(made_of(recipe, base, licence)),

@@ -8,9 +8,8 @@ from itertools import cycle
 from string import Template
 from typing import Any
 
-import yaml
-
 from callwright.config import read_yaml
+from callwright.yaml12 import Dumper, dump_yaml
 from tools.new_task.arguments import argument_sets, inlined
 from tools.new_task.values import Values, fits
 from tools.new_task.wording import GROUPS, TEMPLATES, Wording, clean, sentence, words
@@ -34,7 +33,7 @@ class Line(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(Dumper):
     """YAML that a person can edit: a value a line, no anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -46,7 +45,7 @@ _Dumper.add_representer(Line, lambda dumper, line: dumper.represent_mapping("tag
 
 def dump(value: Any) -> str:
     """A value as YAML in block style, but for each Line."""
-    return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10**6))
+    return dump_yaml(value, _Dumper)
 
 
 @dataclass

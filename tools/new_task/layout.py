@@ -3,11 +3,10 @@
 from pathlib import Path
 from string import Template
 
-import yaml
-
 from callwright.files import write_json, write_jsonl, write_text
 from callwright.records import Seed, as_line
 from callwright.tasks import STARTER, read_seeds
+from callwright.yaml12 import parse_yaml
 from tools.grammar import Grammar
 from tools.new_task.draft import Tool, draft_grammar
 from tools.new_task.starters import starters
@@ -33,7 +32,7 @@ def lay_out(task: str, tools: list[Tool], folder: Path) -> str:
     write_json(folder / "tools.json", tools)
     seeds: list[Seed] = []
     for name, count, prefix in (("seeds", STARTERS, STARTER), ("golden", GOLDEN, f"{STARTER}golden-")):
-        grammar = Grammar.model_validate(yaml.safe_load(draft_grammar(task, tools, name)))
+        grammar = Grammar.model_validate(parse_yaml(draft_grammar(task, tools, name)))
         seeds = starters(grammar, tools, max(count, len(tools)), prefix, seeds)
         write_jsonl(folder / f"{name}.jsonl", map(as_line, seeds))
         read_seeds(folder / f"{name}.jsonl", tools)

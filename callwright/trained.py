@@ -50,7 +50,7 @@ def broken_tensor(path: Path) -> str | None:
             if len(data) < end or bool(((bits & exponent) == exponent).any()):
                 return str(name)
     except (OSError, ValueError, KeyError, struct.error) as error:
-        raise UserError(path, f"not a whole file ({error})", "train again") from None
+        raise UserError(path, f"half-written ({error})", "train again") from None
     return None
 
 

@@ -26,7 +26,7 @@ from eval.server import serve
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MCP = f"{sys.executable} examples/agent/mcp_server.py"
-SYSTEM = "You are a helpful assistant."
+SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 """LLaMA-Factory's qwen template says it by itself"""
 
 

@@ -10,13 +10,16 @@ import pytest
 from callwright.files import ROOT
 from tools.verbs import MAIN, verbs
 
+# `make test` runs these tests: its own variables must not reach the make that is tested.
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | {"MFLAGS": ""}
+
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def make(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make with `echo` for Python, so that each line shows the arguments that a program would get."""
     return subprocess.run(["make", "-s", "-o", ".venv/stamp", "PY=echo", *words], cwd=cwd, capture_output=True, text=True,
-                          env=os.environ | environment, timeout=60)  # fmt: skip
+                          env=OUTSIDE | environment, timeout=60)  # fmt: skip
 
 
 HOSTILE = ['"; touch PWN; "', "'; touch PWN; '", "$(touch PWN)", "`touch PWN`", "$(shell touch PWN)", "x\ntouch PWN",
@@ -100,7 +103,7 @@ def test_only_a_python_that_the_lock_was_made_for_makes_an_environment(
     [("tarin", "'train'"), ("evla", "'eval'"), ("x$(touch PWN)", "make help"), ("'; touch PWN'", "make help")],
 )
 def test_an_unknown_verb_is_told_which_one_was_meant(goal: str, meant: str):
-    done = subprocess.run(["make", goal], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["make", goal], cwd=ROOT, env=OUTSIDE, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "no such verb" in done.stderr and meant in done.stderr
     assert not (ROOT / "PWN").exists()

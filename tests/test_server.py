@@ -119,7 +119,7 @@ def test_an_untrained_recipe_says_what_to_run(tiny_house, tmp_path):
     finally:
         (tmp_path / "train").rename(adapter)
     assert done.returncode == 2
-    assert "the recipe is not trained yet; run: make train RECIPE=tiny_lora" in done.stderr
+    assert "no adapter there; run: make train RECIPE=tiny_lora" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -3,7 +3,6 @@
 python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smollm2-135m_lora/eval/golden/base
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import read_json
 from callwright.records import explain
 from callwright.tasks import golden_gaps
@@ -110,7 +109,7 @@ def read_attribution(path: Path) -> list[Row]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw a report from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.report", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.report", (__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--base", type=Path, help="run folder to compare with")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a job or a pull request")

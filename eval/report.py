@@ -5,6 +5,7 @@ python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smoll
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_gates(parser)
     args = parser.parse_args(argv)
     run, base = refresh(args.run), refresh(args.base) if args.base else None
+    if base and base.name == run.name:  # two folders of one model
+        names = [one.out.name if run.out.name != base.out.name else str(one.out) for one in (run, base)]
+        run, base = (
+            replace(one, manifest={**one.manifest, "name": name}) for one, name in zip((run, base), names, strict=True)
+        )
     seen = view(run, base)
     console.show([console.lines(section) for section in seen["sections"]])
     print(f"report: {os.path.relpath(pages.draw('report.html.j2', seen, args.run / REPORT))}")

@@ -35,6 +35,13 @@ def arguments(tmp_path, monkeypatch):
     return [*files, "--model", "m", "--retries", "0", "--base-url"]
 
 
+def test_cases_of_a_pipe_are_refused_as_they_could_be_read_but_once(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    given = ["--cases", str(tmp_path / "pipe"), "--out", str(tmp_path / "out"), "--model", "m"]
+    assert main([*given, "--base-url", "http://127.0.0.1:9/v1"]) == 2
+    assert "write them to a file" in capsys.readouterr().err
+
+
 def test_any_endpoint_is_asked_scored_and_reported(tmp_path, arguments, capsys, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-secret-5555")
     with endpoint(key="sk-secret-5555") as server:

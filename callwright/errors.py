@@ -27,8 +27,8 @@ class UserError(Exception):
     """
 
     def __init__(self, place: str | Path, fault: str, remedy: str) -> None:
-        super().__init__(f"{place}: {fault}; {remedy}")
-        self.place, self.fault, self.remedy = str(place), fault, remedy
+        self.place, self.fault, self.remedy = str(place).removeprefix(f"{Path.cwd()}/"), fault, remedy
+        super().__init__(f"{self.place}: {fault}; {remedy}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callwright.chat import open_client
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import sha256, write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Call, Prediction, read_records
@@ -203,7 +203,7 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.agent", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.agent", (__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=Path, required=True, help="a JSONL file of agent cases")
     offer = parser.add_mutually_exclusive_group(required=True)
     offer.add_argument("--tools", metavar="MODULE", help="a .py file or a dotted name: importing it RUNS it")

@@ -5,7 +5,6 @@ python -m eval.ask - --recipe smollm2-135m_lora < questions.txt
 python -m eval.ask "draw a red bicycle" --base-url http://127.0.0.1:8000/v1 --model NAME
 """
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.config import DataConfig, load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
 from callwright.recipes import Recipe, load_recipe
 from callwright.records import Call, Case, Prediction
@@ -137,7 +136,7 @@ def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.ask", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.ask", (__doc__ or "").splitlines()[0])
     parser.add_argument("text", help="what the user says; - for each line of standard input")
     parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     where = parser.add_mutually_exclusive_group(required=True)

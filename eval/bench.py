@@ -1,6 +1,5 @@
 """Measure the evaluator on this machine: asking an endpoint that answers after 50 ms, and scoring: `python -m eval.bench`."""
 
-import argparse
 import asyncio
 import json
 import multiprocessing
@@ -15,7 +14,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import write_jsonl
 from callwright.records import Case, Prediction
 from eval import score
@@ -130,7 +129,7 @@ def scoring(pairs: Sequence[tuple[Case, Prediction]], folder: Path) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print both measurements."""
-    parser = argparse.ArgumentParser(prog="python -m eval.bench", description=__doc__)
+    parser = Parser("python -m eval.bench", __doc__)
     parser.add_argument("--ask", type=positive, default=2_000, help="cases to ask (default: 2,000)")
     parser.add_argument("--score", type=positive, default=20_000, help="cases to score (default: 20,000)")
     args = parser.parse_args(argv)

@@ -43,6 +43,8 @@ def read_cases(paths: Sequence[str | Path]) -> list[Case]:
     cases: list[Case] = []
     home: dict[str, str | Path] = {}
     for path in paths:
+        if Path(path).is_fifo():
+            raise UserError(path, "is a pipe, and cases are read more than once", "write them to a file")
         found = read_records(path, Case, case_fault)
         if not found:
             raise UserError(path, "holds no cases", "run the step that writes it")

@@ -3,7 +3,6 @@
 python -m eval.compare runs/a/eval/golden/tuned runs/b/eval/golden/tuned --out compare.html
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import read_json, to_json
 from callwright.recipes import evaluate_again
 from eval import console, pages
@@ -188,12 +187,14 @@ def view(a: Path, b: Path) -> dict[str, Any]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.compare", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("a", type=Path, metavar="A", help="run folder")
-    parser.add_argument("b", type=Path, metavar="B", help="run folder, of which the gain is told")
+    parser = Parser("python -m eval.compare", (__doc__ or "").splitlines()[0])
+    parser.add_argument("a", type=Path, nargs="?", metavar="A", help="run folder")
+    parser.add_argument("b", type=Path, nargs="?", metavar="B", help="run folder, of which the gain is told")
     parser.add_argument("--out", type=Path, help="the page (default: compare.html in B)")
     add_gates(parser)
     args = parser.parse_args(argv)
+    if not args.a or not args.b:
+        raise UserError("A and B", "two run folders are due", "run: make compare A=RUN B=RUN, each as in runs/mine")
     seen = view(args.a, args.b)
     for letter, run in seen["runs"]:
         print(f"{letter}: {run.out} ({console.plain(run.name)})")

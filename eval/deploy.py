@@ -6,7 +6,6 @@ python -m eval.deploy smollm2-135m_lora --base-url http://127.0.0.1:8000/v1 --mo
 Table and picture go to runs/<recipe>/deploy/. The answers of a runtime are kept there: a rerun asks what is missing.
 """
 
-import argparse
 import asyncio
 import os
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.chat import open_client
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, parse_json, read_json, write_json, write_text
 from callwright.locks import only_writer
 from callwright.recipes import Recipe, load_recipe, model_hash
@@ -297,7 +296,7 @@ def slug(name: str) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and tabulate from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.deploy", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.deploy", (__doc__ or "").splitlines()[0])
     parser.add_argument("recipe", help="a stem of configs/train, trained and exported")
     parser.add_argument("overrides", nargs="*", help="the key=value that training got")
     parser.add_argument("--suite", default="golden", help="a stem of configs/eval (default: golden)")

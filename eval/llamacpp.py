@@ -3,7 +3,6 @@
 As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import read_json, sha256
 from callwright.llamacpp import CONTEXT, environment, versions
 from callwright.recipes import Recipe
@@ -88,7 +87,7 @@ def serve_gguf(gguf: Path, recipe: Recipe, threads: int | None = None, copy: int
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Be the server, until a signal ends it."""
-    parser = argparse.ArgumentParser(prog="python -m eval.llamacpp", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.llamacpp", (__doc__ or "").splitlines()[0])
     parser.add_argument("gguf", type=Path)
     parser.add_argument("--alias", required=True, help="the model's name at the endpoint")
     parser.add_argument("--port", type=int, required=True)

@@ -3,10 +3,9 @@
 python -m eval.power --n 200 --base 0.80 --gain 0.05
 """
 
-import argparse
 from collections.abc import Sequence
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from eval.stats import cases_needed, detectable, independent, mcnemar_power
 
 LEAST = 1e-4
@@ -44,7 +43,7 @@ def explain(n: int | None, base: float, gain: float, discordance: float | None) 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Plan from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.power", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.power", (__doc__ or "").splitlines()[0])
     parser.add_argument("--base", type=float, required=True, help="share of cases that one model gets right")
     parser.add_argument("--gain", type=float, required=True, help="how much more the other does")
     parser.add_argument("--n", type=int, help="cases; those of one lineage count as one")

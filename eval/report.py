@@ -3,15 +3,15 @@
 python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smollm2-135m_lora/eval/golden/base
 """
 
-import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import read_json
 from callwright.records import explain
 from callwright.tasks import golden_gaps
@@ -110,7 +110,7 @@ def read_attribution(path: Path) -> list[Row]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw a report from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.report", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.report", (__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--base", type=Path, help="run folder to compare with")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a job or a pull request")
@@ -119,6 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_gates(parser)
     args = parser.parse_args(argv)
     run, base = refresh(args.run), refresh(args.base) if args.base else None
+    if base and base.name == run.name:  # two folders of one model
+        names = [one.out.name if run.out.name != base.out.name else str(one.out) for one in (run, base)]
+        run, base = (
+            replace(one, manifest={**one.manifest, "name": name}) for one, name in zip((run, base), names, strict=True)
+        )
     seen = view(run, base)
     console.show([console.lines(section) for section in seen["sections"]])
     print(f"report: {os.path.relpath(pages.draw('report.html.j2', seen, args.run / REPORT))}")

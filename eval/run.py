@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.config import choose
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import ROOT, sha256, write_jsonl
 from callwright.llamacpp import CONTEXT
 from callwright.recipes import Recipe, load_recipe, model_hash
@@ -209,7 +209,7 @@ def run_recipe(args: argparse.Namespace) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.run", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.run", (__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
     what.add_argument("--cases", type=Path, nargs="+", help="cases files to ask an endpoint")

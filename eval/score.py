@@ -3,12 +3,11 @@
 python -m eval.score --cases data/image_intent_golden.jsonl --predictions PREDICTIONS --out DIR
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import read_json, sha256, write_json, write_jsonl
 from callwright.recipes import evaluate_again
 from callwright.records import Case, Key, Prediction
@@ -85,7 +84,7 @@ def interval(bounds: Sequence[float] | None) -> str:
 @uncollected()
 def main(argv: Sequence[str] | None = None) -> int:
     """Score from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m eval.score", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.score", (__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=Path, nargs="+", required=True, help="one or more cases files")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl")
     parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and summary.json")

@@ -3,7 +3,6 @@
 python -m eval.serve smollm2-135m_lora
 """
 
-import argparse
 import os
 import secrets
 import signal
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from callwright.chat import NO_KEY
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, parse_json, read_text, to_json, write_text
 from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Record
@@ -161,7 +160,7 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve from the command line; API_HOST, API_PORT, API_KEY and API_MODEL_NAME are read from the environment."""
-    parser = argparse.ArgumentParser(prog="python -m eval.serve", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.serve", (__doc__ or "").splitlines()[0])
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that training got")
     args = parser.parse_intermixed_args(argv)

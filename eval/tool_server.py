@@ -3,7 +3,6 @@
 python -m eval.tool_server my_tools.py
 """
 
-import argparse
 import asyncio
 import functools
 import inspect
@@ -17,7 +16,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import to_json
 from callwright.tool_sources import module
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until standard input ends."""
     from mcp.server.mcpserver import MCPServer
 
-    parser = argparse.ArgumentParser(prog="python -m eval.tool_server", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m eval.tool_server", (__doc__ or "").splitlines()[0])
     parser.add_argument("module", help="a .py file or a dotted name: importing it RUNS it")
     args = parser.parse_args(argv)
     threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()

@@ -232,7 +232,7 @@ def test_gates_and_data_that_are_not_there_are_named(house: Path, capsys) -> Non
     assert "configs/data/toy.yaml: has no `audit:`; write the bounds" in capsys.readouterr().err
     (house / "data/work/toy/train.jsonl").unlink()
     assert main(["toy"]) == 2
-    assert "train.jsonl: no such file; run python -m tools.split toy first" in capsys.readouterr().err
+    assert "train.jsonl: no such file; check the path, or run: make data TASK=toy" in capsys.readouterr().err
 
 
 def test_cells_show_text_as_it_is() -> None:

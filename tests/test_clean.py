@@ -166,7 +166,9 @@ def test_command_names_what_it_drops(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write_jsonl(tmp_path / "data/seeds/toy/golden.jsonl", [{"id": "g", "text": "hi", "calls": [], "reply": "hello"}])
     work = tmp_path / "data/work/toy"
     assert main(["toy"]) == 2
-    assert capsys.readouterr().err.endswith("examples.jsonl: no such file; run python -m tools.augment toy first\n")
+    assert capsys.readouterr().err.endswith(
+        "examples.jsonl: no such file; check the path, or run: make data TASK=toy\n"
+    )
     write_jsonl(work / "examples.jsonl", [line(text).model_dump() for text in ("a fox", "a fox, and far too long")])
     assert main(["toy"]) == 0
     out = capsys.readouterr().out

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from callwright.errors import Parser, command, did_you_mean
+from callwright.errors import Parser, UserError, command, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,15 @@ def test_ctrl_c_while_a_command_loads_is_no_traceback(when: str) -> None:
         [sys.executable, "-c", "import callwright; 1 / 0"], capture_output=True, text=True, timeout=60
     )
     assert "Traceback" in broken.stderr and "ZeroDivisionError" in broken.stderr
+
+
+def test_a_place_is_told_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert str(UserError(tmp_path / "data/a.jsonl", "no such file", "look")) == "data/a.jsonl: no such file; look"
+    assert UserError("/elsewhere/a.jsonl:3", "x", "y").place == "/elsewhere/a.jsonl:3"
+
+
+def test_every_command_says_in_one_line_what_is_wrong_with_its_arguments() -> None:
+    root = Path(__file__).parent.parent
+    sources = {path: path.read_text() for part in ("tools", "eval", "examples") for path in (root / part).rglob("*.py")}
+    assert [path for path, text in sources.items() if "ArgumentParser(" in text] == []

@@ -236,6 +236,11 @@ def test_bad_tools(house: Path, capsys: pytest.CaptureFixture[str], content: str
     assert not list((house / "data/seeds").glob("*"))
 
 
+def test_a_task_without_tools_says_what_to_type(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["x"]) == 2
+    assert "run: make new TASK=x TOOLS=tools.json" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("taken", ["data/seeds/x/notes.txt", "configs/data/x.yaml"])
 def test_what_is_there_stays(house: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
     path = house / taken

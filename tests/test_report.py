@@ -51,6 +51,13 @@ def test_the_report_leads_with_base_against_tuned(tmp_path, capsys):
     assert "&#34;" not in page.text and "&lt;" not in page.text, "escaped twice"
 
 
+def test_two_runs_of_one_model_are_told_apart_by_their_folders(tmp_path, capsys):
+    first, second = make_run(tmp_path / "first", "m", 2), make_run(tmp_path / "second", "m", 9)
+    assert main([str(second), "--base", str(first)]) == 0
+    assert "only second" in capsys.readouterr().out
+    assert "first F1" in Page((second / "report.html").read_text("utf-8")).text
+
+
 def test_the_page_needs_nothing_else(tmp_path):
     run = make_run(tmp_path / "tuned", "tuned", 9)
     assert main([str(run)]) == 0

@@ -35,6 +35,13 @@ def arguments(tmp_path, monkeypatch):
     return [*files, "--model", "m", "--retries", "0", "--base-url"]
 
 
+def test_cases_of_a_pipe_are_refused_as_they_could_be_read_but_once(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    given = ["--cases", str(tmp_path / "pipe"), "--out", str(tmp_path / "out"), "--model", "m"]
+    assert main([*given, "--base-url", "http://127.0.0.1:9/v1"]) == 2
+    assert "write them to a file" in capsys.readouterr().err
+
+
 def test_any_endpoint_is_asked_scored_and_reported(tmp_path, arguments, capsys, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-secret-5555")
     with endpoint(key="sk-secret-5555") as server:
@@ -165,8 +172,7 @@ def test_broken_cases_are_found_before_anything_is_asked(tmp_path, arguments, ca
 
 @pytest.mark.parametrize("flag", ["--concurrency", "--max-tokens"])
 def test_a_count_of_nothing_is_refused(arguments, flag):
-    with pytest.raises(SystemExit):
-        main([*arguments, "http://127.0.0.1:9/v1", flag, "0"])
+    assert main([*arguments, "http://127.0.0.1:9/v1", flag, "0"]) == 2
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "eval").glob("*.yaml")), ids=lambda path: path.stem)
@@ -254,8 +260,7 @@ def test_raw_mode_alone_is_a_run_of_its_own(tmp_path, arguments, capsys):
 
 
 def test_a_raw_format_without_words_is_refused(arguments):
-    with pytest.raises(SystemExit):
-        main([*arguments, "http://127.0.0.1:9/v1", "--mode", "raw", "--raw-format", "seed_oss"])
+    assert main([*arguments, "http://127.0.0.1:9/v1", "--mode", "raw", "--raw-format", "seed_oss"]) == 2
 
 
 def blamed(tmp_path, url, **suite):

@@ -215,7 +215,7 @@ def test_command_without_examples_says_what_to_run(capsys: pytest.CaptureFixture
     (tmp_path / "configs/data/toy.yaml").write_text("task: toy\n")
     assert main(["toy"]) == 2
     assert capsys.readouterr().err.endswith(
-        "data/work/toy/examples.jsonl: no such file; run python -m tools.augment toy first\n"
+        "data/work/toy/examples.jsonl: no such file; check the path, or run: make data TASK=toy\n"
     )
     assert main(["nothing"]) == 2
     assert "choose one of: toy" in capsys.readouterr().err

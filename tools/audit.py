@@ -223,10 +223,8 @@ def verdicts(gates: Audit, figures: Mapping[str, float]) -> list[tuple[str, bool
 
 def load(config: DataConfig) -> Data:
     """The lines of a task, as `tools.split` left them, without those that a tool's result decides."""
-    if not (config.work / "train.jsonl").is_file():
-        raise UserError(config.work / "train.jsonl", "no such file", f"run python -m tools.split {config.task} first")
-    tools = load_tools(config.seeds / "tools.json")
     parts = {side: read_records(config.work / f"{side}.jsonl", Example) for side in SIDES}
+    tools = load_tools(config.seeds / "tools.json")
     return Data(
         parts={side: [line for line in lines if not line.after_result] for side, lines in parts.items()},
         seeds=read_seeds(config.seeds / "seeds.jsonl", tools),

@@ -227,6 +227,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", action="store_true", help="use the Batch API: cheaper, up to a day a round")
     args = parser.parse_args(argv)
     config = load_data_config(args.task)
+    if config.sources:
+        raise UserError(
+            f"task {args.task!r}", "is mixed from sources, and has no seeds", f"run: make mix TASK={args.task}"
+        )
     if (args.dry_run or args.batch) and config.augment.backend != "openai":
         raise UserError(
             "--dry-run, --batch", f"mean nothing to {config.augment.backend}", "set augment.backend: openai"

@@ -3,14 +3,13 @@
 `python -m tools.baseline image_intent` writes what it decides beside the task's cases, for the reports to show.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callwright.config import load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import sha256, write_json
 from callwright.records import Baseline, Case, Example, Seed, baseline_path, read_records
 
@@ -109,7 +108,7 @@ def decide(model: Any, lines: int, cases: Path) -> Baseline:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Read data/work/<task>/train.jsonl and the task's cases, write data/<task>_<cases>.baseline.json."""
-    parser = argparse.ArgumentParser(prog="python -m tools.baseline", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m tools.baseline", (__doc__ or "").splitlines()[0])
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
     train = [example for example in read_records(config.work / "train.jsonl", Example) if not example.after_result]

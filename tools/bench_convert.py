@@ -1,6 +1,5 @@
 """Measure each converter against `datasets.map` doing the same, in one run: `python -m tools.bench_convert`."""
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -9,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import ROOT, parse_json, to_json, write_jsonl
 from tools.formats.readers import READERS
 
@@ -144,7 +143,7 @@ def measure(form: str, source: Path, how: str) -> tuple[float, float]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print rows per second and peak memory of each converter, and the ratios."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench_convert", description=__doc__)
+    parser = Parser("python -m tools.bench_convert", __doc__)
     parser.add_argument("formats", nargs="*", help=f"of {', '.join(READERS)} (default: all)")
     parser.add_argument("--rows", type=int, default=ROWS, help=f"records of each format (default: {ROWS})")
     args = parser.parse_args(argv)

@@ -1,7 +1,6 @@
 """Measure the data engine, each size in a process of its own: cleaning of made lines, and generation against an endpoint
 on this machine that answers after 200 ms: `python -m tools.bench_data`."""
 
-import argparse
 import asyncio
 import json
 import multiprocessing
@@ -22,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from callwright.config import Api, Augment, Clean, DataConfig, Price
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import ROOT, read_jsonl
 from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
@@ -179,7 +178,7 @@ def peak() -> float:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print seconds, lines/s and peak memory of each part at each size."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench_data", description=__doc__)
+    parser = Parser("python -m tools.bench_data", __doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--lines", type=int, help="one size, in this process")
     args = parser.parse_args(argv)

@@ -6,7 +6,6 @@ runs hold the loading of the weights, those of a `-bare` run do not. A recipe is
 these rows and SmolLM2's tokenizer, so that all have the same tokens.
 """
 
-import argparse
 import contextlib
 import importlib.util
 import json
@@ -25,7 +24,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
 from callwright.recipes import load_recipe
 from callwright.yaml12 import dump_yaml
@@ -236,7 +235,7 @@ def table(results: list[dict[str, Any]], peak: dict[str, Any], world: int) -> st
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entries and the recipes; write table.md and results.json after each."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench_train", description=__doc__)
+    parser = Parser("python -m tools.bench_train", __doc__)
     parser.add_argument("--only", nargs="*", help=f"names, or how they begin, of: {', '.join(ENTRIES)}")
     parser.add_argument("--recipes", nargs="+", default=[], help="stems of configs/train, beside what --only names")
     parser.add_argument("--out", type=Path, default=ROOT / "runs/bench-train")

@@ -219,11 +219,8 @@ def funnel(dropped: Sequence[Drop]) -> list[tuple[str, int, str]]:
 
 def clean_task(config: DataConfig) -> list[Example]:
     """The clean examples of data/work/<task>/examples.jsonl; the others are named in dropped.jsonl beside it."""
-    path = config.work / "examples.jsonl"
-    if not path.is_file():
-        raise UserError(path, "no such file", f"run python -m tools.augment {config.task} first")
+    examples = read_records(config.work / "examples.jsonl", Example)
     golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
-    examples = read_records(path, Example)
     kept, dropped = clean(examples, config.clean, golden)
     write_jsonl(
         config.work / "dropped.jsonl",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.config import Source
-from callwright.errors import UserError
+from callwright.errors import Parser, UserError
 from callwright.files import atomic, to_json
 from tools.formats import bfcl, case, openai, sharegpt
 from tools.formats.conversation import Lose
@@ -132,7 +132,7 @@ def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments, checked against each other."""
-    parser = argparse.ArgumentParser(prog="python -m tools.convert", description=__doc__)
+    parser = Parser("python -m tools.convert", __doc__)
     parser.add_argument("source", help="a task of configs/data/; with --from, a file or hub:<owner>/<name>")
     parser.add_argument("--from", dest="format", choices=[*READERS, *EVALUATION_ONLY], help="the format of the source")
     parser.add_argument("--to", choices=("sharegpt", "openai", "cases"), default="sharegpt", help="(default: sharegpt)")

@@ -1,9 +1,8 @@
 """Say how a training run ended: losses, time, the curve's path: `python -m tools.curve smollm2-135m_lora`."""
 
-import argparse
 from collections.abc import Sequence
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_json
 from callwright.recipes import load_recipe
 
@@ -11,7 +10,7 @@ from callwright.recipes import load_recipe
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line on the run of a recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.curve", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
     args = parser.parse_args(argv)

@@ -1,6 +1,5 @@
 """Test what really breaks on a machine, each finding with its remedy: `python -m tools.doctor`."""
 
-import argparse
 import os
 import shutil
 import socket
@@ -13,7 +12,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_text
 from callwright.recipes import Recipe, load_recipe
 from tools.download import check_files
@@ -146,7 +145,7 @@ def base_model(recipe: Recipe) -> Finding:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings; 1 when one of them is bad."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.doctor", __doc__)
     parser.add_argument("--recipe", default="smollm2-135m_lora", help=f"one of: {', '.join(stems())}")
     recipe = load_recipe(parser.parse_args(argv).recipe)
     checks = (python, packages, llamafactory, memory, disk, port)

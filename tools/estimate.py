@@ -3,13 +3,12 @@
 Exit status 1 when it does not fit. The figures are those of a GPU; docs/scale.md has them beside measured peaks.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_json, read_jsonl, to_json
 from callwright.recipes import Recipe, load_recipe
 
@@ -254,7 +253,7 @@ def verdict(recipe: Recipe, gpu: float) -> tuple[dict[str, float], bool, str]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a recipe's estimate, and whether it fits."""
-    parser = argparse.ArgumentParser(prog="python -m tools.estimate", description=__doc__)
+    parser = Parser("python -m tools.estimate", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
     parser.add_argument("--gpu", type=float, default=24, help="GiB of the GPU (default: %(default)s)")

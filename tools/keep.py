@@ -1,6 +1,5 @@
 """Keep a recipe's trained adapter in git, in float16, with what it was made of: `python -m tools.keep smollm2-135m_lora-gpu`."""
 
-import argparse
 import os
 import shutil
 import tempfile
@@ -9,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, make_folder, read_json, sha256, write_json
 from callwright.recipes import Recipe, load_recipe
 from callwright.trained import check_trained
@@ -91,7 +90,7 @@ def keep(recipe: Recipe, target: Path) -> int:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Keep an adapter from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tools.keep", description=__doc__)
+    parser = Parser("python -m tools.keep", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that training got")
     parser.add_argument("--name", help="of the folder in adapters/ (default: the recipe's)")

@@ -4,7 +4,6 @@
 Exit status 1 when there are errors.
 """
 
-import argparse
 import hashlib
 import re
 from collections import Counter
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, scan_jsonl, to_json
 from callwright.matchers import fold
 from callwright.recipes import load_recipe
@@ -268,7 +267,7 @@ def report(findings: list[Finding]) -> Iterator[str]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Lint the datasets of a recipe, or one file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m tools.lint", __doc__)
     parser.add_argument("inputs", nargs="*", help="a file of ShareGPT rows; with --recipe, training's key=value")
     parser.add_argument("--recipe", help="a stem under configs/train/: its datasets, template, model and cutoff_len")
     parser.add_argument("--template", help="check what this template of LLaMA-Factory makes of the rows")

@@ -1,7 +1,6 @@
 """Turn what a model gets wrong in its mining split into lines to train on and preference pairs: `python -m tools.mine
 smollm2-135m_lora`. Golden and test are never mined."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from os.path import normpath
@@ -11,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from callwright.config import DataConfig, load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_json, read_jsonl, sha256, to_json, write_jsonl
 from callwright.locks import only_writer
 from callwright.recipes import load_recipe
@@ -165,7 +164,7 @@ def mine(config: DataConfig, folder: Path) -> list[tuple[Cause, list[int]]]:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Mine the run of a recipe's tuned model on its mining split."""
-    parser = argparse.ArgumentParser(prog="python -m tools.mine", description=__doc__)
+    parser = Parser("python -m tools.mine", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that training got")
     args = parser.parse_args(argv)

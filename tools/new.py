@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write data/seeds/<task>/ and configs/data/<task>.yaml."""
     parser = Parser("python -m tools.new", __doc__)
     parser.add_argument("task", help="its name: letters, digits, _ and -")
-    parser.add_argument("--tools", required=True, help="a tools.json; tools.import_tools writes one")
+    parser.add_argument("--tools", help="a tools.json; tools.import_tools writes one")
     parser.add_argument(
         "--write", metavar="MODEL", help="have a large model write the seeds (OPENAI_API_KEY, OPENAI_BASE_URL)"
     )
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--budget", type=float, default=0.5, help="with --write: dollars at most (default: %(default)g)"
     )
     args = parser.parse_args(argv)
+    if not args.tools:
+        raise UserError("--tools", "no tools are named", f"run: make new TASK={args.task} TOOLS=tools.json")
     if args.write and not args.price:
         raise UserError(f"--write {args.write}", "its price is not known", "say it: --price 0.15 0.60, or --price 0 0")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", args.task):

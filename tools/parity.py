@@ -3,7 +3,6 @@
 The template goes to runs/<recipe>/chat_template.jinja; the exit status is 1 when a text or a prompt's tokens differ.
 """
 
-import argparse
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_jsonl, write_text
 from callwright.recipes import Recipe, load_recipe
 from tools.encode import (
@@ -246,7 +245,7 @@ def day_of_training(recipe: Recipe) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Write and prove a recipe's chat template."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("python -m tools.parity", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
     parser.add_argument("--rows", type=int, default=500, help="prove over so many rows of the datasets (%(default)s)")

@@ -1,18 +1,17 @@
 """Check what a training run needs before anything is loaded: `python -m tools.preflight smollm2-135m_lora`."""
 
-import argparse
 import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.config import choose
-from callwright.errors import UserError, command, did_you_mean
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
 from callwright.locks import only_writer
 from callwright.recipes import Recipe, check_base, check_settings, load_recipe
 from tools.estimate import verdict
-from tools.register import making
+from tools.register import how_to_have, making
 
 STAMP = "callwright.json"
 ERROR = 1.15
@@ -39,18 +38,17 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     files = []
     for name in recipe.datasets:
         entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
-        make = making(name, ROOT) or f"what the head of configs/train/{recipe.stem}.yaml says"
+        make = making(name, ROOT)
         start = started_from(recipe).parts
-        if name.endswith("_pairs") and start[:1] == ("runs",):  # the pairs are of what that recipe got wrong
+        if make and name.endswith("_pairs") and start[:1] == ("runs",):  # the pairs are of what that recipe got wrong
             make = make.replace(" TASK=", f" RECIPE={start[1]} TASK=")
         if entry is None:
-            meant = did_you_mean(name, registry) or f"there are: {', '.join(registry)};"
-            raise UserError(place, "not in dataset_info.json", f"{meant} or run: {make}")
+            raise UserError(place, "not in dataset_info.json", how_to_have(name, registry, make))
         if "file_name" not in entry:
             continue  # LLaMA-Factory fetches it from a hub
         path = ROOT / entry["file_name"]
         if not path.is_file():
-            raise UserError(place, f"no {entry['file_name']}", f"run: {make}")
+            raise UserError(place, f"no {entry['file_name']}", f"run: {make}" if make else "check the path")
         files.append(path)
     return files
 
@@ -208,7 +206,7 @@ def _clear_way(recipe: Recipe, mark: str) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Check a recipe and prepare its output folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.preflight", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
     args = parser.parse_args(argv)

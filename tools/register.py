@@ -1,15 +1,14 @@
 """Add or replace a task's datasets in dataset_info.json: `python -m tools.register image_intent`; or, with `--check`,
 name the entries that are stale."""
 
-import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from callwright.config import load_data_config, read_yaml
-from callwright.errors import UserError, command, did_you_mean
+from callwright.errors import Parser, UserError, command, did_you_mean
 from callwright.files import ROOT, read_json, read_jsonl, write_json
 from callwright.locks import locked
 from tools.formats import sharegpt
@@ -87,12 +86,20 @@ def making(name: str, root: Path = ROOT) -> str:
     return f"make {'mix' if 'sources' in read_yaml(config) else 'data'} TASK={task}"
 
 
+def how_to_have(name: str, known: Collection[str], make: str) -> str:
+    """The remedy for a data set that is not there: what `making` says, the name that was meant, or the names there are."""
+    if make:
+        return f"run: {make}"
+    others = [other for other in known if not other.endswith(("_val", "_val_sample"))]
+    convert = f"python -m tools.convert --from FORMAT FILE --out data/{name}.jsonl --name {name}"
+    return did_you_mean(name, known) or f"choose one of: {', '.join(others)}; or bring yours: {convert}"
+
+
 def find_entry(name: str, registry: Path) -> dict[str, Any]:
     """The entry called `name`; UserError where there is none that LLaMA-Factory can read."""
     entries = entries_of(registry)
     if name not in entries:
-        remedy = f"{did_you_mean(name, entries)} or run: {making(name) or 'make data TASK=<task>'}".strip()
-        raise UserError(f"dataset {name!r}", f"not in {registry.name}", remedy)
+        raise UserError(f"dataset {name!r}", f"not in {registry.name}", how_to_have(name, entries, making(name)))
     if fault := malformed(entries[name]):
         raise UserError(f"{registry.name}: {name}", fault, "write it as tools.register does")
     return entries[name]
@@ -180,7 +187,7 @@ def check(registry: Path) -> int:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Register data/<task>_{train,val}.jsonl, or check the registry."""
-    parser = argparse.ArgumentParser(prog="python -m tools.register", description=__doc__)
+    parser = Parser("python -m tools.register", __doc__)
     parser.add_argument("task", nargs="?", help="a name under configs/data/")
     parser.add_argument(
         "--check", action="store_true", help="name stale entries instead; exit status 1 if there are any"

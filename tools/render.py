@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
 from callwright.recipes import load_recipe
 from tools.encode import encode_row, load_tokenizer, load_view, stand_in
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.render", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/; or, with --template, a file of ShareGPT rows")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
     parser.add_argument("--file", type=Path, help="another file of rows than the recipe's")

@@ -4,11 +4,10 @@ A kernel may give gradients that are not numbers for some lengths only, as cuDNN
 128 tokens where scores are strongly negative (pytorch/pytorch#196678). So several lengths are tried, with such scores.
 """
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.recipes import Recipe, load_recipe
 from tools.estimate import Shape, shape_of
 
@@ -84,7 +83,7 @@ def attention_fault(recipe: Recipe) -> str | None:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what was found; 1 when the attention cannot be trained with."""
-    parser = argparse.ArgumentParser(prog="python -m tools.try_attention", description=__doc__)
+    parser = Parser("python -m tools.try_attention", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
     args = parser.parse_args(argv)

@@ -1,6 +1,5 @@
 """What we depend on: its licences, a bill of materials, known holes: `python -m tools.vet licences | sbom | audit`."""
 
-import argparse
 import json
 import re
 import subprocess
@@ -12,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_text, write_json, write_text
 from callwright.recipes import read_settings
 from tools import fetch_bfcl, fetch_model
@@ -158,7 +157,7 @@ def audit(folder: Path, *options: str) -> int:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Write docs/licences.md or runs/sbom.cdx.json, or audit; 1 where a known hole is found."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.vet", __doc__)
     parser.add_argument("what", choices=("licences", "sbom", "audit"))
     parser.add_argument("--service-url", help="of an OSV service, for audit")
     args = parser.parse_args(argv)

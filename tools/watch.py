@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import atomic, write_jsonl
 from callwright.locks import only_writer
 from tools.preflight import gpus
@@ -77,7 +77,7 @@ def run_beside(words: Sequence[str], folder: Path) -> int:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; write what was sampled."""
-    parser = argparse.ArgumentParser(prog="python -m tools.watch", description=__doc__)
+    parser = Parser("python -m tools.watch", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     args = parser.parse_args(argv)

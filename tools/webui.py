@@ -1,17 +1,16 @@
 """Start LLaMA-Factory's own board with our registry: `python -m tools.webui` (127.0.0.1:7860)."""
 
-import argparse
 import os
 from collections.abc import Sequence
 
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import ROOT
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the board; its list of datasets is that of dataset_info.json at the root, not of data/."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("python -m tools.webui", __doc__)
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s; 0 takes one that is free")
     parser.add_argument(

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from callwright.bfcl import VERSION
-from callwright.errors import command
+from callwright.errors import Parser, command
 from callwright.files import ROOT, write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Prediction
@@ -140,9 +140,7 @@ def replayed(rows: Sequence[Row]) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m eval.bfcl", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m eval.bfcl", __doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--base-url", help="the endpoint, ending in /v1")
     what.add_argument("--recipe", help="a stem of configs/train: its tuned model is served and asked")

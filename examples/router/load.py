@@ -1,6 +1,5 @@
 """Load the router on loopback, against a scripted model of 20 ms: `python -m examples.router.load`."""
 
-import argparse
 import asyncio
 import json
 import os
@@ -16,7 +15,7 @@ from contextlib import suppress
 import aiohttp
 import psutil
 
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 
 DELAY_S = 0.02
 CONCURRENCY, QUEUE = 8, 32
@@ -128,7 +127,7 @@ async def measure(requests: int) -> bool:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 1 where an answer went missing or memory grew."""
-    parser = argparse.ArgumentParser(prog="python -m examples.router.load", description=__doc__)
+    parser = Parser("python -m examples.router.load", __doc__)
     parser.add_argument("--requests", type=int, default=10_000, help="in the steady part (default: 10,000)")
     args = parser.parse_args(argv)
     return 0 if asyncio.run(measure(max(args.requests, 100))) else 1

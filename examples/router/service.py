@@ -3,7 +3,6 @@
 python -m examples.router.service --base-url http://127.0.0.1:8000/v1 --model smollm2-135m_lora
 """
 
-import argparse
 import asyncio
 import hmac
 import importlib
@@ -29,7 +28,7 @@ from starlette.requests import ClientDisconnect
 
 from callwright.chat import open_client
 from callwright.config import load_data_config
-from callwright.errors import UserError, command
+from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, Prediction, explain
 from callwright.web import OwnHosts, check_open, listen, make_server
@@ -219,7 +218,7 @@ def reply(status: int, value: Any, headers: Any = None) -> Response:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped."""
-    parser = argparse.ArgumentParser(prog="python -m examples.router.service")
+    parser = Parser("python -m examples.router.service", None)
     parser.add_argument("--base-url", required=True, help="the model's server, URL ending in /v1; gets OPENAI_API_KEY")
     parser.add_argument("--model", required=True, help="the model's name there")
     parser.add_argument("--task", default="image_intent", help="whose tools (default: image_intent)")

@@ -239,7 +239,8 @@ class Wording:
         first, _, rest = short.partition(" ")
         verb = verb_of(first)
         by_name = self.verb_phrase(name) or self.phrases["use"].replace("{name}", name)
-        good = verb and len(short.split()) <= 8 and not self.foreign(short)
+        particle = by_name.split()[1:2] if " ".join(by_name.split()[:2]) in lexicon()["verbs"] else []
+        good = verb and {*particle} <= {*rest.split()} and len(short.split()) <= 8 and not self.foreign(short)
         return (f"{verb} {rest}".strip() if good else by_name), by_name
 
     def verb_phrase(self, name: str) -> str:
@@ -247,9 +248,11 @@ class Wording:
         parts = name.split()
         if verb_of(parts[-1]) and not verb_of(parts[0]):  # billing.invoices.create
             parts = [parts[-1], *parts[:-1]]
-        verb, thing = verb_of(parts[0]), " ".join(parts[1:])
+        verb = verb_of(parts[0])
         if not verb:
             return ""
+        length = 2 if " ".join([verb, *parts[1:2]]) in lexicon()["verbs"] and len(parts) > 1 else 1  # turn on
+        verb, thing = " ".join([verb, *parts[1:length]]), " ".join(parts[length:])
         article, zh = lexicon()["verbs"][verb]
         if self.lang != "en":
             names = lexicon()["names"]
@@ -258,7 +261,7 @@ class Wording:
         plural = (
             (thing.endswith("s") and not thing.endswith(("ss", "us")))
             or not thing
-            or parts[1] in ("a", "an", "the", "my")
+            or parts[length] in ("a", "an", "the", "my")
         )
         before = "" if plural or not article else "an" if article == "a" and thing[0] in "aeiou" else article
         return " ".join(filter(None, [verb, before, thing]))

@@ -46,7 +46,12 @@ def test_without_a_schema_every_unknown_key_may_hold_it(value: Any):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"json": CITY}, {"city": {"type": "string"}}, {"city": "str"}, {"type": "object", "properties": {}, "city": {"a": 1}}],
+    [
+        {"json": CITY},
+        {"city": {"type": "string"}},
+        {"city": "str"},
+        {"type": "object", "properties": {}, "city": {"a": 1}},
+    ],
 )
 def test_a_schema_that_names_no_arguments_hides_none(parameters: dict[str, Any]):
     with pytest.raises(ValueError, match="is no keyword of JSON Schema"):

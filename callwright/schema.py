@@ -19,6 +19,17 @@ ANNOTATIONS = {
 }
 """what tools say besides their schema; nothing of it is about the arguments of a call"""
 
+NAMING = {
+    *("properties", "patternProperties", "$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"),
+    *("if", "dependentSchemas", "dependencies"),
+}
+"""keywords by which a schema can say what the arguments are called"""
+BESIDE = {
+    *("type", "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly"),
+    *("required", "additionalProperties", "unevaluatedProperties", "propertyNames", "minProperties", "maxProperties"),
+    *("not", "then", "else", "enum", "const", "dependentRequired", "definitions", "discriminator", "nullable"),
+}
+"""all other keywords that may stand beside `type: object`, but those that begin with $"""
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 """what a key holds that says nothing"""
@@ -45,6 +56,8 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         given = parameters.get("type") if isinstance(parameters, dict) else parameters
         raise ValueError(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
+    if hidden := _hidden(parameters):
+        raise ValueError(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
         argument_schema(parameters)
@@ -77,6 +90,14 @@ def _parameters(function: dict[str, Any], tool: dict[str, Any]) -> Any:
             fault = f"the key {key!r} of tool {function['name']!r} is not known, and may say what its arguments are"
             raise ValueError(f"{fault}: their schema is `parameters`")
     return parameters
+
+
+def _hidden(parameters: dict[str, Any]) -> str | None:
+    """A key in which a schema that names no arguments may hide them: one of another API's, or an argument itself."""
+    if any(parameters.get(key) not in NOTHING for key in NAMING):
+        return None
+    strange = [key for key in parameters if key not in NAMING | BESIDE and not key.startswith(("$", "x-"))]
+    return next((key for key in strange if _holds_objects(parameters[key]) or len(strange) == len(parameters)), None)
 
 
 def _holds_objects(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Records come out of every kind of file, one at a time, and what is wrong with a file is said in one line."""
 
 import datetime
+import decimal
 import gzip
 import json
 import os
@@ -110,6 +111,30 @@ def test_a_faulty_item_of_a_list_does_not_end_it(tmp_path: Path):
     assert any("stands twice" in line and f"{path}[0]" in line for line in tally.lines())
 
 
+def test_the_first_bytes_tell_what_a_file_is(tmp_path: Path):
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([CHAT]), tmp_path / "table")
+    (tmp_path / "zipped.jsonl").write_bytes(gzip.compress(to_json(CHAT).encode()))
+    (tmp_path / "plain.jsonl.gz").write_text(to_json(CHAT))
+    for path in tmp_path.iterdir():
+        assert [record_of(raw) for _, raw in records(str(path))] == [CHAT], path.name
+
+
+def test_a_column_of_no_json_beside_the_talk_refuses_no_row(tmp_path: Path):
+    import pyarrow
+    import pyarrow.parquet
+
+    odd = {"score": float("nan"), "cost": decimal.Decimal("1.5"), "took": datetime.timedelta(1)}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{**CHAT, **odd}]), tmp_path / "x.parquet")
+    [(_, raw)] = records(str(tmp_path / "x.parquet"))
+    read = record_of(raw)
+    assert read["score"] is None
+    assert {key: read[key] for key in CHAT} == CHAT
+    assert all(isinstance(read[key], str) for key in ("cost", "took"))
+
+
 def test_parquet(tmp_path: Path):
     import pyarrow
     import pyarrow.parquet
@@ -148,14 +173,16 @@ def test_what_json_has_no_form_for_is_refused():
 
 def test_files_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "folder.jsonl").mkdir()
-    (tmp_path / "not.gz").write_bytes(b"plain")
+    (tmp_path / "wide.jsonl").write_bytes('{"a": 1}\n'.encode("utf-16"))
+    (tmp_path / "wider.jsonl").write_bytes('{"a": 1}\n'.encode("utf-32-le"))
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 1000)[:40])
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     (tmp_path / "latin.json").write_bytes(b'[{"a": "caf\xe9"}]')
     for name, fault in {
         "none.jsonl": "no such file",
         "folder.jsonl": "Is a directory",
-        "not.gz": "Not a gzipped file",
+        "wide.jsonl": "UTF-16",
+        "wider.jsonl": "UTF-16",
         "cut.jsonl.gz": "ended before",
         "bad.parquet": "not Parquet",
         "latin.json": "not UTF-8",

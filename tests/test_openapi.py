@@ -260,6 +260,19 @@ def test_a_discriminator_tells_branches_apart(api: Any) -> None:
     assert tools.notes == []
 
 
+def test_a_branch_that_says_its_kind_itself_keeps_it(api: Any) -> None:
+    more = """components:
+  schemas:
+    Cat: {type: object, properties: {kind: {const: cat}}}
+    Dog: {type: object, properties: {kind: {enum: [dog, wolf]}}}
+"""
+    both = "oneOf: [{$ref: '#/components/schemas/Cat'}, {$ref: '#/components/schemas/Dog'}]"
+    tools = api(body(f"{{{both}, discriminator: {{propertyName: kind}}}}", more))
+    for kind, fits in ("cat", True), ("wolf", True), ("Cat", False):
+        fault = call_fault(Call(name="f", arguments={"body": {"kind": kind}}), tools.tools)
+        assert (fault is None) == fits, fault
+
+
 BODIES = {
     "{type: array, items: {type: string}}": {"body"},
     "{type: object, properties: {a: {}}, additionalProperties: {type: string}}": {"body"},

@@ -44,6 +44,25 @@ def test_without_a_schema_every_unknown_key_may_hold_it(value: Any):
             canonical_tool(tool)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"json": CITY},
+        {"city": {"type": "string"}},
+        {"city": "str"},
+        {"type": "object", "properties": {}, "city": {"a": 1}},
+    ],
+)
+def test_a_schema_that_names_no_arguments_hides_none(parameters: dict[str, Any]):
+    with pytest.raises(ValueError, match="is no keyword of JSON Schema"):
+        canonical_tool({"name": "f", "parameters": parameters})
+
+
+@pytest.mark.parametrize("beside", [{"x-a": {"b": 1}}, {"additionalProperties": {}}, {"default": {}}, {"strict": True}])
+def test_a_schema_without_arguments_may_say_more(beside: dict[str, Any]):
+    canonical_tool({"name": "f", "parameters": {"type": "object", **beside}})
+
+
 def test_beside_a_schema_plain_words_are_no_schema():
     tool = {"name": "f", "parameters": CITY, "category": "weather", "version": 2, "tags": ["a", "b"], "type": None}
     assert canonical_tool(tool) == canonical_tool({"name": "f", "parameters": CITY})

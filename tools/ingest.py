@@ -9,7 +9,8 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
@@ -140,30 +141,37 @@ def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
             raise ValueError(f"{path[0]}: arguments with the keys of other rows, and no tools; store them as JSON text")
         return {key: _plain(item, (*path, key), has_tools) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, path, has_tools) for item in value]
+        return [_plain(item, (*path, "[]"), has_tools) for item in value]
     if isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, date | time) and not {"arguments", "parameters"} & {*path}:
         return value.isoformat()  # of when a record was made, say; nobody knows how an argument was written
+    if len(path) == 1 and isinstance(value, float | Decimal | timedelta):  # of the whole record: a score, NaN for none
+        return str(value) if value == value else None
     raise ValueError(f"{'.'.join(path)}: {value!r:.40} has no form in JSON")
 
 
 def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
     """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
-    A place is file:line of JSONL and file[index] of the rest. Whether a file is a list, JSONL or objects over several lines
-    each, its first line tells, whatever it is called. UserError: the source cannot be read.
+    A place is file:line of JSONL and file[index] of the rest. Whether a file is gzipped, Parquet, a list, JSONL or objects
+    over several lines each, its first bytes tell, whatever it is called. UserError: the source cannot be read.
     """
     if source.startswith(HUB):
         yield from _hub(source.removeprefix(HUB), subset, split)
         return
-    name, shown = source.removesuffix(".gz"), source if source.isprintable() else repr(source)
+    shown = source if source.isprintable() else repr(source)
     try:
         with open(source, "rb") as plain:
-            file = plain if name == source else io.BufferedReader(gzip.GzipFile(fileobj=plain))
+            zipped = plain.peek(2)[:2] == b"\x1f\x8b"
+            file = io.BufferedReader(gzip.GzipFile(fileobj=plain)) if zipped else plain
             start = file.peek(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-            if name.endswith(".parquet"):
-                yield from _parquet(file if name == source else io.BytesIO(file.read()), shown)
+            if start.startswith(b"PAR1") or source.removesuffix(".gz").endswith(".parquet"):
+                yield from _parquet(io.BytesIO(file.read()) if zipped else file, shown)
+            elif start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start[:4]:
+                raise UserError(
+                    shown, "not UTF-8, but UTF-16 or UTF-32", "save it as UTF-8: iconv -t UTF-8 -f UTF-16 FILE"
+                )
             elif start[:1] == b"[":
                 yield from _values(file, shown, in_list=True)
             elif (first := start.splitlines(keepends=True)[:1]) and first[0].endswith(OPEN):

@@ -138,7 +138,8 @@ def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
             if not isinstance(fields, dict) or not is_texts(whole.get("required", [])):
                 return
             own_field = fields.get(name)
-            field = {**(own_field if isinstance(own_field, dict) else {}), "enum": values}
+            own_field = own_field if isinstance(own_field, dict) else {}
+            field = own_field if {"const", "enum"} & own_field.keys() else {**own_field, "enum": values}
             required = list(dict.fromkeys([*whole.get("required", []), name]))
             inlined[key][index] = {**whole, "properties": {**fields, name: field}, "required": required}
     if "oneOf" in inlined or "anyOf" in inlined:

@@ -24,6 +24,8 @@ def read(record: dict[str, Any]) -> Conversation:
     """
     talk = Talk()
     talk.record(record, ("messages", "tools", "functions"))
+    if not is_empty(record.get("tools")) and not is_empty(record.get("functions")):
+        raise ValueError("tools and the older functions: keep the one from which the calls come")
     waiting: list[str] = []
     for number, given in enumerate(list_of_objects(record.get("messages"), "messages"), 1):
         at = f"message {number}"
@@ -34,7 +36,7 @@ def read(record: dict[str, Any]) -> Conversation:
             raise ValueError(f"{at}: role {message.get('role')!r} is not one of {', '.join(ROLES)}")
         content, thoughts = read_content(talk, given.get("content"), at)
         more: dict[str, Any] = {"name": text_of(message["name"], at)} if "name" in message else {}
-        thoughts += [text_of(message[key], f"{at}: {key}") for key in THOUGHTS if key in message]
+        thoughts += [text for key in THOUGHTS if key in message for text in thought_texts(talk, message[key], at)]
         if role != "tool" and "tool_call_id" in message:
             talk.lose(f"tool_call_id of the {role}", message["tool_call_id"], at)
         if role == "assistant":
@@ -81,13 +83,28 @@ def read_content(talk: Talk, content: Any, at: str) -> tuple[Any, list[str]]:
             talk.keys(part, "part", ("type", "text"), at)
             texts.append(text_of(part.get("text"), f"{at}: the text of a part"))
         elif typed in ("thinking", "reasoning"):
-            inner = next((key for key in ("text", *THOUGHTS) if isinstance(part.get(key), str)), None)
-            talk.keys(part, "part", ("type", str(inner), "signature"), at)
-            thoughts += [part[inner]] if inner else []
+            thoughts += thought_texts(talk, [part], at)
         else:
             hint = f"; --from {ELSEWHERE[typed]} reads it" if typed in ELSEWHERE else ", not text"
             raise ValueError(f"{at}: content with a part of type {typed!r}{hint}")
     return "".join(texts) if texts else None, thoughts
+
+
+def thought_texts(talk: Talk, value: Any, at: str) -> list[str]:
+    """The texts of a thought, which may be parts, with parts in them; a part without a text is counted as lost."""
+    if not isinstance(value, list):
+        return [text_of(value, f"{at}: a thought")]
+    texts: list[str] = []
+    for part in value:
+        inner = next((key for key in ("text", "summary", *THOUGHTS) if isinstance(part, dict) and part.get(key)), None)
+        if inner:
+            talk.keys(part, "part", ("type", inner, "signature", "id", "index", "format"), at)
+            texts += thought_texts(talk, part[inner], at)
+        elif isinstance(part, str):
+            texts.append(part)
+        else:
+            talk.lose("thought without a text", part, at)
+    return texts
 
 
 def thought_of(thoughts: list[str], at: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ LABELS = ("label", "kto_tag")
 """keys by which preference data says that an answer is bad"""
 WEIGHTS = ("weight", "loss_weight", "train")
 """keys by which OpenAI's files, LLaMA-Factory v1 and axolotl say whether a message is learned: 0 or false means not"""
-THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "thinking_blocks", "reasoning_details")
 
 
 @dataclass
@@ -67,10 +67,10 @@ class Talk:
         """
         if any(record.get(label) is False for label in LABELS):
             raise ValueError("labelled false: an answer to unlearn (KTO), and rows teach every answer")
-        weight = record.get("weight")
-        if weight == 0:
+        weights = {key: record[key] for key in WEIGHTS if isinstance(record.get(key), int | float)}
+        if 0 in weights.values():
             raise LeftOut("its weight is 0: not to be learned")
-        self.keys(record, "record", (*known, "id", *(["weight"] if weight == 1 else [])))
+        self.keys(record, "record", (*known, "id", *(key for key, weight in weights.items() if weight == 1)))
 
     def weight(self, message: dict[str, Any], at: str) -> dict[str, Any]:
         """What a message keeps of its weight: {"weight": 0} where it is not to be learned; other weights are 1."""
@@ -86,9 +86,9 @@ class Talk:
     def say(self, role: str, content: Any, at: str | None = None, **more: Any) -> None:
         """Add a message of the system, the user or the assistant, whose thought may stand in front of what it says."""
         text = text_of(content, at or f"message {len(self.messages) + 1}")
-        if role == "assistant" and "reasoning_content" not in more:
-            thought, text = split_thought(text)
-            more |= {"reasoning_content": thought} if thought else {}
+        thought, rest = split_thought(text) if role == "assistant" else ("", text)
+        if thought and thought.strip() == more.setdefault("reasoning_content", thought).strip():
+            text = rest  # servers that part the thought from the text may leave it in the text as well
         self.messages.append({"role": role, "content": text, **more})
 
     def call(self, calls: Iterable[Any], content: str | None = None, **more: Any) -> None:

@@ -22,6 +22,7 @@ MARKS: dict[str, str] = {
 }
 """what a thought stands between, in one or another model family"""
 
+_CLOSES = {opening.lower(): close.lower() for opening, close in MARKS.items()}
 _UNOPENED = [re.escape(close) for close in MARKS.values() if close != "<|end|>"]
 _TOKEN = re.compile(
     r"\\[^\n]"  # an escaped quote is none
@@ -29,8 +30,9 @@ _TOKEN = re.compile(
     rf"|(?P<first>^[ \t]*+)?(?:<\|start\|>assistant)?(?P<open>{'|'.join(map(re.escape, MARKS))})"
     rf"|(?P<close>{'|'.join(_UNOPENED)})"
     r"|(?P<quote>\")|(?P<line>\n)",
-    re.MULTILINE,
+    re.MULTILINE | re.IGNORECASE,
 )
+_CAPITALS = re.compile("[A-Z]++")
 _HARMONY_HEADER = re.compile(
     r"(?:<\|start\|>assistant)?<\|channel\|>(?:final|commentary)(?: *<\|constrain\|>\w+)?<\|message\|>"
     r"|<\|(?:return|end)\|>"
@@ -64,6 +66,7 @@ def split_thoughts(text: str) -> Split:
     missing: set[str] = set()  # closing marks that do not stand in the rest of the text: none is looked for twice
     begin = position = inner = 0  # where the answer goes on; where to search; openings inside the last thought
     close, quoted = "", False
+    folded = _CAPITALS.sub(lambda found: found[0].lower(), text)  # of the same length, as str.lower's need not be
     while token := _TOKEN.search(text, position):
         position = token.end()
         kind = token.lastgroup
@@ -77,11 +80,11 @@ def split_thoughts(text: str) -> Split:
         if kind == "close":
             if not spans:
                 spans, begin = [(0, token.start())], position
-            elif inner and token[0] == close:
+            elif inner and token[0].lower() == close:
                 spans[-1], begin, inner = (spans[-1][0], token.start()), position, inner - 1
             continue
-        mark = MARKS[token["open"]] if kind == "open" else f"{token['value']}>"
-        end = -1 if mark in missing else text.find(mark, position)
+        mark = _CLOSES[token["open"].lower()] if kind == "open" else f"{token['value'].lower()}>"
+        end = -1 if mark in missing else folded.find(mark, position)
         if end < 0:
             missing.add(mark)
         elif kind == "value":
@@ -91,7 +94,7 @@ def split_thoughts(text: str) -> Split:
             spans.append((position, end if end >= 0 else len(text)))
             if end < 0:
                 return Split(tuple(text[a:b] for a, b in spans), _joined(pieces), cut=True)
-            close, inner = mark, text.count(token["open"], position, end)
+            close, inner = mark, folded.count(token["open"].lower(), position, end)
             begin = position = end + len(mark)
     answer = _joined([*pieces, text[begin:]]) if spans else text
     return Split(

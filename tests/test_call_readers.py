@@ -376,3 +376,68 @@ def test_what_plain_text_may_look_like_needs_a_tool_on_offer(grammar, text):
     assert find_calls(text, ["draw"]).form == grammar
     assert find_calls(text, ["paint"]) is None
     assert find_calls(text) is None
+
+
+BREST = '{"name": "tide_table", "arguments": {"city": "Brest"}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<Tool_Call>{BREST}</Tool_Call>",
+        f"<THINK>hm</THINK>{BREST}",
+        f"<tool_calls>\n<tool_call>\n{BREST}\n</tool_call>\n</tool_calls>",
+        f"````json\n{BREST}\n````",
+        f"~~~\n{BREST}\n~~~",
+        f"```json {BREST} ```",
+        f"```json\n{BREST}```",
+        f"\ufeff{BREST}",
+        'Action: tide_table\nAction Input:\n```json\n{"city": "Brest"}\n```',
+        'action: tide_table\naction input: {"city": "Brest"}',
+        '{"action": "tide_table", "action_input": {"city": "Brest"}}',
+        '{"type": "tool_use", "id": "t1", "name": "tide_table", "input": {"city": "Brest"}}',
+        'Calling:\n{"tool": "tide_table", "args": {"city": "Brest"}}',
+        '<|channel|>commentary json to=functions.tide_table<|message|>{"city": "Brest"}<|call|>',
+        '```tool_code\nprint(tide_table(city="Brest"))\n```',
+        f"<|tool_call_start|>[{BREST}]<|tool_call_end|>",
+        f"<|python_start|>{BREST}<|python_end|>",
+    ],
+)
+def test_a_whole_call_in_a_looser_spelling(text):
+    reading = find_calls(text, ["tide_table"])
+    assert reading is not None, attempts_call(text, ["tide_table"])
+    assert [found.call.arguments for found in reading.calls] == [{"city": "Brest"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'I look it up.\n\ntide_table(city="Brest")',
+        'tide_table {"city": "Brest"}',
+        '{"tide_table": {"city": "Brest"}}',
+        "<tide_table>\n<city>Brest</city>\n</tide_table>",
+        '<tool>tide_table</tool><tool_input>{"city": "Brest"}</tool_input>',
+        '**Action:** tide_table\n**Input:** {"city": "Brest"}',
+        'call:tide_table{city:<|"|>Brest<|"|>}',
+        '<tool_use><name>tide_table</name><arguments>{"city": "Brest"}</arguments></tool_use>',
+    ],
+)
+def test_a_call_in_no_known_form_is_an_attempt(text):
+    assert find_calls(text, ["tide_table"]) is None
+    assert attempts_call(text, ["tide_table"])
+    assert attempts_call(f"Never write this:\n```\n{text}\n```\nIt is no call.", ["tide_table"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"> <tool_call>{BREST}</tool_call>\n\nThat is what you wrote.",
+        f"「<tool_call>{BREST}</tool_call>」是工具呼叫。",
+        "Never write '<tool_call>'.",
+        f"<THINK><tool_call>{BREST}</tool_call></THINK>\nHello.",
+        f"So:\n~~~\n{BREST}\n~~~\nShall I?",
+    ],
+)
+def test_a_quotation_or_a_thought_is_no_call(text):
+    assert find_calls(text, ["tide_table"]) is None
+    assert attempts_call(text, ["tide_table"]) is None

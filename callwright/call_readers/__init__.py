@@ -36,13 +36,22 @@ _END = re.compile(
     r"|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<turn\|>|<end_of_sentence>|<[｜|]end[▁_ ]of[▁_ ]sentence[｜|]>|\[e~\[)\Z"
 )
 """tokens that end a turn, which some servers leave in the text"""
-_FENCED = re.compile(r"```(?!tool_code)\w*+[ \t]*+\n(.*?)(?:^[ \t]*+```[ \t]*+(?:\n\s*+|\Z))", re.M | re.S)
-_FENCE = re.compile(r"^[ \t]*+```(?!tool_code)", re.M)
+_FENCED = re.compile(
+    r"(?P<fence>(?:```|~~~)[`~]*+)(?!tool_code)\w*+(?P<inside>.*?)(?P=fence)[ \t]*+(?:\n\s*+|\Z)", re.S
+)
+_FENCE = re.compile(r"^[ \t]*+(?:```|~~~)(?!tool_code)", re.M)
 _EXAMPLE = re.compile(
-    r"^[ \t]*+```.*?^[ \t]*+```|`[^`\n]{0,300}+`|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
+    r"^[ \t]*+(?P<fence>```|~~~).*?^[ \t]*+(?P=fence)|^[ \t]*+>(?!>>)[^\n]*+|`[^`\n]{0,300}+`"
+    r"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
     re.M | re.S,
 )
 _QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.){0,300}+\"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」", re.S)
+_CODE = re.compile(
+    r"^[ \t\[`*$]*+(?:action[:* \t]++(?P<action>[\w.-]++)|(?P<name>[\w.-]++)(?:\(|[ \t]*+\{)"
+    r"|<(?:tool>\s*+)?(?P<tag>[\w.-]++)(?:>|</tool>)|\{\s*+\"(?P<key>[\w.-]++)\"\s*+:\s*+\{)",
+    re.M | re.I,
+)
+"""a tool that a line begins to call: as Python, with a JSON object behind its name, as ReAct names it, as a tag or a key"""
 _ANSWER = re.compile(r"<(answer|response|\|START_RESPONSE\|)>")
 
 
@@ -124,6 +133,10 @@ def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> A
             rf"""[:,]\s*+["']?{name}["']?\s*+[,}}]|{name}["']?\s*+:\s*+\{{""", said
         ):
             return Attempt("JSON that names a tool, in no form that can be read", False)
+    begun = [*_CODE.finditer(words), *filter(None, [_CODE.match(said.lstrip("[`\n "))])]
+    names = {found[found.lastgroup or 0] for found in begun}
+    if written := next((name for name in known if name in names), None):
+        return Attempt(f"{written}(…) written as code", False)
     return None
 
 
@@ -139,7 +152,7 @@ def _readings(said: str, tools: Tools | None) -> Iterator[Reading]:
 
 def _answer(text: str) -> str:
     """What is said, for the reader: no thoughts, no tokens of the end, not in a fence or between marks as a whole."""
-    said = split_thoughts(text).answer
+    said = split_thoughts(text.removeprefix("\ufeff")).answer
     end = len(said.rstrip())
     while ended := _END.search(said, max(end - 30, 0), end):
         end = ended.start()
@@ -149,10 +162,10 @@ def _answer(text: str) -> str:
     stripped = said.strip()
     if (opened := _ANSWER.match(stripped)) and stripped.endswith(close := _closing_of(opened[1])):
         stripped = said = stripped[opened.end() : -len(close)].strip()
-    if stripped.startswith("```"):
+    if stripped.startswith(("```", "~~~")):
         inside, position = [], 0
         while fence := _FENCED.match(stripped, position):
-            inside.append(fence[1])
+            inside.append(fence["inside"])
             position = fence.end()
         if position == len(stripped):
             return "".join(inside)
@@ -225,6 +238,8 @@ def _quoted(text: str, begin: int, start: int) -> bool:
         return True
     begin = max(begin, start - 300)
     line = text[max(begin, text.rfind("\n", begin, start) + 1) : start]
+    if line.lstrip().startswith(">") and not line.lstrip().startswith(">>>"):  # as Markdown quotes a line
+        return True
     return line.count('"') % 2 == 1 or line.count("`") % 2 == 1
 
 
@@ -234,6 +249,8 @@ def _attempted_mark(words: str, tools: Tools) -> str | None:
     for mark in MARKS.finditer(words):
         before = words[max(mark.start() - 40, 0) : mark.start()].rstrip(" \t")
         after = words[mark.end() : mark.end() + 100].lstrip()
+        if before[-1:] in ("'", '"') and before[-1:] == after[:1]:  # a quotation of the mark
+            continue
         if not before or before[-1] in "\n}])>" or not after or after[0] in "{[<\"'":
             return mark[0]
         if any(after.startswith(name) for name in tools):

@@ -22,6 +22,8 @@ _ARGUMENTS_KEY = re.compile(r"""["'](?:arguments|parameters)["']\s*+:""")
 _SPACE = re.compile(r"\s*+")
 _BESIDE = {"id", "tool_call_id", "index", "type"}
 """keys that a call may have beside its name and arguments; they do not change what it does"""
+_NAMES = ("name", "tool_name", "tool", "function", "function_name", "action")
+_ARGUMENTS = ("arguments", "parameters", "args", "kwargs", "input", "tool_input", "action_input")
 
 
 class Broken(ValueError):
@@ -125,7 +127,8 @@ def bare_objects(
         return [], opened.end()
     calls = []
     for value in values:
-        for item in map(_object, value if isinstance(value, list) else _listed(value)):
+        for written in value if isinstance(value, list) else _listed(value):
+            item = _renamed(_object(written), tools)
             if not isinstance(item, dict) or not any(isinstance(item.get(key), str) for key in ("name", "tool_name")):
                 return [], end
             if not ({"arguments", "parameters"} & set(item)) and item.get("name") not in (tools or ()):
@@ -168,6 +171,18 @@ def _object(value: Any) -> Any:
     return inner
 
 
+def _renamed(value: Any, tools: Tools | None) -> Any:
+    """`{"action": "f", "action_input": {…}}` and the like with their usual keys, where "f" is a tool on offer."""
+    if not isinstance(value, dict):
+        return value
+    names = [key for key in _NAMES if isinstance(value.get(key), str) and value[key] in (tools or ())]
+    given = [key for key in _ARGUMENTS if key in value]
+    if len(names) != 1 or len(given) != 1:
+        return value
+    rest = {key: part for key, part in value.items() if key not in (names[0], given[0])}
+    return rest | {"name": value[names[0]], "arguments": value[given[0]]}
+
+
 def objects_on_lines(
     text: str, opened: re.Match[str], tools: Tools | None, closing: re.Pattern[str]
 ) -> tuple[list[Call], int]:
@@ -177,7 +192,8 @@ def objects_on_lines(
     except ValueError as error:  # go on behind the fault: whoever began at each line would take quadratic time
         return [], max(getattr(error, "pos", len(text)), opened.end())
     try:
-        calls = [call_of(item, ("parameters", "arguments")) for item in (value if isinstance(value, list) else [value])]
+        items = [_renamed(item, tools) for item in (value if isinstance(value, list) else [value])]
+        calls = [call_of(item, ("parameters", "arguments")) for item in items]
     except Broken:
         return [], end
     known = tools is not None and all(call.name in tools for call in calls)

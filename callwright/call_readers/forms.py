@@ -34,7 +34,8 @@ class Form:
 
 
 def _form(names: str, opening: str, body: Body, closing: str, bare: bool = False) -> Form:
-    return Form(tuple(names.split()), re.compile(opening, re.M), body, re.compile(closing, re.M), bare)
+    flags = re.M | re.I  # a model that writes <Tool_Call> means the same
+    return Form(tuple(names.split()), re.compile(opening, flags), body, re.compile(closing, flags), bare)
 
 
 _TAG = r"(?:\w{1,20}:|｜DSML｜)?"
@@ -48,7 +49,12 @@ def _deepseek(word: str) -> str:
 
 FORMS: tuple[Form, ...] = (
     # JSON between marks: Hermes, Qwen 2.5 and 3, Ling, ERNIE, EXAONE
-    _form("qwen ling", r"<tool_call>\s*+(?=[{\[])", objects("arguments"), r"</tool_call>"),
+    _form(
+        "qwen ling",
+        r"(?:<tool_calls>\s*+)?+<tool_call>\s*+(?=[{\[])",
+        objects("arguments"),
+        r"</tool_call>(?:\s*+</tool_calls>)?",
+    ),
     _form(
         "minimax1", r"<tool_calls>\s*+(?=[{\[])", objects("arguments", between=r"\s*,?\s*"), r"</tool_calls>"
     ),  # Jamba
@@ -59,8 +65,15 @@ FORMS: tuple[Form, ...] = (
     _form("longcat", r"<longcat_tool_call>\s*+(?=\{)", objects("arguments"), r"</longcat_tool_call>"),
     _form("tags", r"<tools>\s*+(?=[{\[])", objects("arguments", "parameters", between=r"\s*"), r"</tools>"),
     _form("tags", r"<function_call>\s*+(?=[{\[])", objects("arguments", "parameters"), r"</function_call>"),
+    _form("lfm2", r"<\|tool_call_start\|>\s*+(?=\{|\[\s*+\{)", objects("arguments"), r"<\|tool_call_end\|>"),
     _form("glaive", r"<functioncall>\s*+(?=\{)", glaive_object, r"(?:</functioncall>)?"),
     _form("llama3", r"<\|python_tag\|>\s*+(?=\{)", objects("parameters", "arguments", between=r"\s*[;,]?\s*"), ""),
+    _form(
+        "llama3",
+        r"<\|python_start\|>\s*+(?=\{|\[\s*+\{)",
+        objects("parameters", "arguments", between=r"\s*[;,]?\s*"),
+        r"(?:<\|python_end\|>)?",
+    ),
     _form("command_r", r"<\|START_ACTION\|>\s*+(?=[{\[])", objects("parameters"), r"<\|END_ACTION\|>"),
     _form("command_r", r"^Action:\s*+```json\s*+(?=\[)", objects("parameters"), "```"),
     _form(
@@ -72,9 +85,9 @@ FORMS: tuple[Form, ...] = (
     # a name and the JSON of its arguments
     _form(
         "default",
-        r"^Action:[ \t]*+(?P<name>\S++)[ \t]*+\n\s*+Action Input:[ \t]*+",
+        r"^Action:[ \t]*+(?P<name>\S++)[ \t]*+\n\s*+Action Input:[ \t]*+(?:\n?```(?:json)?\s*+)?+",
         arguments_object,
-        r"[ \t]*+$",
+        r"(?:\s*+```)?[ \t]*+$",
     ),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[^\[\]{}\s]++)(?:\[CALL_ID\]\w++)?\[ARGS\]", arguments_object, ""),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[\w.-]++)\s*+(?=\{)", arguments_object, ""),
@@ -100,7 +113,7 @@ FORMS: tuple[Form, ...] = (
     ),
     _form(
         "harmony",
-        r"(?:<\|start\|>assistant)?+<\|channel\|>(?:commentary|analysis)\s*+to=(?:functions\.)?+(?P<name>[\w.-]++)"
+        r"(?:<\|start\|>assistant)?+<\|channel\|>(?:commentary|analysis|final)(?: \w++)??\s*+to=(?:functions\.)?+(?P<name>[\w.-]++)"
         r"\s*+(?:<\|constrain\|>)?\w*+<\|message\|>",
         arguments_object,
         r"(?:<\|call\|>)?",
@@ -169,7 +182,7 @@ FORMS: tuple[Form, ...] = (
     _form("pythonic", r"<\|python_tag\|>\s*+(?=[\w.]++\()", python_calls, ""),  # Llama 3.1's own tools
     _form("nemotron", r"<TOOLCALL>\s*+(?=\[\s*+\w)", python_calls, r"</TOOLCALL>"),
     _form("olmo", r"<function_calls>\s*+(?=[\w.]++\()", python_calls, r"</function_calls>"),
-    _form("tool_code", r"```tool_code\s*+(?=[\[\w])", python_calls, "```"),  # Gemma 3
+    _form("tool_code", r"```tool_code\s*+(?:print\(\s*+)?+(?=[\[\w])", python_calls, r"\)?\s*+```"),  # Gemma 3
     _form("tool_code", r"<tool_code>\s*+(?=[\[\w])", python_calls, "</tool_code>"),
     # without marks: the whole answer, or JSON on lines of its own
     _form("json llama3 xlam mistral", r"\A\s*+(?=\{|\[\s*+\{)", bare_objects, r"\Z", bare=True),
@@ -180,10 +193,11 @@ FORMS: tuple[Form, ...] = (
 )
 
 MARKS = re.compile(
-    r"</?(?:tool_calls?|function_calls?|functioncall|seed:tool_call|minimax:tool_call|longcat_tool_call|TOOLCALL|tool_code)>"
+    r"</?(?:tool_calls?|tool_use|tool_code|execute_tool|function_calls?|functioncall|seed:tool_call|minimax:tool_call|longcat_tool_call|TOOLCALL)>"
     r"|<function=|</function>|<(?:\w{1,20}:|｜DSML｜)?(?:invoke\s|parameter[\s=])|<arg_key>|<\|/?tool_call\|?>|<tool_call\|>"
     r"|\[TOOL_CALLS\]|<\|python_(?:tag|start)\|>|<\|tool_call_(?:start|begin|end)\|>|<\|tool_calls_section_\w+\|>"
     r"|<\|tool_call_argument_begin\|>|<\|START_ACTION\|>|<\|action_start\|>|<start_function_call>|✿FUNCTION✿"
-    r"|<[｜|]tool[▁_ ]calls?[▁_ ]\w+[｜|]>|Action[ ]Input:|(?<![\w.])functools\[|commentary[ ]to=functions\."
+    r"|<[｜|]tool[▁_ ]calls?[▁_ ]\w+[｜|]>|Action[ ]Input:|(?<![\w.])functools\[|\bto=functions\.|^call:[\w.-]++\{",
+    re.M | re.I,
 )
 """what only a call is written with, in one or another family"""

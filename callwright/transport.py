@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import aiohttp
 import httpx2
 
+BROKEN = aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError
+"""what aiohttp raises of a connection that broke, or of bytes that are no HTTP"""
+
 
 @contextmanager
 def _in_words_of_httpx() -> Iterator[None]:
@@ -18,8 +21,8 @@ def _in_words_of_httpx() -> Iterator[None]:
         raise httpx2.ReadTimeout(str(error)) from error
     except aiohttp.ClientConnectorError as error:
         raise httpx2.ConnectError(str(error)) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise httpx2.RemoteProtocolError(str(error)) from error
+    except BROKEN as error:
+        raise httpx2.RemoteProtocolError(str(error) or type(error).__name__) from error
 
 
 class _Body(httpx2.AsyncByteStream):

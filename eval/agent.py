@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,13 @@ from callwright.errors import UserError, command
 from callwright.files import sha256, write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Call, Prediction, read_records
+from callwright.redact import keep_secrets_of
 from eval import manifest
-from eval.client import Endpoint, Limits, Sampling, add_asking, ask_once, endpoint_at, limits_of, positive
+from eval.client import ask_once
 from eval.console import p_value
+from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
+from eval.plan import Plan, open_run_folder
 from eval.predictions import append, log, read_log
-from eval.run import Plan, begin
 from eval.score import RESULTS, SUMMARY, interval, number
 from eval.server import check_models, serve
 from eval.stats import mcnemar
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 TRAJECTORIES, TOOL_LOG = "trajectories.jsonl", "tools.log"
 """of a run folder: what was said and done; the tools' own standard error"""
 
-SECRET = re.compile(r"(\w+=)\S+")
+VARIABLE = re.compile(r"(\w+)=(\S+)")
 """what a command may set for an MCP server: `env KEY=… python server.py`"""
 
 
@@ -82,8 +85,13 @@ def history(prediction: Prediction, results: Sequence[ToolResult], turn: int) ->
     return [{"role": "assistant", "content": prediction.content, "tool_calls": calls}, *told]
 
 
-async def play(client: "AsyncOpenAI", endpoint: Endpoint, case: AgentCase, plan: Play, first: bool) -> Trajectory:
+async def play(
+    client: "AsyncOpenAI", endpoint: Endpoint, case: AgentCase, plan: Play, first: bool, proven: bool = False
+) -> Trajectory:
     """Play one case until the model answers, or has called in `max_steps` turns.
+
+    Args:
+        first, proven: see ask_once.
 
     Raises:
         UserError: see ask_all.
@@ -93,7 +101,8 @@ async def play(client: "AsyncOpenAI", endpoint: Endpoint, case: AgentCase, plan:
         async with plan.toolbox.open(plan.out / TOOL_LOG) as run:
             while len(turns) < plan.max_steps and (not turns or turns[-1].results):
                 asked = case.model_copy(update={"messages": messages})
-                prediction = await ask_once(client, endpoint, asked, plan.sampling, plan.limits, first and not turns)
+                alone = first and not turns
+                prediction = await ask_once(client, endpoint, asked, plan.sampling, plan.limits, alone, proven)
                 if prediction.error is not None:
                     return Trajectory(id=case.id, turns=turns, error=prediction.error)
                 results = [await plan.toolbox.execute(call, run) for call in prediction.tool_calls]
@@ -117,7 +126,7 @@ async def play_all(plan: Play, endpoint: Endpoint, tell: Callable[[int], None]) 
         async with open_client(endpoint.base_url, endpoint.api_key, limits.timeout_s, limits.retries) as client:
 
             async def one(case: AgentCase, first: bool = False) -> None:
-                append(file, await play(client, endpoint, case, plan, first))
+                append(file, await play(client, endpoint, case, plan, first, bool(kept)))
                 tell(1)
 
             async def worker() -> None:
@@ -193,9 +202,7 @@ def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Pl
     return results
 
 
-@command
-def main(argv: Sequence[str] | None = None) -> int:
-    """Play from the command line."""
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m eval.agent", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=Path, required=True, help="a JSONL file of agent cases")
     offer = parser.add_mutually_exclusive_group(required=True)
@@ -219,6 +226,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if args.base_url and not (args.model and args.out):
         parser.error("--base-url needs --model and --out")
+    return args
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play from the command line."""
+    args = _arguments(argv)
     endpoint = args.base_url and endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
     tools = toolbox(args.tools or args.mcp, bool(args.tools), args.tool_timeout, args.max_result)
     print("".join(f"{line}\n" for line in tools.lost), end="", file=sys.stderr)
@@ -226,9 +240,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = read_records(args.cases, AgentCase, lambda case: case.fault(tools.tools))
     if not cases:
         raise UserError(args.cases, "holds no cases", "write some, as in examples/agent/cases.jsonl")
-    words = list(sys.argv[1:] if argv is None else argv)
+    words, folders = list(sys.argv[1:] if argv is None else argv), ExitStack()
     if args.mcp:
-        words = [word.replace(args.mcp, SECRET.sub(r"\1***", args.mcp)) for word in words]
+        keep_secrets_of([], dict(VARIABLE.findall(args.mcp)))
+        words = [word.replace(args.mcp, VARIABLE.sub(r"\1=***", args.mcp)) for word in words]
 
     def planned(name: str, out: Path, model: Any) -> Play:
         plan = Play(
@@ -249,15 +264,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             limits=limits_of(args),
             max_steps=args.max_steps,
         )
-        begin(plan, args.fresh, refuse=True)
+        folders.enter_context(open_run_folder(plan, args.fresh, refuse=True))
         return plan
 
-    if args.recipe:
-        results = play_recipe(args, planned)
-    else:
-        plan = planned(args.model, args.out, f"{args.model} at {args.base_url}")
-        carry_out(plan, endpoint)
-        results = [finish(plan)]
+    with folders:
+        if args.recipe:
+            results = play_recipe(args, planned)
+        else:
+            plan = planned(args.model, args.out, f"{args.model} at {args.base_url}")
+            carry_out(plan, endpoint)
+            results = [finish(plan)]
     return 0 if all(any(one.success is not None for one in run) for run in results) else 1
 
 

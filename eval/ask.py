@@ -23,7 +23,8 @@ from callwright.recipes import Recipe, load_recipe
 from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import today_message
-from eval.client import Endpoint, Limits, Sampling, ask_all, endpoint_at
+from eval.client import ask_all
+from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at
 from eval.handlers import RefusedCall, dispatch
 from eval.serve import background, running, wait
 from eval.server import answers, check_models, serve

@@ -20,7 +20,8 @@ from callwright.files import write_jsonl
 from callwright.records import Case, Prediction
 from eval import score
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, ask_all, positive
+from eval.client import ask_all
+from eval.endpoint import Endpoint, Limits, Sampling, positive
 
 DELAY_S = 0.05
 CONCURRENCY = 64

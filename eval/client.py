@@ -1,142 +1,32 @@
 """Ask an OpenAI-compatible endpoint every case, several at a time, and log each answer as it arrives."""
 
-import argparse
 import asyncio
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
-
-from pydantic import ValidationError
+from typing import IO, TYPE_CHECKING, Any
 
 from callwright.call_readers import Reading, find_calls, read_calls
-from callwright.chat import NO_KEY, open_client, read_completion, said
+from callwright.chat import MOST_WORDS, open_client, quoted, read_completion, said
 from callwright.errors import UserError
 from callwright.files import to_json
-from callwright.records import Case, Prediction, explain
+from callwright.records import Case, Key, Prediction
 from callwright.tool_prompts import raw_messages
 from callwright.tool_results import join_results
 from eval.cases import tools_of
+from eval.endpoint import Endpoint, Limits, Sampling
 from eval.predictions import answered, append, log
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
 GONE = 5
-"""lost connections in a row after which the endpoint counts as gone, and the rest is left for the next run"""
+"""connections in a row that nobody took, after which the endpoint counts as gone and the rest is left for the next run"""
 
-NO_CONNECTION = "no connection"
-
-Mode = Literal["native", "raw"]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where the model is. The key is kept out of every repr."""
-
-    base_url: str
-    """ends in /v1"""
-    model: str
-    api_key: str = field(default=NO_KEY, repr=False)
-    llamafactory: bool = False
-    """whether to write messages in the way that LLaMA-Factory's server needs"""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """What decides an answer, besides the model and the case."""
-
-    max_tokens: int = 96
-    temperature: float = 0.0
-    probe_tokens: int | None = None
-    """First ask for so few tokens, and let an answer that is cut there stand when nothing in it hints at a call; any
-    other that is cut is asked again in full. Saves a slow server the ramblings of a base model."""
-    mode: Mode = "native"
-    """`raw` sends no tools: they stand in the system message, and our own reader finds the calls in the text"""
-    raw_format: str = "qwen"
-    """the tool format of raw mode (callwright.tool_prompts)"""
-    raw_system: str = ""
-    """what raw mode's system message begins with where a case has none"""
-    samples: int = 1
-    """answers to each case; several need a temperature above 0"""
-
-    def __post_init__(self) -> None:
-        """Refuse samples that would all be the same."""
-        if self.samples > 1 and self.temperature == 0:
-            raise UserError("samples", f"{self.samples} at temperature 0 are all the same", "set --temperature 0.7")
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What a manifest holds of it. One answer a case and native mode go without saying, as in older runs."""
-        silent = {"samples"} if self.samples == 1 else set()
-        silent |= {"mode", "raw_format", "raw_system"} if self.mode == "native" else set()
-        return {key: value for key, value in asdict(self).items() if key not in silent}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How hard to ask."""
-
-    concurrency: int = 4
-    timeout_s: float = 120.0
-    """seconds of silence after which a try is given up"""
-    retries: int = 2
-    """further tries after a timeout, a lost connection, 408, 409, 429 or 5xx; the openai client's, and the only ones"""
-
-
-def key_from(variable: str | None) -> str:
-    """The key in an environment variable: the named one, which must be set, or OPENAI_API_KEY where it is."""
-    if variable is None:
-        return os.environ.get("OPENAI_API_KEY") or NO_KEY
-    if not (key := os.environ.get(variable)):
-        raise UserError(f"--api-key-env {variable}", "the variable is not set", f"export {variable}=… first")
-    return key
-
-
-def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: bool) -> Endpoint:
-    """An endpoint from the command line; `variable` is key_from's.
-
-    Raises:
-        UserError: no URL, one with a password in it, or no key.
-    """
-    url = urlsplit(base_url)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query:
-        raise UserError("--base-url", f"{base_url!r} is not a URL", "write it as http://127.0.0.1:8000/v1")
-    if url.username or url.password:
-        raise UserError("--base-url", "holds a user or a password", "put the key into OPENAI_API_KEY")
-    return Endpoint(base_url, model, key_from(variable), llamafactory)
-
-
-def positive(text: str) -> int:
-    """A count from the command line."""
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value
-
-
-def add_asking(parser: Any, concurrency: int, max_tokens: int) -> None:
-    """The options of how to ask an endpoint; `parser` is argparse's, or a group of one.
-
-    Args:
-        concurrency: requests at a time by default.
-        max_tokens: of an answer by default.
-    """
-    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
-    parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
-    parser.add_argument(
-        "--concurrency", type=positive, default=concurrency, help=f"requests at a time (default: {concurrency})"
-    )
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds a try (default: 120)")
-    parser.add_argument("--retries", type=int, default=2, help="further tries (default: 2)")
-    parser.add_argument("--max-tokens", type=positive, default=max_tokens, help=f"of an answer (default: {max_tokens})")
-
-
-def limits_of(args: argparse.Namespace) -> Limits:
-    """How hard to ask, as add_asking's options say."""
-    return Limits(args.concurrency, args.timeout, args.retries)
+NO_CONNECTION, BROKEN, UNREADABLE = "no connection", "the connection broke", "an answer that cannot be read"
+"""nobody takes it; it was taken, and what came is no HTTP or stops half way; what came is compressed in an unknown way"""
 
 
 def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -177,43 +67,62 @@ async def ask_all(
     found = answered(path, cases, sampling.samples)
     missing = [(case, n) for case in cases for n in range(sampling.samples) if (case.id, n) not in found]
     tell(len(found))
-    lost = 0
     if missing:
         with log(path, list(found.values())) as file:
             async with AsyncExitStack() as stack:
-                clients = [
-                    await stack.enter_async_context(
-                        open_client(e.base_url, e.api_key, limits.timeout_s, limits.retries)
-                    )
-                    for e in endpoints
-                ]
-
-                async def one(copy: int, case: Case, sample: int, first: bool = False) -> None:
-                    nonlocal lost
-                    if lost >= GONE:
-                        prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
-                    else:
-                        prediction = await _ask(clients[copy], endpoints[copy], case, sampling, limits, first)
-                        lost = lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
-                    prediction = prediction.model_copy(update={"sample": sample}) if sample else prediction
-                    append(file, prediction)
-                    found[prediction.key] = prediction
-                    tell(len(found))
-
-                await one(0, *missing[0], first=True)
-                waiting = iter(missing[1:])
-
-                async def worker(copy: int) -> None:
-                    for case, sample in waiting:
-                        await one(copy, case, sample)
-
-                try:
-                    async with asyncio.TaskGroup() as group:
-                        for number in range(limits.concurrency * len(endpoints)):
-                            group.create_task(worker(number % len(endpoints)))
-                except* UserError as errors:
-                    raise errors.exceptions[0] from None
+                opened = [open_client(e.base_url, e.api_key, limits.timeout_s, limits.retries) for e in endpoints]
+                clients = [await stack.enter_async_context(client) for client in opened]
+                asking = _Asking(list(zip(clients, endpoints, strict=True)), sampling, limits, found, file, tell)
+                await asking.all(missing)
     return {case.id: found[case.id, 0] for case in cases}
+
+
+class _Asking:
+    """Asks cases by several workers, and puts each answer into `found` and the log as it arrives."""
+
+    def __init__(
+        self,
+        servers: Sequence[tuple["AsyncOpenAI", Endpoint]],
+        sampling: Sampling,
+        limits: Limits,
+        found: dict[Key, Prediction],
+        file: IO[str],
+        tell: Callable[[int], None],
+    ) -> None:
+        self.servers, self.sampling, self.limits = servers, sampling, limits
+        self.found, self.file, self.tell = found, file, tell
+        self.proven = bool(found)
+        self.lost = 0
+        """connections in a row that nobody took"""
+
+    async def all(self, missing: Sequence[tuple[Case, int]]) -> None:
+        """Ask the first case alone, then the others, each of so many samples."""
+        await self.one(0, *missing[0], first=True)
+        waiting = iter(missing[1:])
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self.limits.concurrency * len(self.servers)):
+                    group.create_task(self.work(number % len(self.servers), waiting))
+        except* UserError as errors:
+            raise errors.exceptions[0] from None
+
+    async def work(self, copy: int, waiting: Iterator[tuple[Case, int]]) -> None:
+        """Ask one copy of the model what waits, one after the other."""
+        for case, sample in waiting:
+            await self.one(copy, case, sample)
+
+    async def one(self, copy: int, case: Case, sample: int, first: bool = False) -> None:
+        """Ask one case, unless the endpoint has gone."""
+        if self.lost >= GONE:
+            prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
+        else:
+            client, endpoint = self.servers[copy]
+            prediction = await _ask(client, endpoint, case, self.sampling, self.limits, first, self.proven)
+            self.lost = self.lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
+        prediction = prediction.model_copy(update={"sample": sample}) if sample else prediction
+        append(self.file, prediction)
+        self.found[prediction.key] = prediction
+        self.tell(len(self.found))
 
 
 def hints_at_call(text: str, case: Case) -> bool:
@@ -224,23 +133,30 @@ def hints_at_call(text: str, case: Case) -> bool:
 
 
 async def _ask(
-    client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool
+    client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool, proven: bool
 ) -> Prediction:
     if sampling.probe_tokens is not None:
         short = replace(sampling, max_tokens=min(sampling.probe_tokens, sampling.max_tokens), probe_tokens=None)
-        prediction = await ask_once(client, endpoint, case, short, limits, first)
+        prediction = await ask_once(client, endpoint, case, short, limits, first, proven)
         if prediction.finish_reason != "length" or not hints_at_call(prediction.content or "", case):
             return prediction
-    return await ask_once(client, endpoint, case, sampling, limits, first)
+    return await ask_once(client, endpoint, case, sampling, limits, first, proven)
 
 
 async def ask_once(
-    client: "AsyncOpenAI", endpoint: Endpoint, case: Case, sampling: Sampling, limits: Limits, first: bool
+    client: "AsyncOpenAI",
+    endpoint: Endpoint,
+    case: Case,
+    sampling: Sampling,
+    limits: Limits,
+    first: bool,
+    proven: bool = False,
 ) -> Prediction:
-    """Ask one case once, by the client's own retries.
+    """Ask one case once, by the client's own retries. Whatever the server does costs this case alone.
 
     Args:
         first: nothing has been asked yet, so that a wrong URL or model is the user's fault.
+        proven: there are answers of this endpoint already, so that URL and model are right.
 
     Raises:
         UserError: a wrong key, or such a fault.
@@ -248,20 +164,10 @@ async def ask_once(
     from httpx2 import Response
     from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-    from callwright.bounded import MOST_BYTES
-
-    messages, raw_mode = case.messages, sampling.mode == "raw"
-    if raw_mode:
-        try:
-            messages = raw_messages(messages, tools_of(case), sampling.raw_format, sampling.raw_system)
-        except ValueError as error:
-            return Prediction(id=case.id, error=f"cannot be asked in raw mode: {error}")
-    if endpoint.llamafactory:
-        messages = for_llamafactory(messages)
-    request: dict[str, Any] = {"model": endpoint.model, "messages": messages, "max_tokens": sampling.max_tokens}
-    request["temperature"] = sampling.temperature
-    if case.tools and not raw_mode:
-        request["tools"] = tools_of(case)
+    try:
+        request = request_of(endpoint, case, sampling)
+    except ValueError as error:
+        return Prediction(id=case.id, error=f"cannot be asked in raw mode: {error}")
     # A server that dribbles never falls silent: the whole case has an end as well.
     deadline = (limits.retries + 1) * limits.timeout_s + 60 * limits.retries
     try:
@@ -271,27 +177,70 @@ async def ask_once(
     except (APITimeoutError, TimeoutError):
         return Prediction(id=case.id, error=f"no answer within {limits.timeout_s:g} s, {limits.retries + 1} times")
     except APIStatusError as error:
-        if error.status_code in (401, 403):
-            raise UserError(
-                endpoint.base_url,
-                f"refuses the key (HTTP {error.status_code})",
-                "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env",
-            ) from None
-        if error.status_code == 404 and first:
-            fault = f"HTTP 404 for model {endpoint.model!r}: {said(error, endpoint.api_key)}"
-            raise UserError(endpoint.base_url, fault, "check the URL (it ends in /v1) and --model") from None
-        return Prediction(id=case.id, error=f"HTTP {error.status_code}: {said(error, endpoint.api_key)}")
+        return Prediction(id=case.id, error=_refusal(error, endpoint, first and not proven))
     except APIConnectionError as error:
-        reason = str(error.__cause__ or error)
-        if first:
-            raise UserError(
-                endpoint.base_url, f"{NO_CONNECTION} ({reason})", "start the server or mend the URL"
-            ) from None
-        return Prediction(id=case.id, error=f"{NO_CONNECTION} ({reason})")
-    if len(raw.content) >= MOST_BYTES:
-        return Prediction(id=case.id, error=f"an answer of {MOST_BYTES >> 20} MiB or more")
-    prediction = _read(case.id, raw.text, raw.elapsed.total_seconds())
-    return read_raw(prediction, case, sampling.raw_format) if raw_mode else prediction
+        return Prediction(id=case.id, error=_lost(error, endpoint, first))
+    latency_s = round(raw.elapsed.total_seconds(), 4)
+    try:
+        answer = read_completion(raw.content)
+    except ValueError as error:
+        return Prediction(id=case.id, error=str(error), latency_s=latency_s)
+    choice = answer.choices[0]
+    prediction = Prediction(
+        id=case.id,
+        content=choice.message.content,
+        tool_calls=[call.model_dump() for call in choice.message.tool_calls or []],
+        finish_reason=choice.finish_reason,
+        usage=answer.usage or {},
+        latency_s=latency_s,
+    )
+    return read_raw(prediction, case, sampling.raw_format) if sampling.mode == "raw" else prediction
+
+
+def request_of(endpoint: Endpoint, case: Case, sampling: Sampling) -> dict[str, Any]:
+    """The body of the request that asks a case.
+
+    Raises:
+        ValueError: raw mode has no words for the case's history.
+    """
+    messages, raw_mode = case.messages, sampling.mode == "raw"
+    if raw_mode:
+        messages = raw_messages(messages, tools_of(case), sampling.raw_format, sampling.raw_system)
+    if endpoint.llamafactory:
+        messages = for_llamafactory(messages)
+    request: dict[str, Any] = {"model": endpoint.model, "messages": messages, "max_tokens": sampling.max_tokens}
+    request["temperature"] = sampling.temperature
+    if case.tools and not raw_mode:
+        request["tools"] = tools_of(case)
+    return request
+
+
+def _refusal(error: "APIStatusError", endpoint: Endpoint, unproven: bool) -> str:
+    """What a server that refuses a request says; what every request would meet is raised as the user's fault."""
+    status = error.status_code
+    if status == 401 or (status == 403 and unproven):
+        remedy = "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env"
+        raise UserError(endpoint.base_url, f"refuses the key (HTTP {status})", remedy)
+    fault = f"HTTP {status}: {said(error)}"
+    if unproven and (status == 404 or error.response.has_redirect_location):
+        fault = fault.replace(":", f" for model {endpoint.model!r}:", 1)
+        raise UserError(endpoint.base_url, fault, "check the URL (it ends in /v1) and --model")
+    return fault
+
+
+def _lost(error: "APIConnectionError", endpoint: Endpoint, first: bool) -> str:
+    """How a connection failed; where the very first finds nobody, that is raised as the user's fault."""
+    from httpx2 import ConnectError, DecodingError, ProxyError
+
+    cause, kind = error.__cause__, BROKEN
+    if isinstance(cause, ConnectError | ProxyError):
+        kind = NO_CONNECTION
+    elif isinstance(cause, DecodingError):
+        kind = UNREADABLE
+    fault = f"{kind} ({quoted(str(cause or error), MOST_WORDS)})"
+    if first and kind == NO_CONNECTION:
+        raise UserError(endpoint.base_url, fault, "start the server or mend the URL")
+    return fault
 
 
 def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
@@ -306,22 +255,3 @@ def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
     functions = [{"name": f.call.name, "arguments": to_json(f.call.arguments)} for f in reading.calls]
     calls = [{"id": None, "type": "function", "function": function} for function in functions]
     return prediction.model_copy(update={"tool_calls": calls, "read_as": reading.form})
-
-
-def _read(identity: str, body: str, latency_s: float) -> Prediction:
-    try:
-        answer = read_completion(body)
-    except ValidationError as error:
-        return Prediction(id=identity, error=f"not an answer in OpenAI's form: {explain(error)}", latency_s=latency_s)
-    except ValueError as error:
-        start = " ".join(body.split())[:80]
-        return Prediction(id=identity, error=f"not JSON ({error}): {start!r}", latency_s=latency_s)
-    choice = answer.choices[0]
-    return Prediction(
-        id=identity,
-        content=choice.message.content,
-        tool_calls=[call.model_dump() for call in choice.message.tool_calls or []],
-        finish_reason=choice.finish_reason,
-        usage=answer.usage or {},
-        latency_s=round(latency_s, 4),
-    )

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from callwright.errors import UserError, command
-from callwright.files import to_json
+from callwright.files import read_json, to_json
 from callwright.recipes import evaluate_again
 from eval import console, pages
+from eval.figures import ANSWERED, add_gates, gate
 from eval.metrics import by_group
 from eval.replies import reply_faults
 from eval.runs import refresh
+from eval.score import SUMMARY
 from eval.stats import SEED, Counts, Interval, McNemar, f1, mcnemar, paired_bootstrap, randomisation_p, ratio
 from eval.summary import DECISIONS
 from eval.verdict import STAGES, Result
@@ -166,12 +168,14 @@ def view(a: Path, b: Path) -> dict[str, Any]:
         raise UserError(a, fault, "compare two runs over the same cases")
     shared = sum(section["comparison"].n for section in sections)
     scored = [sum(result.scored for result in run.results) for _, run in runs]
+    answered = [f"{n} of {len(run.results)} in {name}" for (name, run), n in zip(runs, scored, strict=True)]
     shown = pages.spread(changed, lambda one: one[0])
     entries = [pages.entry(kind, [("A", x), ("B", y)], left.asked.get(x.id)) for kind, x, y in shown]
     return {
         "title": f"{left.name} against {right.name}",
         "runs": runs,
-        "about": f"{shared} cases are scored in both: {scored[0]} in A, {scored[1]} in B. B less A is the gain.",
+        "about": f"{shared} cases are scored in both: {scored[0]} in A, {scored[1]} in B"
+        f" (answered: {', '.join(answered)}). B less A is the gain.",
         "sections": sections,
         "cases_shown": entries,
         "tools": pages.tools_of(entries),
@@ -188,6 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("a", type=Path, metavar="A", help="run folder")
     parser.add_argument("b", type=Path, metavar="B", help="run folder, of which the gain is told")
     parser.add_argument("--out", type=Path, help="the page (default: compare.html in B)")
+    add_gates(parser)
     args = parser.parse_args(argv)
     seen = view(args.a, args.b)
     for letter, run in seen["runs"]:
@@ -195,7 +200,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(seen["about"])
     console.show([console.lines(section) for section in seen["sections"]])
     print(f"page: {os.path.relpath(pages.draw('compare.html.j2', seen, args.out or args.b / 'compare.html'))}")
-    return 0
+    whole = {key: args.fail_under.get(key, 1.0) for key in [ANSWERED] if args.fail_under}
+    held = [gate(whole, read_json(args.a / SUMMARY), "A"), gate(args.fail_under, read_json(args.b / SUMMARY), "B")]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ Table and picture go to runs/<recipe>/deploy/. The answers of a runtime are kept
 """
 
 import argparse
+import asyncio
 import os
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -20,18 +19,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from callwright.chat import open_client
 from callwright.errors import UserError, command
-from callwright.files import ROOT, parse_json, read_json, to_json, write_json, write_text
+from callwright.files import ROOT, parse_json, read_json, write_json, write_text
+from callwright.locks import only_writer
 from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.cases import read_cases, tools_of
-from eval.client import Endpoint, Sampling, endpoint_at, positive
 from eval.compare import compare
+from eval.endpoint import Endpoint, Sampling, endpoint_at, positive
 from eval.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
+from eval.plan import Plan, as_raw, ask, finish, open_run_folder
 from eval.predictions import read_predictions
-from eval.run import Plan, as_raw, ask, begin, blame, finish
+from eval.run import attribute_failures
 from eval.runs import load_run
 from eval.server import Server, check_models, serve
 from eval.suites import Suite, load_suite
@@ -144,26 +146,28 @@ def trained_prompts(recipe: Recipe, cases: Sequence[Case]) -> list[list[int]] | 
 
 def served_prompt(endpoint: Endpoint, case: Case) -> list[int] | None:
     """The token ids that a server makes of a case, where it tells: llama.cpp's by two calls, vLLM's by one."""
+    from openai import OpenAIError
+
     asked: dict[str, Any] = {"model": endpoint.model, "messages": case.messages, "tools": tools_of(case)}
+    faults = OpenAIError, ValueError, LookupError, TypeError
     try:
-        prompt = post(endpoint, "/apply-template", asked)["prompt"]
+        prompt = asyncio.run(post(endpoint, "/apply-template", asked))["prompt"]
         said = {"content": prompt, "add_special": True, "parse_special": True}
-    except (OSError, ValueError, KeyError):
+    except faults:
         said = {**asked, "add_generation_prompt": True}
     try:
-        return list(post(endpoint, "/tokenize", said)["tokens"])
-    except (OSError, ValueError, KeyError):
+        return list(asyncio.run(post(endpoint, "/tokenize", said))["tokens"])
+    except faults:
         return None
 
 
-def post(endpoint: Endpoint, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post JSON beside an endpoint's /v1."""
-    request = urllib.request.Request(endpoint.base_url.removesuffix("/v1") + path, to_json(body).encode())  # noqa: S310
-    request.add_header("Authorization", f"Bearer {endpoint.api_key}")
-    request.add_header("Content-Type", "application/json")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=60) as answer:
-        return dict(parse_json(answer.read().decode()))
+async def post(endpoint: Endpoint, path: str, body: dict[str, Any]) -> Any:
+    """Post JSON beside an endpoint's /v1; return what it answers."""
+    from httpx2 import Response
+
+    async with open_client(endpoint.base_url, endpoint.api_key, timeout_s=60, retries=0) as client:
+        answer = await client.post(endpoint.base_url.removesuffix("/v1") + path, cast_to=Response, body=body)
+    return parse_json(answer.content.decode())
 
 
 def sameness(trained: list[list[int]] | None, served: Sequence[list[int] | None], counted: Sequence[int | None]) -> str:
@@ -188,8 +192,7 @@ def measure(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]]
         UserError: it does not start or cannot be asked.
     """
     known = plan.out / RUNTIME
-    begin(plan, fresh or not known.is_file(), refuse=False)
-    with ExitStack() as stack:
+    with open_run_folder(plan, fresh or not known.is_file(), refuse=False), ExitStack() as stack:
         if missing := plan.missing:
             started = time.monotonic()
             server = stack.enter_context(runtime.open())
@@ -314,35 +317,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     step = max(1, len(cases) // args.cases) if args.cases else 1
     cases = cases[::step][: args.cases]
     out = recipe.run_dir / "deploy"
-    trained = trained_prompts(recipe, cases)
-    raw_format, system = format_of(recipe.serve(tuned=True))
-    rows: list[Row] = []
-    best: Plan | None = None
-    for runtime in runtimes(recipe, endpoint, args.name):
-        if isinstance(runtime, Row):
-            rows.append(runtime)
-            continue
-        sampling = Sampling(suite.max_tokens, suite.temperature)
-        made_of = {"cases": manifest.cases_hash(paths), **runtime.fingerprint, "sampling": sampling.fingerprint()}
-        words = list(sys.argv[1:] if argv is None else argv)
-        folder = out / slug(runtime.name)
-        plan = Plan(runtime.name, folder, paths, cases, sampling, made_of, words, module="eval.deploy")
-        if runtime.raw:
-            if raw_format not in FORMATS:
+    with only_writer(out):
+        trained = trained_prompts(recipe, cases)
+        raw_format, system = format_of(recipe.serve(tuned=True))
+        rows: list[Row] = []
+        best: Plan | None = None
+        for runtime in runtimes(recipe, endpoint, args.name):
+            if isinstance(runtime, Row):
+                rows.append(runtime)
                 continue
-            plan = replace(as_raw(plan, raw_format, system), name=plan.name, out=folder)
-        try:
-            row = measure(runtime, plan, suite, trained, args.fresh)
-            if best and not runtime.raw:
-                row.notes.append(judged(plan, best, partial(reason, recipe, runtime, plan, suite)))
-            best = best or plan
-        except UserError as error:
-            row = Row(runtime.name, fault=str(error))
-        rows.append(row)
-        print(table([row]).splitlines()[2], flush=True)
-    write_text(out / "table.md", table(rows))
-    draw(rows, out / "table.png")
-    print(f"\n{table(rows)}\ndeploy: {os.path.relpath(out / 'table.md')}, {os.path.relpath(out / 'table.png')}")
+            sampling = Sampling(suite.max_tokens, suite.temperature)
+            made_of = {"cases": manifest.cases_hash(paths), **runtime.fingerprint, "sampling": sampling.fingerprint()}
+            words = list(sys.argv[1:] if argv is None else argv)
+            folder = out / slug(runtime.name)
+            plan = Plan(runtime.name, folder, paths, cases, sampling, made_of, words, module="eval.deploy")
+            if runtime.raw:
+                if raw_format not in FORMATS:
+                    continue
+                plan = replace(as_raw(plan, raw_format, system), name=plan.name, out=folder)
+            try:
+                row = measure(runtime, plan, suite, trained, args.fresh)
+                if best and not runtime.raw:
+                    row.notes.append(judged(plan, best, partial(reason, recipe, runtime, plan, suite)))
+                best = best or plan
+            except UserError as error:
+                row = Row(runtime.name, fault=str(error))
+            rows.append(row)
+            print(table([row]).splitlines()[2], flush=True)
+        write_text(out / "table.md", table(rows))
+        draw(rows, out / "table.png")
+        print(f"\n{table(rows)}\ndeploy: {os.path.relpath(out / 'table.md')}, {os.path.relpath(out / 'table.png')}")
     return 0 if any(not row.fault for row in rows) else 1
 
 
@@ -354,7 +358,7 @@ def reason(recipe: Recipe, runtime: Runtime, plan: Plan, suite: Suite) -> str:
             server = stack.enter_context(runtime.open())
             return [server.wait() if isinstance(server, Server) else server]
 
-        return blame(plan, recipe.serve(tuned=True), suite, False, start)
+        return attribute_failures(plan, recipe.serve(tuned=True), suite, False, start)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The figures of a summary by name, as tables show them and as gates (`--fail-under`, a suite's `gates`) hold them."""
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -46,9 +47,16 @@ HEADLINE = ("f1", "precision", "recall", "accuracy", "strict_accuracy", "pass_ha
 """the figures of the whole answer; the others look at its parts"""
 
 
+ANSWERED = "answered"
+"""the share of the answers that came and were scored: a gate like any figure, and 1 where others stand without it"""
+
+
 def figure(summary: Mapping[str, Any], name: str) -> float | None:
     """A figure; None where it is not defined."""
-    return at(summary, FIGURES[name][1])
+    if name == ANSWERED:
+        return float(summary["scored"] / summary["n"]) if summary.get("n") else None
+    value = at(summary, FIGURES[name][1])
+    return value if isinstance(value, int | float) and not math.isnan(value) else None
 
 
 def at(summary: Any, path: str) -> Any:
@@ -61,8 +69,9 @@ def at(summary: Any, path: str) -> Any:
 
 
 def _known(gates: dict[str, float]) -> dict[str, float]:
-    if strange := next((name for name in gates if name not in FIGURES), None):
-        raise ValueError(f"{strange!r} is no figure; known are {', '.join(FIGURES)}")
+    known = (*FIGURES, ANSWERED)
+    if strange := next((name for name in gates if name not in known), None):
+        raise ValueError(f"{strange!r} is no figure; known are {', '.join(known)}")
     return gates
 
 
@@ -91,23 +100,35 @@ def read_gates(text: str) -> dict[str, float]:
 
 def add_gates(parser: argparse.ArgumentParser) -> None:
     """The option `--fail-under`."""
-    said = "exit with 1 where a figure is smaller or not defined"
+    said = (
+        "exit with 1 where a figure is smaller or not defined, or an answer is missing (unless answered=0.95 allows it)"
+    )
     parser.add_argument("--fail-under", type=read_gates, default={}, metavar="FIGURE=LEAST,…", help=said)
 
 
 def missed(gates: Mapping[str, float], summary: Mapping[str, Any]) -> list[str]:
-    """The gates that a summary does not pass, in words; a figure that is not defined passes none."""
-    found = {name: figure(summary, name) for name in gates}
-    return [
-        f"{name} is {'not defined' if found[name] is None else found[name]}, and must be at least {least:g}"
-        for name, least in gates.items()
-        if (value := found[name]) is None or value < least
-    ]
+    """The gates that a summary does not pass, in words; a figure that is not defined passes none.
+
+    Figures of a few answers say nothing of the others: where there are gates, every answer must be there, unless
+    `answered` names another share.
+    """
+    lines = []
+    for name, least in ({ANSWERED: 1.0, **gates} if gates else {}).items():
+        value = figure(summary, name)
+        if value is None or value < least:
+            said = "not defined" if value is None else f"{value:.4g}"
+            counts = f" ({summary['scored']} of {summary['n']})" if name == ANSWERED and value is not None else ""
+            lines.append(f"{name} is {said}{counts}, and must be at least {least:g}")
+    return lines
 
 
-def gate(gates: Mapping[str, float], summary: Mapping[str, Any]) -> bool:
-    """Whether all gates hold; one line on standard error for each that does not."""
+def gate(gates: Mapping[str, float], summary: Mapping[str, Any], of: str = "") -> bool:
+    """Whether all gates hold; one line on standard error for each that does not.
+
+    Args:
+        of: which run it is, where there are two.
+    """
     failed = missed(gates, summary)
     for line in failed:
-        print(f"gate missed: {line}", file=sys.stderr)
+        print(f"gate missed{f' by {of}' if of else ''}: {line}", file=sys.stderr)
     return not failed

@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     params.use_jinja, params.ui, params.offline, params.no_mmproj = True, False, True, True
     server = Server(params)
     print(f"llama.cpp serves {args.gguf} at {server.listening_address}", flush=True)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is to be cleaned up, and its threads end with the process
     signal.pause()
     return 0
 

@@ -1,14 +1,14 @@
 """The log of answers, `predictions.jsonl`: appended as they arrive, read again after a kill."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
 from pydantic import ValidationError
 
 from callwright.errors import UserError
-from callwright.files import parse_json, to_json, write_jsonl
+from callwright.files import RedactedFile, parse_json, to_json, write_jsonl
 from callwright.records import Case, Key, Prediction, Record, explain
 from eval.cases import uncollected
 
@@ -71,8 +71,12 @@ def log(path: str | Path, kept: Sequence[Record]) -> Iterator[IO[str]]:
         UserError: it cannot be written.
     """
     write_jsonl(path, (record.model_dump() for record in kept))
-    with open(path, "a", encoding="utf-8", newline="\n") as file:
+    file = RedactedFile(open(path, "ab"))  # noqa: SIM115  # closed below
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # a full disk: append has told
+            file.close()
 
 
 def append(file: IO[str], record: Record) -> None:

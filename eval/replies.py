@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from callwright.thoughts import split_thoughts
 from eval.verdict import Result
 
 FAULTS = ("empty", "cut", "script", "loop", "echo", "leak")
@@ -30,7 +31,7 @@ _LEAK = re.compile(
 
 def reply_faults(result: Result) -> list[str]:
     """What is wrong with the reply to a case without a call, of FAULTS in their order."""
-    reply, text = result.content or "", result.text
+    reply, text = split_thoughts(result.content or "").answer, result.text
     checks = {
         "empty": not any(unicodedata.category(mark)[0] in "LNS" for mark in reply),
         "cut": result.finish_reason == "length",

@@ -5,168 +5,39 @@ python -m eval.run --cases FILE --base-url http://127.0.0.1:8000/v1 --model NAME
 """
 
 import argparse
-import asyncio
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from callwright.config import choose
-from callwright.errors import UserError, command
-from callwright.files import ROOT, read_json, sha256, write_json, write_jsonl
+from callwright.errors import command
+from callwright.files import ROOT, sha256, write_jsonl
 from callwright.llamacpp import CONTEXT
 from callwright.recipes import Recipe, load_recipe, model_hash
-from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
 from eval.attribution import attribute, sentence, write_attribution
 from eval.cases import read_cases
-from eval.client import Endpoint, Limits, Sampling, add_asking, ask_all, endpoint_at, limits_of, positive
+from eval.endpoint import Endpoint, Sampling, add_asking, endpoint_at, limits_of, positive
 from eval.figures import add_gates, gate
 from eval.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
 from eval.pages import spread
-from eval.predictions import answered, read_samples
+from eval.plan import Plan, as_raw, open_run_folder, run_plan
 from eval.report import print_summary, write_report
 from eval.runs import load_run
-from eval.score import MANIFEST, PREDICTIONS, score_samples, write_scores
 from eval.server import Server, check_models, serve
-from eval.stats import SEED
 from eval.suites import Suite, load_suite
 
-RAW = "raw"
-"""the folder, inside a run's, of the same cases in raw mode"""
 MOST_COPIES = 4
 """of a server at a time"""
 CASES_A_COPY = 25
 """what a copy must get to be worth starting"""
 SERVER_BYTES = 1 << 30
 """of a server's memory, beside its weights"""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One model to be asked, and where its run folder is."""
-
-    name: str
-    out: Path
-    paths: Sequence[Path]
-    """cases files"""
-    cases: Sequence[Case]
-    sampling: Sampling
-    fingerprint: dict[str, Any]
-    """what decides the answers: those of another fingerprint are not reused"""
-    command: Sequence[str]
-    """for the manifest; holds no secret"""
-    about: dict[str, Any] = field(default_factory=dict)
-    """what else the manifest says"""
-    module: str = "eval.run"
-    """what is run"""
-
-    @property
-    def predictions(self) -> Path:
-        """The log of answers."""
-        return self.out / PREDICTIONS
-
-    @property
-    def missing(self) -> int:
-        """Answers that are still to be had."""
-        samples = self.sampling.samples
-        return samples * len(self.cases) - len(answered(self.predictions, self.cases, samples))
-
-
-def begin(plan: Plan, fresh: bool, refuse: bool) -> None:
-    """Make sure that answers in the run folder are of these cases and this model, then write its manifest.
-
-    Args:
-        fresh: drop what is there.
-        refuse: answers of anything else are a fault; otherwise they are dropped, and the console says so.
-
-    Raises:
-        UserError: they are of something else, or nobody knows of what.
-    """
-    if fresh:
-        plan.predictions.unlink(missing_ok=True)
-    written = read_json(plan.out / MANIFEST) if (plan.out / MANIFEST).exists() else {}
-    known, known_cases = written.get("fingerprint", {}), written.get("cases")
-    changed = next((key for key, value in plan.fingerprint.items() if known.get(key) != value), None)
-    if changed and plan.predictions.exists():
-        if refuse:
-            fault = f"holds answers for other {changed} ({known.get(changed)}; now {plan.fingerprint[changed]})"
-            raise UserError(plan.out, fault, "give another --out, or --fresh to drop them")
-        print(f"{plan.name}: {changed} changed since the last run, so every case is asked again")
-        plan.predictions.unlink()
-    if changed or plan.missing or known_cases != _hashes(plan):
-        _write_manifest(plan)
-
-
-def carry_out(plan: Plan, start: Callable[[int], Sequence[Endpoint]], limits: Limits) -> dict[str, Any]:
-    """Ask what is missing and score; return the summary.
-
-    Args:
-        start: gives the endpoints for so many cases; called only where any is missing.
-    """
-    missing, seconds, copies = plan.missing, 0.0, 1
-    if missing:
-        endpoints = start(missing)
-        started = time.monotonic()
-        ask(plan, endpoints, limits)
-        seconds, copies = time.monotonic() - started, len(endpoints)
-    return finish(plan, missing, seconds, limits.concurrency * copies)
-
-
-def as_raw(plan: Plan, raw_format: str, raw_system: str = "") -> Plan:
-    """The same cases in raw mode, in the folder raw/ below."""
-    sampling = replace(plan.sampling, mode="raw", raw_format=raw_format, raw_system=raw_system, probe_tokens=None)
-    fingerprint = {**plan.fingerprint, "sampling": sampling.fingerprint()}
-    return replace(plan, name=f"{plan.name} raw", out=plan.out / RAW, sampling=sampling, fingerprint=fingerprint)
-
-
-def _write_manifest(plan: Plan, **more: Any) -> None:
-    common = manifest.describe(["python", "-m", plan.module, *plan.command], SEED)
-    about = {"name": plan.name, **plan.about, "cases": _hashes(plan), "fingerprint": plan.fingerprint, **more}
-    write_json(plan.out / MANIFEST, {**common, **about})
-
-
-def _hashes(plan: Plan) -> dict[str, str]:
-    return {os.path.relpath(path): sha256(path) for path in plan.paths}
-
-
-def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
-    """Ask a model, of which there may be several copies, with a progress bar.
-
-    Raises:
-        UserError: see ask_all.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task(plan.name, total=plan.sampling.samples * len(plan.cases))
-        told = lambda done: progress.update(bar, completed=done)  # noqa: E731
-        asyncio.run(ask_all(endpoints, plan.cases, plan.predictions, plan.sampling, limits, told))
-
-
-def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
-    """Score what was answered and complete the manifest; return the summary."""
-    ids = {case.id for case in plan.cases}
-    predictions = read_samples(plan.predictions)
-    mine = {key: p for key, p in predictions.items() if p.id in ids}
-    summary = write_scores(plan.out, score_samples(plan.cases, mine))
-    if asked:
-        _write_manifest(plan, asked=asked, seconds=round(seconds, 1), concurrency=concurrency)
-    return summary
 
 
 def run_endpoint(args: argparse.Namespace) -> int:
@@ -182,15 +53,16 @@ def run_endpoint(args: argparse.Namespace) -> int:
     native = Plan(args.model, args.out, args.cases, cases, sampling, fingerprint, args.command)
     raw = as_raw(native, args.raw_format, args.raw_system)
     plans = {"native": [native], "raw": [replace(raw, out=args.out)], "both": [native, raw]}[args.mode]
-    for plan in plans:
-        begin(plan, args.fresh, refuse=True)
-    summaries = [carry_out(plan, lambda missing: [endpoint], limits) for plan in plans]
-    if args.mode == "both":
-        rows = attribute(*(load_run(plan.out).results for plan in plans))
-        write_attribution(args.out, rows)
-    for plan in plans:
-        print_summary(load_run(plan.out))
-        print(f"report: {write_report(plan.out)}")
+    with ExitStack() as folders:
+        for plan in plans:
+            folders.enter_context(open_run_folder(plan, args.fresh, refuse=True))
+        summaries = [run_plan(plan, lambda missing: [endpoint], limits) for plan in plans]
+        if args.mode == "both":
+            rows = attribute(*(load_run(plan.out).results for plan in plans))
+            write_attribution(args.out, rows)
+        for plan in plans:
+            print_summary(load_run(plan.out))
+            print(f"report: {write_report(plan.out)}")
     if args.mode == "both":
         print(sentence(rows))
     return 0 if gate(args.fail_under, summaries[0]) and all(summary["scored"] for summary in summaries) else 1
@@ -277,7 +149,7 @@ def served(
         yield start
 
 
-def blame(
+def attribute_failures(
     plan: Plan, settings: dict[str, Any], suite: Suite, fresh: bool, start: Callable[[int], Sequence[Endpoint]]
 ) -> str:
     """Ask a finished run's failures (or all its cases) again in raw mode, write attribution.json, say what came out.
@@ -306,9 +178,9 @@ def blame(
     raw = as_raw(plan, raw_format, system)
     raw = replace(raw, cases=cases, paths=[raw.out / "cases.jsonl"], about={**plan.about, "asked": suite.attribution})
     write_jsonl(raw.paths[0], (case.model_dump() for case in cases))
-    begin(raw, fresh, refuse=False)
-    carry_out(raw, start, suite.limits)
-    rows = attribute(native, load_run(raw.out).results)
+    with open_run_folder(raw, fresh, refuse=False):
+        run_plan(raw, start, suite.limits)
+        rows = attribute(native, load_run(raw.out).results)
     write_attribution(plan.out, rows)
     return sentence(rows) + more
 
@@ -319,25 +191,24 @@ def run_recipe(args: argparse.Namespace) -> int:
     check_models(recipe, tuned=True)
     files = gguf_files(recipe) if args.runtime == "llamacpp" else (None, None)
     plans = [plan_recipe(recipe, args.suite, suite, bool(n), args.command, gguf) for n, gguf in enumerate(files)]
-    for plan in plans:
-        begin(plan, args.fresh, refuse=False)
     base, best = plans
-    with served(recipe, False, args.start_timeout, files[0]) as start:
-        summaries = [carry_out(base, start, suite.limits)]
-    with served(recipe, True, args.start_timeout, files[1]) as start:
-        summaries.append(carry_out(best, start, suite.limits))
-        blamed = blame(best, recipe.serve(tuned=True), suite, args.fresh, start)
-    print_summary(load_run(best.out), load_run(base.out))
-    print(blamed)
-    write_report(base.out)
-    print(f"report: {os.path.relpath(write_report(best.out, base.out))}")
+    with ExitStack() as folders:
+        for plan in plans:
+            folders.enter_context(open_run_folder(plan, args.fresh, refuse=False))
+        with served(recipe, False, args.start_timeout, files[0]) as start:
+            summaries = [run_plan(base, start, suite.limits)]
+        with served(recipe, True, args.start_timeout, files[1]) as start:
+            summaries.append(run_plan(best, start, suite.limits))
+            causes = attribute_failures(best, recipe.serve(tuned=True), suite, args.fresh, start)
+        print_summary(load_run(best.out), load_run(base.out))
+        print(causes)
+        write_report(base.out)
+        print(f"report: {os.path.relpath(write_report(best.out, base.out))}")
     held = gate({**suite.gates, **args.fail_under}, summaries[1])
     return 0 if held and all(summary["scored"] for summary in summaries) else 1
 
 
-@command
-def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate from the command line."""
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m eval.run", description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
@@ -373,12 +244,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     single.add_argument("--temperature", type=float, default=0.0, help="default: 0")
     single.add_argument("--samples", type=positive, default=1, help="answers to each case, for pass^k (default: 1)")
     args = parser.parse_intermixed_args(argv)
-    args.command = list(sys.argv[1:] if argv is None else argv)
-    if args.recipe:
-        return run_recipe(args)
-    if missing := [flag for flag in ("base_url", "model", "out") if getattr(args, flag) is None]:
+    missing = [flag for flag in ("base_url", "model", "out") if getattr(args, flag) is None]
+    if args.cases and missing:
         parser.error(f"--cases needs --{missing[0].replace('_', '-')}")
-    return run_endpoint(args)
+    args.command = list(sys.argv[1:] if argv is None else argv)
+    return args
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate from the command line."""
+    args = _arguments(argv)
+    return run_recipe(args) if args.recipe else run_endpoint(args)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from callwright.chat import NO_KEY
 from callwright.errors import UserError, command
 from callwright.files import ROOT, parse_json, read_text, to_json, write_text
 from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Record
+from callwright.web import check_open
 from callwright.yaml12 import dump_yaml
-from eval.client import NO_KEY, Endpoint
+from eval.endpoint import Endpoint
 from eval.manifest import value_hash
-from eval.server import HOST, Server, answers, check_models, environment_of, start
+from eval.server import API, HOST, Server, answers, check_models, environment_of, start
 
 RECORD = "server.json"
 PORT = 8000
@@ -123,6 +125,7 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     """
     import psutil
 
+    check_open("API_HOST", host, key, "API_KEY")
     check_models(recipe, tuned=True)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,9 +146,8 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
         write_text(config, dump_yaml(settings))
-        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
         environment = environment_of(settings, endpoint) | {"API_HOST": host, "API_KEY": key}
-        with start([llamafactory, "api", config], environment, endpoint, recipe.run_dir / "server.log") as server:
+        with start([*API, config], environment, endpoint, recipe.run_dir / "server.log") as server:
             try:
                 path.touch(mode=0o600)
                 write_text(path, to_json(found.model_dump()))

@@ -8,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,9 +21,11 @@ from callwright.errors import UserError
 from callwright.files import ROOT, make_folder
 from callwright.recipes import Recipe, check_base
 from callwright.trained import check_trained
-from eval.client import Endpoint
+from eval.endpoint import Endpoint
 
 HOST = "127.0.0.1"
+API = (sys.executable, "-m", "eval.api")
+"""starts LLaMA-Factory's API server; its settings' file comes behind"""
 LOG_LINES = 12
 """of the server's log, shown when it dies"""
 GRACE_S = 5.0
@@ -71,11 +71,12 @@ class Server:
 
 def answers(endpoint: Endpoint) -> bool:
     """Whether a server of ours lists its model."""
-    request = urllib.request.Request(f"{endpoint.base_url}/models")  # noqa: S310  # our own http:// URL
-    request.add_header("Authorization", f"Bearer {endpoint.api_key}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to ourselves
-    with suppress(urllib.error.URLError, ConnectionError, TimeoutError), opener.open(request, timeout=5) as answer:
-        return endpoint.model.encode() in answer.read()
+    import httpx2
+
+    sent = {"Authorization": f"Bearer {endpoint.api_key}"}
+    with suppress(httpx2.HTTPError):  # no proxy leads to ourselves, and no redirect away
+        found = httpx2.get(f"{endpoint.base_url}/models", headers=sent, timeout=5, trust_env=False)
+        return endpoint.model.encode() in found.content
     return False
 
 
@@ -101,8 +102,7 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
         config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
-        llamafactory = Path(sys.executable).with_name("llamafactory-cli")
-        with start([llamafactory, "api", config], environment, endpoint, log) as server:
+        with start([*API, config], environment, endpoint, log) as server:
             yield server
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from callwright.config import Config, choose, load_config
 from callwright.errors import UserError
 from callwright.files import ROOT
-from eval.client import Limits, Sampling
+from eval.endpoint import Limits, Sampling
 from eval.figures import Gates
 
 

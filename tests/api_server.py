@@ -49,7 +49,11 @@ def house(root: Path, call: int = 12, no_call: int = 12, seeds: list[dict[str, A
 def model(body: dict[str, Any]) -> dict[str, Any]:
     """What the model says: the same to the same messages."""
     said = json.dumps(body["messages"])
-    if "tools" in body:
+    form = body.get("response_format", {}).get("json_schema", {}).get("name")
+    if form == "label":
+        calls = [{"name": "generate_image", "arguments": {"prompt": body["messages"][-1]["content"][5:]}}]
+        result = answer(json.dumps({"calls": calls, "reply": ""}))
+    elif "tools" in body:
         text = body["messages"][1]["content"]
         calls = text.startswith("draw ") and body["messages"][-1]["role"] == "user"
         result = answer(None if calls else f"So {text}.", json.dumps({"prompt": text[5:]}) if calls else None)

@@ -7,12 +7,19 @@ import pytest
 import yaml
 from endpoint import case
 
+from callwright import redact
 from callwright.files import write_json, write_jsonl, write_text
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+
+@pytest.fixture(autouse=True)
+def forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test makes known is not blotted from the next one's words."""
+    monkeypatch.setattr(redact, "_known", {})
 
 
 @pytest.fixture(scope="session")

@@ -126,7 +126,7 @@ def test_the_examples_tools_are_called_and_their_results_fed_back(play, tools, c
     summary = read_json(out / "summary.json")
     assert (summary["task_success"]["k"], summary["step_accuracy"]["n"], summary["stops"]) == (2, 2, {"answer": 2})
     assert summary["slices"]["kind=no call"]["n"] == 1
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir() if path.name[0] != "."} == {
         *("trajectories.jsonl", "results.jsonl", "summary.json", "manifest.json", "tools.log")
     }
 

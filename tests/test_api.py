@@ -252,7 +252,7 @@ def test_the_budget_is_never_passed(toy: Path, run) -> None:
     house(toy, 60, 60, prices={"m": {"input": 0, "output": 1}}, budget_usd=0.02, max_tokens=500)
 
     def greedy(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
-        said = {**model(body), "usage": {"prompt_tokens": 900, "completion_tokens": 500}}
+        said = {**model(body), "usage": {"prompt_tokens": 900, "completion_tokens": body["max_tokens"]}}
         return 200, {}, json.dumps(said)
 
     with serve(greedy) as server:
@@ -282,11 +282,11 @@ def test_a_server_that_stays_down_stops_the_run_and_keeps_the_answers(toy: Path,
 
 
 def test_a_hang_ends_at_the_timeout(toy: Path, run) -> None:
-    house(toy, timeout_s=0.5)
+    house(toy, timeout_s=0.5, max_tokens=100)
 
     def hang(number: int, body: dict[str, Any]) -> None:
         if number in (4, 8):
-            time.sleep(1.5)
+            time.sleep(20)
 
     with serve(hang) as server:
         assert run(server)[0] == 0
@@ -427,6 +427,110 @@ def test_batches_answer_at_their_price_across_restarts(
         assert max(server.asked.values()) == 1
         assert run(server)[0] == 0 and examples(toy) == made, "both ways give the same"
     assert paid(toy) == (count, pytest.approx(dollars / 2))
+
+
+def test_lines_of_a_batch_that_are_no_answers_are_asked_again(toy: Path, run) -> None:
+    with serve() as server:
+        batched = server.batch
+
+        def broken_once(path: str, body: Any) -> Any:
+            state = batched(path, body)
+            if state.get("output_file_id") == "out-b0" and not state.get("broken"):
+                state["broken"] = True
+                first, *others = server.files["out-b0"].splitlines()
+                junk = ["{", "[]", '{"custom_id": 7}', '{"custom_id": "x", "response": []}', "\u2028"]
+                server.files["out-b0"] = "\n".join([*junk, first[: len(first) // 2], *others])
+            return state
+
+        server.batch = broken_once  # type: ignore[method-assign]
+        status, _, err = run(server, "--batch")
+        assert (status, len(server.batches) > 1) == (0, True), err
+        assert sorted(server.asked.values())[-1] == 2, "the one whose line was cut"
+
+
+def test_a_redirect_stops_the_run_and_is_not_followed(toy: Path, run) -> None:
+    with serve() as other:
+        moved = 307, {"Location": f"{other.url}/chat/completions"}, ""
+        with serve(lambda number, body: moved) as server:
+            status, _, err = run(server)
+        assert status == 2 and not other.requests and len(server.requests) == 1
+    assert f"HTTP 307: redirects to {other.url}" in err and "check OPENAI_BASE_URL" in err
+
+
+def test_an_answer_is_utf8_whatever_its_header_says(toy: Path, run) -> None:
+    with serve() as server:
+        assert run(server)[0] == 0
+    made = examples(toy)
+    (toy / "data/work/toy/ledger.sqlite").unlink()
+
+    def mislabelled(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+        charset = ("utf-16", "zlib", "rot13", "base64", "nonsense")[number % 5]
+        return 200, {"Content-Type": f"application/json; charset={charset}"}, json.dumps(model(body))
+
+    with serve(mislabelled) as server:
+        assert run(server)[0] == 0
+    assert examples(toy) == made
+
+
+def test_a_key_that_the_server_repeats_is_in_no_file(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-Echo-4711")
+
+    def echoes(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], str] | None:
+        if number % 3 == 0:
+            return 400, {}, "you sent Bearer sk-Echo-4711"
+        return said("draw sk-Echo-4711") if number % 3 == 1 else None
+
+    with serve(echoes) as server:
+        _, out, err = run(server)
+    files = [path.read_bytes() for path in (toy / "data/work").rglob("*") if path.is_file()]
+    assert files and not any(b"Echo-4711" in text for text in [*files, (out + err).encode()])
+
+
+@pytest.mark.parametrize("answers", [401, 0], ids=["a refusal", "nobody"])
+def test_a_run_that_fails_leaves_no_connection_open(toy: Path, answers: int) -> None:
+    with serve(lambda number, body: (answers, {}, "") if number > 3 else None) as server:
+        code = (
+            "import sys; from pathlib import Path; import callwright.config; callwright.config.ROOT = Path(sys.argv[1])"
+        )
+        code += (
+            "; from tools.api import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
+        )
+        environment = {**os.environ, "OPENAI_BASE_URL": server.url}
+        command = [sys.executable, "-X", "dev", "-c", code, str(toy)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "Unclosed" not in done.stderr, done.stderr
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_answers(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools.api.ledger import Ledger
+
+    opened = Ledger.__init__
+
+    def small(self: Ledger, path: Path) -> None:
+        opened(self, path)
+        self._db.execute("PRAGMA max_page_count = 1")
+
+    with serve() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "__init__", small)
+            status, _, err = run(server)
+        assert (status, "ledger.sqlite: could not be written" in err.splitlines()[-1]) == (2, True), err
+        assert paid(toy)[0] > 0
+        assert run(server)[0] == 0 and max(server.asked.values()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("2", 2), ("-5", 0), ("nan", 1), ("", 1), ("soon", 1), ("Wed, 99 Oct 99999999 07:28:00 GMT", 1), ("\x00", 1)],
+)
+def test_how_long_to_wait_is_read_from_any_header(header: str, seconds: float) -> None:
+    assert ask.retry_after(header) == seconds
+
+
+@pytest.mark.parametrize("url", ["foo", "http://[::1", "http://a:99999/v1", "https://me:pass@a.example/v1"])
+def test_a_base_url_that_is_none_is_one_line(toy: Path, run, url: str) -> None:
+    status, _, err = run(url)
+    assert status == 2 and "error: OPENAI_BASE_URL: " in err and "pass@" not in err
 
 
 def test_two_runs_do_not_share_a_ledger(toy: Path, run) -> None:

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from callwright.errors import UserError
-from callwright.files import read_json
+from callwright.files import read_json, write_text
 from tools import bench_train
 from tools.bench_train import BASE, FIXED, batch, main, measure, of_recipe, table
 from tools.estimate import Shape
@@ -43,9 +44,40 @@ def test_a_tiny_model_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_a_run_that_fails_becomes_a_row(program: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bench_train, "here", lambda call: [sys.executable, "-c", program])
-    row = measure("tiny-bare", {"output_dir": str(tmp_path / "out")}, TINY, 1, 5)
+    settings = {"output_dir": str(tmp_path / "out"), "tokenized_path": str(tmp_path)}
+    row = measure("tiny-bare", settings, TINY, 1, 5)
     assert row == {"run": "tiny-bare", "failed": said}
     assert f"| tiny-bare | failed, {said}" in table([row], {"device": "a GPU", "flops": 1e12}, 1)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_bare_run_makes_the_tokens_that_no_other_run_left(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    monkeypatch.setattr(bench_train, "here", lambda call: [call])
+    monkeypatch.setattr(bench_train, "run", lambda call, *_: (done.append(call[0].partition("(")[0]), (0, []))[1])
+    (tmp_path / "tokens").mkdir() if there else None
+    settings = {"output_dir": str(tmp_path / "out"), "tokenized_path": str(tmp_path / "tokens")}
+    measure("tiny-bare", settings, TINY, 1, 5)
+    assert done == (["train"] if there else ["tokenise", "train"])
+
+
+@pytest.mark.skipif(not bench_train.ROWS.is_file() or not bench_train.TOKENIZER.is_dir(), reason="run: make data model")
+@pytest.mark.slow
+def test_the_tokens_are_those_of_the_trainer(tmp_path: Path):
+    from datasets import load_from_disk
+
+    bench_train.prepare(tmp_path)
+    settings = BASE | bench_train.ON_CPU | {
+        "model_name_or_path": str(bench_train.TOKENIZER), "dataset_dir": str(tmp_path), "dataset": "rows6", "max_samples": 4,
+        "output_dir": str(tmp_path / "out"), "tokenized_path": str(tmp_path / "tokens"),
+    }  # fmt: skip
+    write_text(tmp_path / "recipe.yaml", yaml.safe_dump(settings))
+    status, lines = bench_train.run(bench_train.here(f"tokenise({str(tmp_path / 'recipe.yaml')!r})"), 120)
+    assert status == 0, lines[-1]
+    rows = load_from_disk(tmp_path / "tokens")["train"]
+    assert len(rows) == 4 and set(rows.column_names) >= {"input_ids", "attention_mask", "labels"}
 
 
 def test_a_recipe_is_measured_with_its_settings_and_our_rows():

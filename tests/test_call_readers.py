@@ -142,6 +142,32 @@ def test_the_schema_types_the_values_of_xml():
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40).map("".join))
 def test_no_text_raises(text):
+    never_raises(text)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["f", "", "{}", "function"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "arguments", "parameters", "function", "type", "tool_calls", "tool", "args"]),
+            inner,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    VALUES,
+    st.sampled_from(["{}", "<tool_call>{}</tool_call>", "[TOOL_CALLS]{}", "f\n{}", "x\n{}\ny", "<|python_tag|>{}; {}"]),
+)
+def test_no_json_raises(value, around):
+    never_raises(around.replace("{}", json.dumps(value)))
+
+
+def never_raises(text):
     for grammar in FORM_NAMES:
         for names in (None, ["f"]):
             reading = read_calls(text, grammar, names)

@@ -1,8 +1,10 @@
 import asyncio
+import base64
 import gzip
 import json
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 from endpoint import answer, case, draws, endpoint
@@ -10,8 +12,10 @@ from werkzeug import Response
 
 from callwright.errors import UserError
 from callwright.records import Case
-from eval.client import GONE, Endpoint, Limits, Sampling, ask_all, for_llamafactory, key_from
+from eval.client import GONE, ask_all, for_llamafactory
+from eval.endpoint import Endpoint, Limits, Sampling, key_from
 from eval.predictions import read_predictions, read_samples
+from eval.score import score_samples, write_scores
 from eval.verdict import judge
 
 CASES = [Case(**case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2))) for i in range(6)]
@@ -108,7 +112,7 @@ def dribbles(request):
         (lambda r: {"choices": [{"message": {"content": 4}}]}, "choices.0.message.content"),
         (lambda r: answer(arguments={"prompt": "a"}), "choices.0.message.tool_calls.0.function.arguments"),
         (lambda r: answer("\ud800"), "lone surrogate"),
-        (closes_early, "no connection"),
+        (closes_early, "the connection broke"),
         (stalls, "no answer within 0.3 s"),
         (dribbles, "no answer within 0.3 s"),
     ],
@@ -145,6 +149,69 @@ def test_a_wrong_key_stops_the_run_at_once(tmp_path, status):
     assert "sk-mine" not in str(raised.value)
 
 
+def test_only_the_start_of_a_run_takes_a_refusal_for_the_users_fault(tmp_path):
+    for status, more in ((403, {}), (404, {}), (307, {"Location": "https://elsewhere.example/v1"})):
+        log = tmp_path / f"{status}.jsonl"
+        with endpoint(lambda r, s=status, m=more: Response("no", s, headers=m)) as server:
+            with pytest.raises(UserError, match=f"HTTP {status}"):
+                ask(server.url, log)
+            assert len(server.requests) == 1
+            server.reply = lambda r: answer("x")
+            ask(server.url, log, CASES[:1])
+            server.reply = lambda r, s=status, m=more: Response("no", s, headers=m)
+            found = ask(server.url, log, CASES[:3])
+        assert [(p.error or "")[:8] for p in found.values()] == ["", f"HTTP {status}", f"HTTP {status}"]
+
+
+def test_a_redirect_leads_nowhere_and_sends_nothing_on(tmp_path):
+    with endpoint() as other:
+        moved = {"Location": f"{other.url}/chat/completions?token=1"}
+        with endpoint(lambda r: Response("", 307, headers=moved) if "draw" in str(r) else answer("x")) as server:
+            found = ask(server.url, tmp_path / "p.jsonl", CASES[:2])
+    assert found["c1"].error.startswith(f"HTTP 307: redirects to {other.url}")
+    assert other.requests == []
+
+
+def test_broken_connections_do_not_end_a_run(tmp_path):
+    cases = [Case(**case(f"{i}", "hi", False)) for i in range(GONE + 4)]
+    with endpoint(lambda r: closes_early(r) if len(server.requests) > 1 else answer("x")) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", cases, limits=Limits(1, 5, 0))
+        assert len(server.requests) == len(cases)
+    assert all(p.error.startswith("the connection broke") for p in list(found.values())[1:])
+
+
+KEY = 'sk-Marker-9f3a77"/+'
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        lambda header: answer(f"you sent {header}"),
+        lambda header: answer(arguments=json.dumps({"prompt": header})),
+        lambda header: answer(arguments='{"prompt": "' + "".join(f"\\u{ord(c):04x}" for c in header) + '"}'),
+        lambda header: Response(json.dumps(answer(header)).replace("-", "\\u002d"), mimetype="application/json"),
+        lambda header: {"choices": header},
+        lambda header: Response(header, mimetype="text/plain"),
+        lambda header: Response(header, 400),
+        lambda header: Response(quote(header, safe=""), 400),
+        lambda header: Response(base64.b64encode(f"GET / {header}".encode()), 500),
+        lambda header: answer(header[: len("Bearer ") + 10]),
+        lambda header: {**answer("x"), "usage": {header: 1}, "id": header},
+        lambda header: Response("", 307, headers={"Location": f"http://a.example/{quote(header)}"}),
+    ],
+)
+def test_a_key_that_a_server_repeats_is_written_nowhere(tmp_path, says):
+    with endpoint(lambda r: says(f"Bearer {KEY}") if "draw 1" in str(r["messages"]) else draws(r)) as server:
+        found = ask(server.url, tmp_path / "p.jsonl", CASES[:2], key=KEY)
+    results = score_samples(CASES[:2], read_samples(tmp_path / "p.jsonl"))
+    write_scores(tmp_path, results)
+    texts = [path.read_text("utf-8") for path in tmp_path.iterdir()]
+    texts += [str(found["c1"]), str(json.loads(texts[0].splitlines()[1]))]
+    for text in texts:
+        assert "9f3a77" not in text and "arker-9f" not in text and "k-Marker-9"[:9] not in text
+        assert base64.b64encode(KEY.encode()).decode()[4:12] not in text
+
+
 def test_a_key_that_stops_working_stops_the_run(tmp_path):
     def expires(request):
         return Response("no", 401) if len(server.requests) > 2 else answer("x")
@@ -169,6 +236,13 @@ def test_a_server_that_repeats_the_key_is_not_quoted(tmp_path):
     with endpoint(lambda r: Response("bad key sk-mine", 400)) as server:
         found = ask(server.url, tmp_path / "p.jsonl", CASES[:1], key="sk-mine")
     assert found["c0"].error == "HTTP 400: bad key ***"
+
+
+@pytest.mark.parametrize("key", ["sk-clé-4711", "sk-4711-abc\n", "sk 4711\x00"])
+def test_a_key_that_no_header_takes_is_named(tmp_path, key):
+    with pytest.raises(UserError, match="API key: holds") as raised:
+        ask("http://127.0.0.1:9/v1", tmp_path / "p.jsonl", key=key)
+    assert "4711" not in str(raised.value)
 
 
 def test_nobody_at_the_url_stops_the_run(tmp_path):
@@ -355,9 +429,9 @@ def told(**message):
         (endless, "an answer of 4 MiB or more"),
         (endless_error, "HTTP 400: xxx"),
         (stalls_half_way, "no answer within 1 s"),
-        (bomb, "not JSON"),
-        (moves, "no connection"),
-        (lambda r: Response(b'{"choices": "\xff\xfe"}', mimetype="application/json"), "choices"),
+        (bomb, "an answer of 4 MiB or more"),
+        (moves, "HTTP 307: redirects to /v1/chat/completions, which is not followed; give the URL"),
+        (lambda r: Response(b'{"choices": "\xff\xfe"}', mimetype="application/json"), "not UTF-8 (byte 13)"),
         (lambda r: Response("", mimetype="application/json"), "not JSON"),
         (lambda r: Response("null", mimetype="application/json"), "not an answer in OpenAI's form"),
         (lambda r: Response("[" * 100_000, mimetype="application/json"), "nested too deeply"),
@@ -365,7 +439,16 @@ def told(**message):
         (lambda r: {"choices": [{}]}, "choices.0.message"),
         (lambda r: {"choices": [None]}, "choices.0"),
         (lambda r: {"choices": {"0": {}}}, "choices"),
-        (lambda r: {"error": {"message": "overloaded"}}, "choices: Field required"),
+        (lambda r: {"error": {"message": "overloaded"}}, "an error in place of an answer: {"),
+        (
+            lambda r: Response(b'data: {"choices": []}\n\ndata: [DONE]\n\n'),
+            "a stream of events, which was not asked for",
+        ),
+        (lambda r: Response("x", headers={"Content-Encoding": "br"}), "Content-Encoding 'br' was not asked for"),
+        (lambda r: Response("x", headers={"Content-Encoding": "gzip"}), "its compression is broken"),
+        (lambda r: Response("x", headers={"X-Long": "a" * 100_000}), "the connection broke"),
+        (lambda r: Response("blocked", 403), "HTTP 403: blocked"),
+        (lambda r: Response("gone", 404, content_type="text/html; charset=zlib"), "HTTP 404: gone"),
         (lambda r: told(content=[{"type": "text", "text": "a"}]), "choices.0.message.content"),
         (lambda r: told(tool_calls={}), "choices.0.message.tool_calls"),
         (lambda r: told(tool_calls=[None]), "choices.0.message.tool_calls.0"),
@@ -373,7 +456,7 @@ def told(**message):
         (lambda r: told(tool_calls=[{"function": {"name": None, "arguments": ""}}]), "tool_calls.0.function.name"),
         (lambda r: {**told(content="a"), "usage": [1]}, "usage"),
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_a_hostile_server_costs_its_own_case_only(tmp_path, reply, error):
     def second_only(request):

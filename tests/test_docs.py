@@ -10,7 +10,7 @@ from endpoint import endpoint
 
 from callwright.files import ROOT, read_jsonl, write_text
 from eval.attribution import CAUSES
-from eval.figures import FIGURES, read_gates
+from eval.figures import COUNTED, FIGURES, read_gates
 from eval.run import main
 from eval.verdict import STAGES
 
@@ -59,3 +59,4 @@ def test_the_page_names_every_verdict_cause_and_figure_that_there_is():
     assert sorted(named) == sorted([*STAGES, *CAUSES, *FIGURES])
     for gates in re.findall(r"--fail-under (\S+=\S+)", PAGE):
         assert set(read_gates(gates)) <= set(FIGURES)
+    assert COUNTED.rstrip(".") in PAGE, "the decision is told in the same words everywhere"

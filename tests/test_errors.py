@@ -1,5 +1,7 @@
 """What a user did wrong, in words."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -55,3 +57,15 @@ def test_a_mistake_in_the_arguments_is_one_line_that_shows_how_to_write_them(
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "Do it:\n  python -m tools.x TASK\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "when", ["import callwright; raise KeyboardInterrupt", "import callwright.config, signal; signal.raise_signal(2)"]
+)
+def test_ctrl_c_while_a_command_loads_is_no_traceback(when: str) -> None:
+    done = subprocess.run([sys.executable, "-c", when], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-2, "interrupted\n")
+    broken = subprocess.run(
+        [sys.executable, "-c", "import callwright; 1 / 0"], capture_output=True, text=True, timeout=60
+    )
+    assert "Traceback" in broken.stderr and "ZeroDivisionError" in broken.stderr

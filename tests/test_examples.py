@@ -20,7 +20,7 @@ from callwright.schema import load_tools
 from callwright.tool_prompts import call_text, raw_messages
 from callwright.tool_sources.found import to_tools
 from callwright.tool_sources.mcp_server import read
-from eval.client import Endpoint
+from eval.endpoint import Endpoint
 from eval.server import serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]

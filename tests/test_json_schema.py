@@ -292,6 +292,11 @@ def test_json_schema_decides_about_unknown_arguments_where_it_says_anything(name
         assert fault == f"f has no argument {next(key for key in arguments if key != 'a')!r}"
 
 
+def test_what_a_draft_does_not_know_names_no_argument():
+    schema = ArgumentSchema({"properties": {"a": {"items": [{}]}}, "dependentRequired": [{}], "dependentSchemas": [[]]})
+    assert [schema.takes(key) for key in "ab"] == [True, False]
+
+
 def test_required_arguments_and_single_ones():
     schema = ArgumentSchema({"allOf": [{"$ref": "#/$defs/a"}], "required": ["b"], "$defs": {"a": {"required": ["a"]}}})
     assert sorted(schema.required) == ["a", "b"]
@@ -361,7 +366,7 @@ def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "items": inner | listed,
         "patternProperties": st.dictionaries(PATTERNS, inner, max_size=2),
         "dependencies": st.dictionaries(NAMES, inner | st.just(["a"]), max_size=2),
-        "required": st.lists(NAMES, max_size=2),
+        **dict.fromkeys(("required", "dependentRequired"), st.lists(NAMES, max_size=2) | VALUES),
         "pattern": PATTERNS,
         "uniqueItems": st.booleans(),
         "type": kinds,

@@ -1,6 +1,7 @@
 """Lint finds every planted fault and nothing else; the facts about LLaMA-Factory that it rests on; its command."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,21 @@ def test_columns_that_the_reader_would_change_or_miss(tmp_path: Path):
     assert finding.message.startswith("no row has `tools`")
 
 
+def test_a_json_file_is_a_list_of_rows_or_a_row_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path, rows = tmp_path / "rows.json", [sound(0), sound(1), row(("human", "x")), sound(2)]
+    write_json(path, rows)
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}[2]", "roles")]
+    write_json(path, [sound(0), 5, {**sound(1), "tools": 7}])
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}[1]", "json"), (f"{path}[2]", "columns")]  # fmt: skip
+    write_jsonl(path, rows)
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}:3", "roles")]
+    assert main([str(path), "--format", "json"]) == 1
+    assert [finding["row"] for finding in json.loads(capsys.readouterr().out)["findings"]] == [3]
+    path.write_text(json.dumps(rows)[:-40])
+    assert main([str(path)]) == 2
+    assert "not JSON" in capsys.readouterr().err
+
+
 def test_the_command_on_a_file(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "rows.jsonl"
     write_jsonl(path, [sound(0), row(("human", "x"))])
@@ -290,15 +306,17 @@ def test_a_recipe_lints_its_datasets_against_its_cases(
         (["nowhere.jsonl"], "no such file"),
         ([], "0 files"),
         (["x.jsonl", "--model", "m"], "without a template"),
-        (["x.jsonl", "--template", "qwenn"], "choose one of"),
+        (["x.jsonl", "--template", "qwenn"], "did you mean 'qwen'? choose one of"),
         (["--recipe", "nope"], "choose one of"),
+        (["--recipe", "smollm2-135_lora"], "did you mean 'smollm2-135m_lora'?"),
+        (["--recipe", "smollm2-135m_lora", "dataset=image_intent_tain"], "did you mean 'image_intent_train'?"),
     ],
 )
 def test_bad_arguments_are_one_line(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]):
     assert main(argv) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert error.count("\n") == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if "loading" not in line]
+    assert len(lines) == 1
+    assert words in lines[0]
 
 
 def test_shipped_rows_are_clean():
@@ -306,3 +324,13 @@ def test_shipped_rows_are_clean():
     if not path.is_file():
         pytest.skip("run: make data")
     assert not lint_file(path, SHAREGPT, Across({}))[1]
+
+
+def test_the_page_on_troubles_has_every_code_with_its_severity():
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (error|warning) \|", page, re.MULTILINE))
+    assert rows == {code: severity for code, (severity, _) in CODES.items()}
+    for severity, code, remedy in re.findall(
+        r"^\S+\.jsonl:\d+: (\w+)\[(\S+)\] .*?; ((?:reword|write) .*)$", page, re.MULTILINE
+    ):
+        assert CODES[code] == (severity, remedy)

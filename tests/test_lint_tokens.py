@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,16 @@ def test_a_look_alike_is_the_token_where_the_tokenizer_makes_it_one():
 
 
 def test_marks_without_end_are_read_in_linear_time():
-    begun = time.monotonic()
-    for role, value in (("function_call", "<tool_call>" * 30_000), ("gpt", "<tool_call>{" * 30_000)):
+    spent = []
+    for count, (role, mark) in product((10_000, 40_000), (("function_call", "<tool_call>"), ("gpt", "<tool_call>{"))):
+        begun, value = time.process_time(), mark * count
         faults, row = check_row(row_of({"turns": [["human", "x"], [role, value]]}), SHAREGPT)
         assert [code for code, _ in faults + (check().check(row) if row else [])] in (
             ["call"],
             ["marker", "cut-answer"],
         )
-    assert time.monotonic() - begun < 5
+        spent.append(time.process_time() - begun)
+    assert sum(spent[2:]) < 10 * sum(spent[:2])  # four times as much; sixteen times as long where it is quadratic
 
 
 def test_what_is_nested_too_deeply_is_named_and_ends_nothing():

@@ -335,7 +335,7 @@ def test_a_large_model_writes_the_seeds(
 
 def test_the_page_shows_what_make_new_writes(house: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs/own-task.md").read_text("utf-8")
-    section = page[page.index("## From tools to lines") :]
+    section = page[page.index("## From tools to lines") : page.index("## A local model as the writer")]
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     path = tmp_path / "bookings.json"
     path.write_text(next(text for kind, text in blocks if kind == "json"))

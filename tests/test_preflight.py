@@ -10,6 +10,7 @@ from callwright.files import write_json
 from callwright.recipes import Recipe, load_recipe
 from tools import preflight
 from tools.preflight import check, clear_way, fingerprint, gpus, main
+from tools.register import making
 
 UNBUILT = ["dataset=nowhere_train", "eval_dataset=nowhere_val"]
 """rows that nobody has made: what is estimated does not depend on what is in data/"""
@@ -34,8 +35,15 @@ def test_what_is_missing_is_named(recipe: Recipe):
     assert [path.name for path in check(recipe)] == ["d.jsonl"]
     with pytest.raises(UserError, match=r"not in dataset_info.json.*d_train"):
         check(replace(recipe, train={**recipe.train, "dataset": "other"}))
-    with pytest.raises(UserError, match="make eval TASK=d SUITE=mine, then make mine"):
+    with pytest.raises(UserError, match="did you mean 'd_train'"):
+        check(replace(recipe, train={**recipe.train, "dataset": "d_tarin"}))
+    with pytest.raises(UserError, match="make eval TASK=d SUITE=mine, then make mine TASK=d"):
         check(replace(recipe, train={**recipe.train, "dataset": "d_pairs"}))
+    with pytest.raises(UserError, match=r"configs/train/r.yaml: cutof_len: .* did you mean 'cutoff_len'"):
+        check(replace(recipe, train={**recipe.train, "cutof_len": 5}))
+    for elsewhere in ("/tmp/x", None):
+        with pytest.raises(UserError, match="write output_dir: runs/r/train"):
+            check(replace(recipe, train={**recipe.train, "output_dir": elsewhere}))
     with pytest.raises(UserError, match="runs/sft/train: no adapter to start from; run: make train RECIPE=sft"):
         check(replace(recipe, train={**recipe.train, "adapter_name_or_path": "runs/sft/train"}))
     with pytest.raises(UserError, match="adapters/x: no adapter to start from; run: git checkout adapters/x"):
@@ -105,9 +113,8 @@ def test_data_of_no_task_of_ours_is_made_as_the_recipe_says():
 
 
 def test_data_that_is_mixed_is_made_by_make_mix():
-    recipe = load_recipe("qwen1.5-4b_lora", ["dataset=glaive_mix_nothing"])
-    with pytest.raises(UserError, match="make mix TASK=glaive_mix"):
-        check(replace(recipe, train={**recipe.train, "model_name_or_path": "models", "use_cpu": True}))
+    assert making("glaive_mix_val_sample") == "make mix TASK=glaive_mix"
+    assert making("image_intent_train") == "make data TASK=image_intent"
 
 
 def test_unknown_recipe(capsys: pytest.CaptureFixture[str]):
@@ -133,6 +140,23 @@ def test_only_the_same_run_is_resumed(recipe: Recipe):
     assert "starts afresh" in clear_way(recipe, changed)
     assert not list(folder.glob("checkpoint-*"))
     assert (folder.with_name("train.1") / "checkpoint-50").is_dir(), "nothing is lost"
+
+
+def test_a_finished_run_says_what_to_do_next(recipe: Recipe):
+    mark = fingerprint(recipe, check(recipe))
+    clear_way(recipe, mark)
+    write_json(recipe.output_dir / "all_results.json", {})
+    said = clear_way(recipe, mark)
+    assert "is finished" in said and "make eval RECIPE=r" in said and "rm -r runs/r/train" in said
+    assert (recipe.output_dir / "all_results.json").is_file()
+    assert "starts afresh" in clear_way(recipe, "other data")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(recipe: Recipe):
+    recipe.run_dir.parent.mkdir(parents=True)
+    recipe.run_dir.touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        clear_way(recipe, "mark")
 
 
 def test_settings_are_part_of_the_fingerprint():

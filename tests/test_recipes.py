@@ -8,7 +8,7 @@ import yaml
 
 from callwright.errors import UserError
 from callwright.files import ROOT
-from callwright.recipes import evaluate_again, load_recipe, read_settings
+from callwright.recipes import check_settings, evaluate_again, known_settings, load_recipe, read_settings
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 PARSE = """
@@ -129,15 +129,15 @@ def test_make_trains_and_evaluates_on_the_task_that_is_named(variables: str, mov
         (["output_dir=adapters/a"], "eval", {"suite": "full"}, "make eval RECIPE=smollm2-135m_lora ADAPTER=adapters/a SUITE=full"),
         (["output_dir=adapters/a"], "train", {}, "make train RECIPE=smollm2-135m_lora"),
         (
-            ["dataset=t_train", "eval_dataset=t_val_sample", "output_dir=runs/smollm2-135m_lora/t/train", "a=1"],
-            *("train", {}, "make train RECIPE=smollm2-135m_lora TASK=t ARGS=a=1"),
+            ["dataset=t_train", "eval_dataset=t_val_sample", "output_dir=runs/smollm2-135m_lora/t/train", "seed=1"],
+            *("train", {}, "make train RECIPE=smollm2-135m_lora TASK=t ARGS=seed=1"),
         ),
         (
-            ["dataset=t_train", "output_dir=runs/adapters/a/t/train", "a=1", "b=2", "output_dir=adapters/a"],
-            *("eval", {}, "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS='a=1 b=2'"),
+            ["dataset=t_train", "output_dir=runs/adapters/a/t/train", "seed=1", "max_steps=2", "output_dir=adapters/a"],
+            *("eval", {}, "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS='seed=1 max_steps=2'"),
         ),
         (["output_dir=runs/elsewhere"], "eval", {}, "make eval RECIPE=smollm2-135m_lora ARGS=output_dir=runs/elsewhere"),
-        (["dataset=t_train", "a=1"], "model", {}, "make model RECIPE=smollm2-135m_lora TASK=t"),
+        (["dataset=t_train", "seed=1"], "model", {}, "make model RECIPE=smollm2-135m_lora TASK=t"),
     ],
 )  # fmt: skip
 def test_a_command_repeats_what_is_in_force(overrides, verb, variables, command):
@@ -155,3 +155,34 @@ def test_a_command_repeats_what_is_in_force(overrides, verb, variables, command)
 )
 def test_a_missing_run_folder_tells_what_writes_it(folder, command):
     assert f"{command} first" in evaluate_again(ROOT / folder)
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("learning_rat=1", "did you mean 'learning_rate'"),
+        ("Learning-Rate=1", "not key=value"),
+        ("lora_ranks=8", "did you mean 'lora_rank'"),
+        ("num_epochs=2", "epochs"),
+        ("nonsense=1", "llamafactory-cli train -h"),
+        ("seed=[", "write it as"),
+    ],
+)
+def test_a_setting_that_llamafactory_does_not_have_is_named_before_it_dies_of_it(override, remedy):
+    with pytest.raises(UserError, match=override.split("=")[0]) as told:
+        load_recipe("smollm2-135m_lora", [override])
+    assert remedy in str(told.value)
+
+
+def test_the_settings_are_llamafactory_s():
+    assert known_settings() >= {
+        "learning_rate",
+        "cutoff_len",
+        "lora_rank",
+        "predict_with_generate",
+        "infer_dtype",
+        "export_dir",
+    }
+    for path in (ROOT / "configs").glob("*/*.yaml"):
+        if path.parent.name in ("train", "serve", "export"):
+            check_settings(yaml.safe_load(path.read_text()), path)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from callwright.errors import UserError
-from callwright.files import write_jsonl
-from tools.register import SHAREGPT, check, register
+from callwright.files import ROOT, read_json, write_jsonl, write_text
+from tools.register import PAIRS, SAMPLE, SHAREGPT, VISION, check, making, register
 
 
 def add(args: tuple[Path, int]) -> None:
@@ -89,3 +89,38 @@ def test_stale_entries_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ):
         assert line in said
     assert not [line for line in said.splitlines() if line.startswith(("good:", "hub:", "hand:"))]
+
+
+def test_what_a_task_has_not_built_yet_is_no_fault_and_named_with_its_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_text(tmp_path / "configs/data/t.yaml", "task: t\n")
+    write_text(tmp_path / "configs/data/m.yaml", "task: m\nsources: []\n")
+    names = "t_train", "t_val", "t_val_sample", "t_pairs", "m_train", "t_odd"
+    register(
+        {name: {"file_name": f"data/{name}.jsonl", **SHAREGPT} for name in names[:-1]}, tmp_path / "dataset_info.json"
+    )
+    assert check(tmp_path / "dataset_info.json") == 0
+    said = capsys.readouterr().out
+    for line in (
+        "3 not built yet; run: make data TASK=t",
+        "SUITE=mine, then make mine TASK=t",
+        "make mix TASK=m",
+        "0 stale",
+    ):
+        assert line in said
+    register({"t_odd": {"file_name": "data/t_odd.jsonl", **SHAREGPT}}, tmp_path / "dataset_info.json")
+    assert check(tmp_path / "dataset_info.json") == 1, "no verb builds that"
+    assert "t_odd: no file data/t_odd.jsonl" in capsys.readouterr().out
+
+
+def test_the_shipped_registry_holds_what_the_verbs_write_so_that_they_leave_it_as_it_is():
+    entries = read_json(ROOT / "dataset_info.json")
+    for name, entry in entries.items():
+        assert making(name), f"{name} is not of a shipped task"
+        form = PAIRS if name.endswith("_pairs") else VISION if name.startswith("vision") else SHAREGPT
+        sample = {"num_samples": SAMPLE} if name.endswith("_sample") else {}
+        assert entry == {"file_name": f"data/{name.removesuffix('_sample')}.jsonl", **form, **sample}
+    for path in (ROOT / "configs/data").glob("*.yaml"):
+        sides = ("train",) if path.stem == "vision" else ("train", "val", "val_sample")
+        assert {f"{path.stem}_{side}" for side in sides} <= entries.keys()

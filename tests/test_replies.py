@@ -65,6 +65,7 @@ def test_an_answer_passes(text, content):
         ("hi", "Hello!<|im_end|>", {}, ["leak"]),
         ("hi", "[/INST] Hello!", {}, ["leak"]),
         ("hi", "Hello!\nuser\nhow are you", {}, ["leak"]),
+        ("hi", "<think>\nThey greet me.\n</think>\n\nHello there!", {}, []),
         ("hi", 'draw({"a": 1', {"verdict": "malformed_attempt"}, ["leak"]),
         (
             "你好嗎",

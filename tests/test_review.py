@@ -16,7 +16,7 @@ from callwright.records import Call, Example, read_records
 from callwright.schema import canonical_tools
 from tools.decisions import apply, digest, fold, read_decisions
 from tools.desk import Desk, Line, inspect
-from tools.review import main
+from tools.review import MOST_BYTES, main
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre>"
 PROPERTIES = {
@@ -237,6 +237,21 @@ def test_keys_decide_and_the_next_augment_applies(house):
     assert after[decided["accept"]] == examples[decided["accept"]]
 
 
+def refuses_strangers(url: str) -> None:
+    """Nothing can be uploaded from another site's page, by another name, or at any size."""
+    import httpx2
+
+    def upload(size: int, **headers: str) -> int:
+        files = {"files": ("a.txt", b"x" * size)}
+        with httpx2.Client(trust_env=False, timeout=20) as client:
+            return client.post(f"{url}/gradio_api/upload", files=files, headers=headers).status_code
+
+    assert upload(9, Origin=url) == 200
+    assert upload(9, Origin="http://evil.example") == upload(9, Origin="null") == 403
+    assert upload(9, Host="evil.example") == 400
+    assert upload(MOST_BYTES) == 413
+
+
 def walk(page: Browser, path: Path, examples: dict[str, Example], shown: set[str]) -> dict:
     """Go through the page as a person would; return who was decided how."""
     from selenium.webdriver.common.keys import Keys
@@ -328,5 +343,6 @@ def walk(page: Browser, path: Path, examples: dict[str, Example], shown: set[str
     assert len({live[i].time for i in left}) == 1
 
     assert page.hosts() == {page.url.removeprefix("http://")}
+    refuses_strangers(page.url)
     assert sum(1 for _ in read_jsonl(path)) == len(read_decisions(path))
     return {"accept": first, "reject": {second, *left}, "edit": edit, "relabel": relabel}

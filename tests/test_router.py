@@ -12,19 +12,20 @@ from contextlib import contextmanager
 import api_server
 import httpx2
 import pytest
-import uvicorn
 from endpoint import TOOL, answer, endpoint
 from werkzeug import Response
 
 from callwright.files import ROOT
 from callwright.records import Case
-from eval.client import Endpoint
+from callwright.web import OwnHosts, bind, make_server
+from eval.endpoint import Endpoint
 from eval.handlers import HANDLERS
+from examples.router import service
 from examples.router.service import MOST_BYTES, Bounds, Router, main, make_app
 
 SECRET = "sesame-4711"
 WORDS = "draw my secret garden"
-BEGUN = b"POST /intent HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+BEGUN = b"POST /intent HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
 SYSTEM = {"role": "system", "content": "You draw."}
 BOUNDS = Bounds()
 
@@ -34,14 +35,14 @@ def routed(url: str, bounds: Bounds = BOUNDS, key: str = "") -> Iterator[httpx2.
     """A client of a router that asks the model at `url`, over real sockets."""
     messages = [SYSTEM, {"role": "user", "content": "?"}]
     case = Case(id="ask", messages=messages, tools=[TOOL], expected=[])
-    app = make_app(Router(Endpoint(url, "m", SECRET), case, bounds), key)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run)
+    app = OwnHosts(make_app(Router(Endpoint(url, "m", SECRET), case, bounds), key), ["router.example"])
+    server, listening = make_server(app), bind("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
         while not server.started:
             time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        port = listening.getsockname()[1]
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
             yield client
     finally:
@@ -110,6 +111,25 @@ def test_a_page_of_another_site_cannot_use_a_users_browser():
         for kind in ({}, {"Content-Type": "text/plain"}):
             assert client.post("/intent", content=json.dumps({"text": WORDS}), headers=kind).status_code == 415
         assert not model.requests
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc"])
+def test_nothing_describes_the_service_to_those_without_a_key(path):
+    with endpoint() as model, routed(model.url, key="sesame") as client:
+        assert client.get(path).status_code == 404
+
+
+def test_what_takes_long_to_check_keeps_nobody_waiting(monkeypatch):
+    def slow(said, tools):
+        time.sleep(1)
+        return {"intent": None, "reply": ""}
+
+    monkeypatch.setattr(service, "decision", slow)
+    with endpoint() as model, routed(model.url, Bounds(timeout_s=0.3)) as client, ThreadPoolExecutor(1) as pool:
+        asked, started = pool.submit(say, client), time.monotonic()
+        time.sleep(0.1)
+        assert client.get("/metrics").status_code == 200 and time.monotonic() - started < 0.8
+        assert asked.result().status_code == 504
 
 
 def test_a_body_that_does_not_come_is_not_waited_for():
@@ -224,7 +244,7 @@ def test_an_overdue_handler_keeps_its_place_and_hangs_nobody(monkeypatch):
 
 def test_it_does_not_start_open_to_others_or_without_handlers(capsys, monkeypatch):
     monkeypatch.delenv("ROUTER_API_KEY", raising=False)
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: pytest.fail("it started"))
+    monkeypatch.setattr(service, "make_server", lambda *_: pytest.fail("it started"))
     where = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m"]
     assert main([*where, "--host", "0.0.0.0"]) == 2
     assert "is open to others without a key; export ROUTER_API_KEY" in capsys.readouterr().err

@@ -16,8 +16,9 @@ from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_tex
 from callwright.recipes import load_recipe
 from callwright.records import Case
 from eval import manifest
-from eval.client import Endpoint, Sampling
-from eval.run import Plan, begin, blame, carry_out, main, share_out
+from eval.endpoint import Endpoint, Sampling
+from eval.plan import Plan, open_run_folder, run_plan
+from eval.run import attribute_failures, main, share_out
 from eval.score import rescore
 from eval.server import check_models
 from eval.suites import Suite, load_suite
@@ -42,7 +43,7 @@ def test_any_endpoint_is_asked_scored_and_reported(tmp_path, arguments, capsys, 
     assert "1.000" in output.out
     assert "6 of 6, 0 infra errors" in output.out
     assert len(output.out.splitlines()) <= 13
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.name[0] != "."} == {
         *("predictions.jsonl", "results.jsonl", "summary.json", "manifest.json", "report.html")
     }
     summary = read_json(tmp_path / "out" / "summary.json")
@@ -52,6 +53,25 @@ def test_any_endpoint_is_asked_scored_and_reported(tmp_path, arguments, capsys, 
     for path in (tmp_path / "out").iterdir():
         assert "sk-secret-5555" not in path.read_text("utf-8")
     assert "sk-secret-5555" not in output.out + output.err
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, arguments, capsys):
+    def slow(request):
+        time.sleep(0.2)
+        return draws(request)
+
+    with endpoint(slow) as server:
+        command = [sys.executable, "-m", "eval.run", *arguments, server.url]
+        first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        while not server.requests:
+            time.sleep(0.05)
+        for more in ([], ["--fresh"], ["--mode", "raw"]):
+            assert main([*arguments, server.url, *more]) == 2
+            said = capsys.readouterr().err
+            assert f"is being written by process {first.pid}, since 2" in said and said.count("\n") == 1
+        assert "6 of 6" in first.communicate()[0] and first.returncode == 0
+        assert len(server.requests) == 6
+        assert main([*arguments, server.url]) == 0, "it is free again"
 
 
 def test_infra_errors_are_counted_and_asked_again(tmp_path, arguments, capsys):
@@ -246,9 +266,10 @@ def blamed(tmp_path, url, **suite):
     plan = Plan("tuned", tmp_path / "out", [tmp_path / "cases.jsonl"], cases, sampling, {"sampling": sampling.fingerprint()}, [])  # fmt: skip
     suite = Suite(cases=["x"], retries=0, **suite)
     start = lambda missing: [Endpoint(url, "m")]  # noqa: E731
-    begin(plan, False, False)
-    carry_out(plan, start, suite.limits)
-    return blame(plan, {"template": "qwen", "default_system": "Be brief."}, suite, False, start)
+    with open_run_folder(plan, False, False):
+        run_plan(plan, start, suite.limits)
+        settings = {"template": "qwen", "default_system": "Be brief."}
+        return attribute_failures(plan, settings, suite, False, start)
 
 
 @pytest.mark.parametrize(

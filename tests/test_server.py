@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from callwright.files import read_json, read_jsonl, write_text
+from callwright.web import bind
 from eval.predictions import read_predictions
 
 pytestmark = pytest.mark.slow
@@ -63,7 +64,7 @@ def test_base_and_tuned_are_evaluated_end_to_end(tiny_house):
     assert "4 of 4, 0 infra errors" in done.stdout
     folder = tiny_house / "runs" / "tiny_lora" / "eval" / "golden"
     for which in ("base", "tuned"):
-        files = {path.name for path in (folder / which).iterdir()}
+        files = {path.name for path in (folder / which).iterdir() if path.name[0] != "."}
         blame = {"attribution.json", "raw"} if which == "tuned" else set()
         assert files == {"predictions.jsonl", "results.jsonl", "summary.json", "report.html", "manifest.json"} | blame
         answers = [line for _, line in read_jsonl(folder / which / "predictions.jsonl")]
@@ -125,3 +126,44 @@ def test_an_untrained_recipe_says_what_to_run(tiny_house, tmp_path):
 def test_unknown_names_list_those_that_exist(tiny_house):
     done = evaluate(tiny_house, "--suite", "silver")
     assert (done.returncode, "choose one of: golden" in done.stderr) == (2, True)
+
+
+def test_the_api_is_for_those_whom_it_is_meant_for(tiny_house):
+    import httpx2
+
+    command = [sys.executable, "-m", "eval.api", "configs/serve/tiny_lora.yaml"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("API_")}
+    opened = environment | {"API_HOST": "0.0.0.0"}
+    done = subprocess.run(command, cwd=tiny_house, env=opened, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "is open to others without a key; export API_KEY" in done.stderr
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    environment |= {"API_PORT": str(port), "API_HOST_NAMES": "model.example, other.example"}
+    server = subprocess.Popen(command, cwd=tiny_house, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60)
+        for _ in range(600):
+            try:
+                found = client.get("/v1/models")
+                break
+            except httpx2.ConnectError:
+                assert server.poll() is None
+                time.sleep(0.2)
+        asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+
+        def status(**headers: str) -> list[int]:
+            answers = [client.get("/v1/models", headers=headers)]
+            answers.append(client.post("/v1/chat/completions", json=asked, headers=headers))
+            return [answer.status_code for answer in answers]
+
+        assert found.status_code == 200
+        assert status() == status(Host="model.example") == status(Origin="http://localhost:3000") == [200, 200]
+        assert status(Host="evil.example") == [400, 400]
+        assert status(Origin="http://evil.example") == [403, 403]
+        assert (
+            "access-control-allow-origin"
+            not in client.get("/v1/models", headers={"Origin": "http://a.example"}).headers
+        )
+    finally:
+        server.terminate()
+        server.wait(timeout=30)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from callwright.files import ROOT, read_jsonl
+from callwright.locks import LOCK, only_writer
 from tools import watch
 from tools.watch import main
 
@@ -28,11 +29,19 @@ def test_use_and_memory_are_sampled_and_drawn(tmp_path: Path, monkeypatch: pytes
     assert (out / "gpu.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_a_gpu_the_command_takes_its_place(tmp_path: Path):
+def test_without_a_gpu_the_status_is_the_commands(tmp_path: Path):
     hidden = os.environ | {"PATH": str(tmp_path)}
     command = [sys.executable, "-m", "tools.watch", tmp_path / "run", sys.executable, "-c", "raise SystemExit(5)"]
     assert subprocess.run(command, cwd=ROOT, env=hidden).returncode == 5
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+
+
+def test_a_second_training_into_the_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with only_writer(tmp_path):
+        inside = [sys.executable, "-m", "tools.watch", tmp_path, sys.executable, "-c", "print('trained')"]
+        done = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "trained" not in done.stdout
+    assert f"process {os.getpid()}" in done.stderr
 
 
 def test_no_command_is_said(capsys: pytest.CaptureFixture[str]):

@@ -10,6 +10,7 @@ from typing import Any
 from callwright.config import DataConfig, load_data_config
 from callwright.errors import Parser, UserError, command
 from callwright.files import write_jsonl
+from callwright.locks import only_writer
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import read_seeds, seed_fault
@@ -246,7 +247,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             lineages.add(example.lineage)
             yield as_line(example)
 
-    made = write_jsonl(config.work / "examples.jsonl", lines())
+    with only_writer(config.work):
+        made = write_jsonl(config.work / "examples.jsonl", lines())
     parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())
     print(f"augment {config.task}: {made} examples ({parts}) of {len(lineages)} lineages")
     if decisions:

@@ -150,6 +150,7 @@ def prepare(folder: Path) -> None:
             "conversations"
         ]
     for turns in TURNS:
+        shutil.rmtree(folder / f"tokens{turns}", ignore_errors=True)  # of other rows, or half-written
         cut = (
             {**row, "conversations": row["conversations"][i : i + 2 * turns]}
             for row in same.values()
@@ -180,6 +181,10 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
     out = Path(settings["output_dir"])
     recipe = out.with_suffix(".yaml")
     write_text(recipe, dump_yaml(settings))
+    if name.endswith("-bare") and not Path(settings["tokenized_path"]).is_dir():  # no run of the trainer left them
+        status, lines = run(here(f"tokenise({str(recipe)!r})"), timeout_s)
+        if status:
+            return {"run": name, "failed": said(status, lines)}
     real = [sys.executable, "-m", "llamafactory.cli", "train", str(recipe)]
     status, lines = run(here(f"train({str(recipe)!r})") if name.endswith("-bare") else real, timeout_s, world)
     losses = [(at, match[1]) for at, line in lines if (match := re.search(r"'loss': '?([\w.+-]+)", line))]

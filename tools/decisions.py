@@ -11,9 +11,9 @@ from pydantic import ValidationError, model_validator
 
 from callwright.errors import UserError
 from callwright.files import read_jsonl, to_json, write_jsonl
+from callwright.locks import locked
 from callwright.records import Call, Example, Record, explain
 from callwright.tasks import seed_fault
-from tools.register import locked
 
 NAMED = 5
 """of the decisions that were not applied, so many are named in the summary"""

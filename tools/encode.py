@@ -3,11 +3,12 @@
 import copy
 import logging
 import re
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError
+from callwright.errors import UserError, did_you_mean
 
 Piece = list[Any]
 """token ids; or, under Verbatim, strings"""
@@ -84,8 +85,9 @@ def load_view(settings: dict[str, Any], tokenizer: Any = None, processor: Any = 
 
     logging.getLogger("llamafactory").setLevel(logging.ERROR)
     for key, known in (("template", TEMPLATES), ("tool_format", TOOLS)):
-        if settings.get(key) is not None and settings[key] not in known:
-            raise UserError(f"{key} {settings[key]!r}", "LLaMA-Factory has none", f"choose one of: {', '.join(known)}")
+        if (name := settings.get(key)) is not None and name not in known:
+            remedy = f"{did_you_mean(str(name), known)} choose one of: {', '.join(known)}".strip()
+            raise UserError(f"{key} {name!r}", "LLaMA-Factory has none", remedy)
     names = {field.name for field in fields(DataArguments)}
     data_args = DataArguments(**{key: value for key, value in settings.items() if key in names})
     tokenizer = tokenizer or Verbatim()
@@ -124,6 +126,12 @@ def stand_in(name: str) -> Any:
     tokenizer.add_special_tokens(sorted(turn_markers(TEMPLATES[name])))
     ends = {"bos_token": "<s>", "eos_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ends)
+
+
+def announce_loading(command: str) -> None:
+    """Say on standard error what a command waits for, where LLaMA-Factory is not loaded yet."""
+    if "llamafactory" not in sys.modules:
+        print(f"{command}: loading LLaMA-Factory's templates, a quarter of a minute", file=sys.stderr, flush=True)
 
 
 def is_at_hand(model: str) -> bool:

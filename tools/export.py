@@ -19,6 +19,7 @@ from callwright import llamacpp
 from callwright.config import choose
 from callwright.errors import UserError, command
 from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
+from callwright.locks import only_writer
 from callwright.recipes import Recipe, check_base, load_recipe
 from callwright.schema import load_tools
 from callwright.trained import check_trained
@@ -322,7 +323,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     recipe = load_recipe(args.recipe, args.overrides)
     target = (args.out or recipe.run_dir / "export").resolve()
-    made = export(recipe, target, args.gguf, recipe.run_dir / "base-F16.gguf" if args.base else None)
+    with only_writer(recipe.run_dir):
+        made = export(recipe, target, args.gguf, recipe.run_dir / "base-F16.gguf" if args.base else None)
     size = sum(path.stat().st_size for path in target.iterdir()) >> 20
     print(f"export: {target} ({size} MiB, {'written' if made else 'there already'}); README.md says how to serve it")
     return 0

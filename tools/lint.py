@@ -226,8 +226,10 @@ def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = No
 
 def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
     """The TemplateCheck for a recipe's settings, and what it cannot check."""
-    from tools.encode import fetch_hint, is_at_hand, load_tokenizer, load_view
+    from tools.encode import announce_loading, fetch_hint, is_at_hand, load_tokenizer, load_view
     from tools.lint_template import TemplateCheck
+
+    announce_loading("lint")
 
     model = settings.get("model_name_or_path")
     if model and is_at_hand(model):

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from callwright.config import DataConfig, load_data_config
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_json, read_jsonl, sha256, to_json, write_jsonl
+from callwright.locks import only_writer
 from callwright.recipes import load_recipe
 from callwright.records import Example, Record, Seed, as_line, read_records
 from callwright.schema import load_tools
@@ -170,7 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     recipe = load_recipe(args.recipe, args.overrides)
     config = load_data_config(recipe.task)
-    table = mine(config, recipe.run_dir / "eval" / MINE / "tuned")
+    with only_writer(config.work):  # mined.jsonl is read, and written with what is new
+        table = mine(config, recipe.run_dir / "eval" / MINE / "tuned")
     print(f"{'cause':20}{'n':>5}  {'remedy':22}{'lines':>6}{'pairs':>6}")
     for (cause, remedy), numbers in table:
         print("{:20}{:5}  {:22}{:6}{:6}".format(cause, numbers[0], remedy or "-", *numbers[1:]))

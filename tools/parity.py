@@ -16,7 +16,16 @@ from typing import Any
 from callwright.errors import UserError, command
 from callwright.files import ROOT, read_jsonl, write_text
 from callwright.recipes import Recipe, load_recipe
-from tools.encode import View, encode_pairs, fetch_hint, is_at_hand, load_tokenizer, load_view, stand_in
+from tools.encode import (
+    View,
+    announce_loading,
+    encode_pairs,
+    fetch_hint,
+    is_at_hand,
+    load_tokenizer,
+    load_view,
+    stand_in,
+)
 from tools.lint import recipe_files
 from tools.lint_row import LF_ROLES, check_row, read_calls
 from tools.register import SHAREGPT
@@ -116,13 +125,13 @@ def first_difference(one: str, other: str) -> tuple[str, str]:
     return repr(one[max(at - 20, 0) : at + 40]), repr(other[max(at - 20, 0) : at + 40])
 
 
-def rows_of(files: Iterable[Path]) -> Iterator[Talk]:
-    """The rows of dataset files; UserError for one that LLaMA-Factory would not keep."""
+def rows_of(files: Iterable[Path], lint: str) -> Iterator[Talk]:
+    """The rows of dataset files; UserError for one that LLaMA-Factory would not keep, with the command that lints them."""
     for path in files:
         for place, value in read_jsonl(path):
             faults, row = check_row(value, SHAREGPT)
             if row is None:
-                raise UserError(place, faults[0][1], "lint it: python -m tools.lint --recipe <recipe>")
+                raise UserError(place, faults[0][1], f"run: {lint}")
             messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
             yield Talk(place, messages, row.system, row.tools)
 
@@ -245,12 +254,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     recipe = load_recipe(args.recipe, args.overrides)
     _, files, _ = recipe_files(args.recipe, args.overrides)
+    announce_loading("parity")
     here = is_at_hand(recipe.model)
     tokenizer, processor = load_tokenizer(recipe.train) if here else (stand_in(recipe.train["template"]), None)
     own = tokenizer.chat_template if here else None
     view = load_view(recipe.train, tokenizer, processor)
     template = write_template(view, day_of_training(recipe))
-    rows = rows_of(path for path, entry in files.items() if not entry.get("ranking"))
+    rows = rows_of((path for path, entry in files.items() if not entry.get("ranking")), recipe.make_command("lint"))
     talks = [*islice(rows, args.rows), *fuzzed(args.fuzz, view.tool_format != "glm4")]
     found = [difference for talk in talks for difference in differences(talk, template, view)]
     path = recipe.run_dir / "chat_template.jinja"

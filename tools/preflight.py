@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from callwright.config import choose, read_yaml
-from callwright.errors import UserError, command
+from callwright.config import choose
+from callwright.errors import UserError, command, did_you_mean
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
-from callwright.recipes import Recipe, check_base, load_recipe
+from callwright.locks import only_writer
+from callwright.recipes import Recipe, check_base, check_settings, load_recipe
 from tools.estimate import verdict
+from tools.register import making
 
 STAMP = "callwright.json"
 ERROR = 1.15
@@ -37,17 +39,13 @@ def dataset_files(recipe: Recipe) -> list[Path]:
     files = []
     for name in recipe.datasets:
         entry, place = registry.get(name), f"{recipe.train_path}: dataset {name!r}"
-        task, _, part = name.rpartition("_")
-        config = ROOT / "configs/data" / f"{task}.yaml"
-        mixed = config.is_file() and "sources" in read_yaml(config)
-        make = f"make {'mix' if mixed else 'data'} TASK={task}"
-        if not config.is_file():
-            make = f"what the head of configs/train/{recipe.stem}.yaml says"
-        if part == "pairs":
-            make = f"make eval TASK={task} SUITE=mine, then make mine"
+        make = making(name, ROOT) or f"what the head of configs/train/{recipe.stem}.yaml says"
+        start = started_from(recipe).parts
+        if name.endswith("_pairs") and start[:1] == ("runs",):  # the pairs are of what that recipe got wrong
+            make = make.replace(" TASK=", f" RECIPE={start[1]} TASK=")
         if entry is None:
-            remedy = f"run: {make}, or choose one of: {', '.join(registry)}"
-            raise UserError(place, "not in dataset_info.json", remedy)
+            meant = did_you_mean(name, registry) or f"there are: {', '.join(registry)};"
+            raise UserError(place, "not in dataset_info.json", f"{meant} or run: {make}")
         if "file_name" not in entry:
             continue  # LLaMA-Factory fetches it from a hub
         path = ROOT / entry["file_name"]
@@ -61,20 +59,32 @@ def check(recipe: Recipe) -> list[Path]:
     """Return the dataset files when the recipe can be trained here.
 
     Raises:
-        UserError: no GPU where one is needed, no base model, no adapter to start from, no data.
+        UserError: a key that LLaMA-Factory does not have, an output folder elsewhere, no GPU where one is needed, no base
+            model, no adapter to start from, no data.
     """
+    check_settings(recipe.train, recipe.train_path)
+    folder = recipe.train.get("output_dir")
+    if not isinstance(folder, str) or not (ROOT / folder).is_relative_to(ROOT):
+        raise UserError(
+            f"output_dir {folder!r}", "is no folder of this project", f"write output_dir: runs/{recipe.stem}/train"
+        )
     if recipe.needs_gpu and not gpus():
         cpu = ", ".join(stem for stem in stems() if not load_recipe(stem).needs_gpu)
         raise UserError(
             f"recipe {recipe.stem!r}", "needs an NVIDIA GPU, and there is none here", f"on a CPU use: {cpu}"
         )
     if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
-        raise UserError(recipe.model, "no base model there", f"run: make model RECIPE={recipe.stem}")
+        raise UserError(recipe.model, "no base model there", f"run: {recipe.make_command('model')}")
     if not (ROOT / recipe.model).is_dir():
         check_hub(recipe.model)
     if (start := adapter(recipe)) and not start.is_file():
-        folder = start.parent.relative_to(ROOT)
-        remedy = f"make train RECIPE={folder.parts[1]}" if folder.parts[0] == "runs" else f"git checkout {folder}"
+        folder = started_from(recipe)
+        of_task = f" TASK={folder.parts[2]}" if len(folder.parts) > 3 else ""
+        remedy = (
+            f"git checkout {folder}"
+            if folder.parts[0] == "adapters"
+            else f"make train RECIPE={folder.parts[1]}{of_task}"
+        )
         raise UserError(folder, "no adapter to start from", f"run: {remedy}")
     if start:
         check_base(start.parent, recipe.model, "start from nothing: ARGS=adapter_name_or_path=null")
@@ -127,10 +137,16 @@ def check_memory(recipe: Recipe) -> str:
     return said
 
 
+def started_from(recipe: Recipe) -> Path:
+    """The folder, from the root, of the adapter that training starts from; `.` where there is none."""
+    return Path(str(recipe.train.get("adapter_name_or_path") or "."))
+
+
 def adapter(recipe: Recipe) -> Path | None:
     """The weights of the adapter that training starts from, where it is one of ours."""
-    folder = str(recipe.train.get("adapter_name_or_path") or "")
-    return ROOT / folder / "adapter_model.safetensors" if folder.startswith(("runs/", "adapters/")) else None
+    folder = started_from(recipe)
+    ours = len(folder.parts) > 1 and folder.parts[0] in ("runs", "adapters")
+    return ROOT / folder / "adapter_model.safetensors" if ours else None
 
 
 def stems() -> list[str]:
@@ -156,11 +172,24 @@ def clear_way(recipe: Recipe, mark: str) -> str:
 
     LLaMA-Factory resumes from whatever checkpoint it finds: one of other data or settings, or one that a kill left
     half-written (without trainer_state.json, which is written last), must not be there.
+
+    Raises:
+        UserError: the folder cannot be written to.
     """
+    try:
+        return _clear_way(recipe, mark)
+    except OSError as error:
+        raise UserError(recipe.output_dir, f"cannot be made ready ({error.strerror})", "make it writable") from None
+
+
+def _clear_way(recipe: Recipe, mark: str) -> str:
     folder = recipe.output_dir
     stamp = folder / STAMP
     known = read_json(stamp).get("fingerprint") if stamp.is_file() else None
     note = "starts"
+    if known == mark and (folder / "all_results.json").is_file():  # LLaMA-Factory writes it when a run has ended well
+        evaluate, again = recipe.make_command("eval"), f"rm -r {folder.relative_to(ROOT)}"
+        return f"is finished, with these data and settings; run: {evaluate}; or, to train it anew: {again}"
     if folder.is_dir() and any(folder.iterdir()) and known != mark:
         aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.{i}")).exists())
         folder.rename(aside)
@@ -187,7 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     files = check(recipe)
     said = check_memory(recipe)
-    note = clear_way(recipe, fingerprint(recipe, files))
+    with only_writer(recipe.run_dir):
+        note = clear_way(recipe, fingerprint(recipe, files))
     print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {said}" if said else ""))
     return 0
 

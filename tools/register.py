@@ -2,17 +2,16 @@
 name the entries that are stale."""
 
 import argparse
-import fcntl
-import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from callwright.config import load_data_config
-from callwright.errors import UserError, command
+from callwright.config import load_data_config, read_yaml
+from callwright.errors import UserError, command, did_you_mean
 from callwright.files import ROOT, read_json, read_jsonl, write_json
+from callwright.locks import locked
 from tools.formats import sharegpt
 from tools.formats.values import list_of_objects
 from tools.ingest import Tally, ingest, records
@@ -49,17 +48,6 @@ VISION = {**SHAREGPT, "columns": {**SHAREGPT["columns"], "images": "images"}}
 """rows with images: paths from the root"""
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on `folder`, so that two registrations do not lose each other's entries."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def register(entries: dict[str, dict[str, Any]], registry: Path = REGISTRY) -> None:
     """Add or replace `entries`; all others stay as they are, in their order."""
     with locked(registry.parent):
@@ -88,11 +76,23 @@ def malformed(entry: Any) -> str | None:
     return None if isinstance(entry.get("file_name", ""), str) else "`file_name` is not text"
 
 
+def making(name: str, root: Path = ROOT) -> str:
+    """The make command that builds the data set of a name; "" where no task under configs/data has it."""
+    task, _, part = name.removesuffix("_sample").rpartition("_")
+    config = root / "configs" / "data" / f"{task}.yaml"
+    if not config.is_file() or part not in ("train", "val", "pairs"):
+        return ""
+    if part == "pairs":
+        return f"make eval TASK={task} SUITE=mine, then make mine TASK={task}"
+    return f"make {'mix' if 'sources' in read_yaml(config) else 'data'} TASK={task}"
+
+
 def find_entry(name: str, registry: Path) -> dict[str, Any]:
     """The entry called `name`; UserError where there is none that LLaMA-Factory can read."""
     entries = entries_of(registry)
     if name not in entries:
-        raise UserError(f"dataset {name!r}", f"not in {registry.name}", "run: make data TASK=<task>")
+        remedy = f"{did_you_mean(name, entries)} or run: {making(name) or 'make data TASK=<task>'}".strip()
+        raise UserError(f"dataset {name!r}", f"not in {registry.name}", remedy)
     if fault := malformed(entries[name]):
         raise UserError(f"{registry.name}: {name}", fault, "write it as tools.register does")
     return entries[name]
@@ -159,14 +159,21 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
 
 
 def check(registry: Path) -> int:
-    """Print what is wrong with each entry of a registry; return the exit status."""
-    entries, stale = entries_of(registry), 0
+    """Print what is wrong with each entry of a registry, and what is not built yet; return the exit status."""
+    entries, stale, unbuilt = entries_of(registry), 0, Counter[str]()
     for name, entry in entries.items():
+        command = making(name, registry.parent)
+        if command and not malformed(entry) and not (registry.parent / entry.get("file_name", "")).exists():
+            unbuilt[command] += 1
+            continue
         found = [f"{name}: {fault}\n" for fault in faults_of(entry, registry.parent)]
         stale += bool(found)
         print("".join(found), end="")
     remedy = f"; remove or mend them in {registry.name}, or run tools.register again" if stale else ""
-    print(f"register: {len(entries)} entries, {stale} stale{remedy}")
+    for command, count in unbuilt.items():
+        print(f"{count} not built yet; run: {command}")
+    waiting = f"{unbuilt.total()} not built yet, " if unbuilt else ""
+    print(f"register: {len(entries)} entries, {waiting}{stale} stale{remedy}")
     return 1 if stale else 0
 
 

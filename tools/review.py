@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import socket
 import warnings
 from collections.abc import Callable, Sequence
 from html import escape
@@ -19,6 +18,8 @@ from tools.decisions import Decision, Live, fold, read_decisions
 from tools.desk import FACETS, Desk, inspect, pretty
 
 HOST, PORT = "127.0.0.1", 7861
+MOST_BYTES = 1 << 20
+"""of a request: nothing is uploaded to this page, though Gradio would take it"""
 KEYS = {"accept": "a", "reject": "r", "edit": "e", "relabel": "l", "undo": "u", "previous": "k", "next": "j"}
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
 """Gradio's page asks a CDN for a script that is not needed here; nothing is to leave or enter this machine"""
@@ -143,11 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_data_config(args.task)
     path, tools = config.seeds / "review.jsonl", load_tools(config.seeds / "tools.json")
     read_decisions(path)
-    try:
-        server = socket.create_server((HOST, args.port))
-    except (OSError, OverflowError) as error:
-        raise UserError(f"--port {args.port}", str(error), "choose another; 0 takes one that is free") from None
-    with server:
+    from callwright.web import OwnHosts, listen, make_server
+
+    with listen(HOST, args.port) as server:
         lines = inspect(read_records(config.work / "examples.jsonl", Example), tools)
         lines = [line for line in lines if not hand_written(line.example)]
         if not lines:
@@ -156,12 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         warnings.simplefilter("ignore", DeprecationWarning)  # Gradio 5 announces Gradio 6
         import gradio
-        import uvicorn
         from fastapi import FastAPI
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-        app = FastAPI()
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+        app = FastAPI(openapi_url=None)
+        app.add_middleware(OwnHosts, most_bytes=MOST_BYTES)
 
         @app.middleware("http")
         async def seal(request: Any, call_next: Callable[[Any], Any]) -> Any:
@@ -176,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"review {args.task}: {len(lines)} lines, {doubtful} suspicious, at http://{HOST}:{port} until Ctrl-C",
             flush=True,
         )
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[server])
+        make_server(app).run(sockets=[server])
     return 0
 
 

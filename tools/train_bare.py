@@ -9,7 +9,7 @@ from callwright.files import write_jsonl
 from callwright.recipes import read_settings
 from tools.estimate import GIB, Shape
 
-__all__ = ["Shape", "make_model", "matrix_product", "train"]
+__all__ = ["Shape", "make_model", "matrix_product", "tokenise", "train"]
 
 
 def make_model(shape: Shape, folder: str) -> None:
@@ -46,6 +46,18 @@ def matrix_product() -> None:
         torch.cuda.synchronize() if on_gpu else None
     device = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     print(json.dumps({"flops": 2 * size**3 * times / (time.perf_counter() - start), "device": device}))
+
+
+def tokenise(path: str) -> None:
+    """Write the tokens of the rows that the YAML at `path` names to its `tokenized_path`, as LLaMA-Factory's trainer does."""
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
+    model_args, data_args, training_args, *_ = get_train_args(read_settings(path))
+    loaded = load_tokenizer(model_args)
+    template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
+    get_dataset(template, model_args, data_args, training_args, stage="sft", **loaded)
 
 
 def load(args: dict[str, Any]) -> Any:

@@ -1,11 +1,10 @@
 """Run a training command and sample the GPUs beside it: `python -m tools.watch runs/x llamafactory-cli train x.yaml`.
 
-Leaves gpu.jsonl and gpu.png in the folder; without a GPU the command takes this process's place. The status is the
-command's.
+Holds the folder as its only writer, so that no second training writes there; leaves gpu.jsonl and gpu.png in it where there
+is a GPU. The status is the command's.
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from callwright.errors import UserError, command
 from callwright.files import atomic, write_jsonl
+from callwright.locks import only_writer
 from tools.preflight import gpus
 
 EVERY_S = 2.0
@@ -52,6 +52,28 @@ def draw(samples: list[dict[str, float]], path: Path) -> None:
         figure.savefig(file.buffer, format="png")  # type: ignore[attr-defined]  # atomic's text file has one
 
 
+def run_beside(words: Sequence[str], folder: Path) -> int:
+    """Run a command to its end, sampling the GPUs beside it if there are any; return its status."""
+    samples: list[dict[str, float]] = []
+    stop = threading.Event()
+    watcher = threading.Thread(target=sample, args=(samples, stop), daemon=True)
+    if gpus():
+        watcher.start()
+    process = subprocess.Popen(words)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # a kill must not leave it training alone
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return process.wait()  # the terminal told it, too
+    finally:
+        stop.set()
+        if watcher.is_alive():
+            watcher.join()
+        if samples:
+            write_jsonl(folder / "gpu.jsonl", samples)
+            draw(samples, folder / "gpu.png")
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; write what was sampled."""
@@ -61,24 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.command:
         raise UserError("tools.watch", "no command to run", "say what to run behind the folder")
-    if not gpus():
-        os.execvp(args.command[0], args.command)  # noqa: S606  # what the user said
-    samples: list[dict[str, float]] = []
-    stop = threading.Event()
-    watcher = threading.Thread(target=sample, args=(samples, stop), daemon=True)
-    watcher.start()
-    process = subprocess.Popen(args.command)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # a kill must not leave it training alone
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return process.wait()  # the terminal told it, too
-    finally:
-        stop.set()
-        watcher.join()
-        if samples:
-            write_jsonl(args.folder / "gpu.jsonl", samples)
-            draw(samples, args.folder / "gpu.png")
+    with only_writer(args.folder):
+        return run_beside(args.command, args.folder)
 
 
 if __name__ == "__main__":

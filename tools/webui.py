@@ -1,5 +1,6 @@
 """Start LLaMA-Factory's own board with our registry: `python -m tools.webui` (127.0.0.1:7860)."""
 
+import argparse
 import os
 from collections.abc import Sequence
 
@@ -10,15 +11,32 @@ from callwright.files import ROOT
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the board; its list of datasets is that of dataset_info.json at the root, not of data/."""
-    os.environ.setdefault("GRADIO_SERVER_NAME", "127.0.0.1")
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    os.chdir(ROOT)
-    from llamafactory.webui import common, control, interface
-    from llamafactory.webui.components import train
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s; 0 takes one that is free")
+    parser.add_argument(
+        "--known-as", nargs="+", default=[], metavar="NAME", help="names by which other machines ask it"
+    )
+    args = parser.parse_args(argv)
+    from callwright.web import OwnHosts, listen, make_server
 
-    for module in (common, control, train):  # each holds its own copy of the default folder
-        module.DEFAULT_DATA_DIR = "."
-    interface.run_web_ui()
+    with listen(args.host, args.port) as server:  # before half a minute of loading
+        at = f"http://{args.host}:{server.getsockname()[1]}"
+        print(f"webui: loading LLaMA-Factory's board, half a minute; then it is at {at} until Ctrl-C", flush=True)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.chdir(ROOT)
+        import gradio
+        from fastapi import FastAPI
+        from llamafactory.webui import common, control, interface
+        from llamafactory.webui.components import train
+
+        for module in (common, control, train):  # each holds its own copy of the default folder
+            module.DEFAULT_DATA_DIR = "."
+        app = FastAPI(openapi_url=None)
+        app.add_middleware(OwnHosts, hosts=[args.host, *args.known_as])  # Gradio alone answers to every Host
+        gradio.mount_gradio_app(app, interface.create_ui().queue(), "/", show_api=False, ssr_mode=False)
+        print(f"webui: {at}", flush=True)
+        make_server(app).run(sockets=[server])
     return 0
 
 

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from callwright.call_readers.bodies import Broken, BrokenJson, Tools, closed_at, hints_at_object, objects_on_lines
+from callwright.call_readers.bodies import (
+    Broken,
+    BrokenJson,
+    Tools,
+    closed_at,
+    hints_at_object,
+    objects_on_lines,
+    python_on_lines,
+)
 from callwright.call_readers.forms import FORMS, MARKS, Form
 from callwright.records import Call
 from callwright.thoughts import split_thoughts
@@ -108,9 +116,14 @@ def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> A
         return Attempt(f"{mark} without a call that can be read", False)
     if hints_at_object(words):
         return Attempt("an object with a name and arguments, in no form that can be read", False)
-    start = said.lstrip("[`").lstrip()
-    if name := next((name for name in known if start.startswith(f"{name}(")), None):
-        return Attempt(f"{name}(…) written as code", False)
+    start = said.lstrip("<[`").lstrip()
+    for name in map(re.escape, known):
+        if re.match(rf"{name}(?:\(|\s*+[:=>]?\s*+\{{)", start):
+            return Attempt(f"{start[:40]!r} begins with a tool, in no form that can be read", False)
+        if said.lstrip()[:1] in ("{", "[") and re.search(
+            rf"""[:,]\s*+["']?{name}["']?\s*+[,}}]|{name}["']?\s*+:\s*+\{{""", said
+        ):
+            return Attempt("JSON that names a tool, in no form that can be read", False)
     return None
 
 
@@ -151,7 +164,7 @@ def _closing_of(tag: str) -> str:
 
 
 def _read(text: str, form: Form, name: str, tools: Tools | None) -> Reading:
-    text = _EXAMPLE.sub("…", text) if form.body is objects_on_lines else text
+    text = _EXAMPLE.sub("…", text) if form.body in (objects_on_lines, python_on_lines) else text
     calls: list[TextCall] = []
     fault, bad_json = None, False
     try:

@@ -1,4 +1,4 @@
-"""What stands between the marks of a call, one reader a kind of body: JSON, Python, XML parameters, Gemma's own.
+"""What stands between the marks of a call, one reader a kind of body: JSON and Python here, the rest in `arguments`.
 
 A body is read from behind the opening mark. It gives the calls and the position behind the last character that is
 theirs, or raises Broken. A reader that finds nothing that could be a call gives none.
@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callwright.files import parse_json, parse_json_at, to_json
-from callwright.literals import calls_at, literal
+from callwright.files import parse_json_at, to_json
+from callwright.literals import calls_at
 from callwright.records import Call, read_arguments
 
 Tools = Mapping[str, Any]
@@ -50,8 +50,10 @@ def hints_at_object(text: str) -> bool:
 
 def json_at(text: str, position: int) -> tuple[Any, int]:
     """The JSON value at a position, after spaces, and where it ends; BrokenJson where there is none."""
+    if (start := skip(text, position)) == len(text):
+        raise Broken("nothing where its JSON should be")
     try:
-        return parse_json_at(text, skip(text, position))
+        return parse_json_at(text, start)
     except ValueError as error:
         raise BrokenJson(f"not JSON ({error})") from None
 
@@ -70,10 +72,11 @@ def call_of(value: Any, keys: tuple[str, ...] = ("arguments",)) -> Call:
     given = [key for key in keys if key in value]
     if extra := sorted(set(value) - {name_key, *given[:1]} - _BESIDE):
         raise Broken(f"unknown key {extra[0]!r}")
-    return _call(name, value[given[0]] if given else None, given[0] if given else "arguments")
+    return checked_call(name, value[given[0]] if given else None, given[0] if given else "arguments")
 
 
-def _call(name: str, arguments: Any, what: str) -> Call:
+def checked_call(name: str, arguments: Any, what: str = "arguments") -> Call:
+    """A call of these arguments, which the form calls `what`; Broken where they are no object, or no Unicode."""
     if arguments is not None and arguments != "" and not isinstance(arguments, dict):
         raise Broken(f"`{what}` is a {type(arguments).__name__}, not an object")
     arguments = read_arguments(arguments)
@@ -122,8 +125,8 @@ def bare_objects(
         return [], opened.end()
     calls = []
     for value in values:
-        for item in map(_function, value if isinstance(value, list) else _listed(value)):
-            if not isinstance(item, dict) or not ({"name", "tool_name"} & set(item)):
+        for item in map(_object, value if isinstance(value, list) else _listed(value)):
+            if not isinstance(item, dict) or not any(isinstance(item.get(key), str) for key in ("name", "tool_name")):
                 return [], end
             if not ({"arguments", "parameters"} & set(item)) and item.get("name") not in (tools or ()):
                 return [], end
@@ -139,8 +142,21 @@ def _listed(value: Any) -> list[Any]:
     return inner if isinstance(inner, list) else [value]
 
 
-def _function(value: Any) -> Any:
-    """The inner object of `{"type": "function", "function": {…}}`, whose arguments may be a string; else the value."""
+_OTHER_KEYS = {"tool": "name", "action": "name", "function": "name"} | dict.fromkeys(
+    ("args", "input", "tool_input", "action_input"), "arguments"
+)
+"""LangChain's words, and those of models that were not told which to use"""
+
+
+def _object(value: Any) -> Any:
+    """The inner object of `{"type": "function", "function": {…}}`, whose arguments may be a string; else the value, under
+    its usual keys where it is an object of two."""
+    if (
+        isinstance(value, dict)
+        and len(value) == 2
+        and {_OTHER_KEYS.get(key, key) for key in value} == {"name", "arguments"}
+    ):
+        return {_OTHER_KEYS.get(key, key): part for key, part in value.items()}
     inner = value.get("function", value.get("function_call")) if isinstance(value, dict) else None
     if not isinstance(inner, dict) or set(value) - _BESIDE - {"function", "function_call"}:
         return value
@@ -173,9 +189,9 @@ def arguments_object(
 ) -> tuple[list[Call], int]:
     """The JSON object of the arguments, the name being part of the opening. Nothing at all, null and "" are {}."""
     if (closed := closed_at(text, opened.end(), closing)) and closed[0].strip():
-        return [_call(opened["name"].strip(), None, "arguments")], opened.end()
+        return [checked_call(opened["name"].strip(), None)], opened.end()
     value, end = json_at(text, opened.end())
-    return [_call(opened["name"].strip(), value, "arguments")], end
+    return [checked_call(opened["name"].strip(), value)], end
 
 
 _GLAIVE = re.compile(r"""\{\s*"name":\s*"(?P<name>[^"\\]{1,200})",\s*"arguments":\s*'(?=\{)""")
@@ -191,7 +207,7 @@ def glaive_object(
     value, end = json_at(text, head.end())
     if not (tail := _GLAIVE_END.match(text, end)):
         raise BrokenJson("arguments that do not end with their quote")
-    return [_call(head["name"], value, "arguments")], tail.end()
+    return [checked_call(head["name"], value)], tail.end()
 
 
 def python_calls(
@@ -199,128 +215,15 @@ def python_calls(
 ) -> tuple[list[Call], int]:
     """`[Name(arg="…", n=1), …]`, or such calls without brackets: keyword arguments that are literals."""
     calls, end = calls_at(text, skip(text, opened.end()))
-    return [_call(name.removesuffix(".call"), arguments, "arguments") for name, arguments in calls], end
+    return [checked_call(name.removesuffix(".call"), arguments) for name, arguments in calls], end
 
 
-_PARAMETER = re.compile(
-    r"\s*+<(?:\w{1,20}:|｜DSML｜)?parameter(?:=|\s+name=\")(?P<key>[^\"<>]{1,200})\"?"
-    r"(?:\s+string=\"(?P<string>true|false)\")?\s*>"
-)
-_PARAMETER_END = re.compile(r"</(?:\w{1,20}:|｜DSML｜)?parameter>")
-_PAIR = re.compile(r"\s*+<arg_key>(?P<key>[^<>]{1,200})</arg_key>\s*+<arg_value>(?P<string>(?!))?")
-_PAIR_END = re.compile(r"</arg_value>")
-_BEGUN = re.compile(r"\s*+<(?:(?:\w{1,20}:|｜DSML｜)?parameter|arg_key)")
-
-
-def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool = False) -> Body:
-    """Arguments as `<parameter=key>value</parameter>` and the like, the name being part of the opening.
-
-    Such a value has no type: text and numbers look alike, and its own closing mark cannot stand in it. The tool's schema
-    says what it is; where none is known, a value that is JSON is taken for that, as LLaMA-Factory does.
-
-    Args:
-        padded: a line break at each side of a value belongs to the form.
-    """
-
-    def read(text: str, opened: re.Match[str], tools: Tools | None, closing: re.Pattern[str]) -> tuple[list[Call], int]:
-        name, position, arguments = opened["name"].strip(), opened.end(), dict[str, Any]()
-        if not begin.match(text, position) and begin is _PAIR and name not in (tools or ()):
-            return [], position  # `<tool_call>word`: a name by itself is a call only of a tool on offer
-        while given := begin.match(text, position):
-            ended = end_mark.search(text, given.end())
-            if ended is None:
-                raise Broken(f"argument {given['key'][:40]!r} does not end")
-            if given["key"] in arguments:
-                raise Broken(f"argument {given['key'][:40]!r} stands twice")
-            value = text[given.end() : ended.start()]
-            if padded and len(value) > 1 and value[0] == value[-1] == "\n":
-                value = value[1:-1]
-            schema = _schema_of(given["key"], tools.get(name) if tools else None)
-            arguments[given["key"]] = value if given["string"] == "true" else typed(value, schema)
-            position = ended.end()
-        if _BEGUN.match(text, position):
-            raise Broken("an argument that is not whole")
-        return [_call(name, arguments, "arguments")], position
-
-    return read
-
-
-xml_parameters = parameters(_PARAMETER, _PARAMETER_END)
-padded_parameters = parameters(_PARAMETER, _PARAMETER_END, padded=True)
-argument_pairs = parameters(_PAIR, _PAIR_END)
-
-
-def _schema_of(key: str, schema: Any) -> Any:
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    return properties.get(key) if isinstance(properties, dict) else None
-
-
-_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
-
-
-def typed(text: str, schema: Any) -> Any:
-    """The JSON value that is written without quotes, under the schema of its argument (None where nobody knows it)."""
-    kinds = _kinds(schema)
-    if kinds == {"string"}:
-        return text
-    try:
-        value = parse_json(text.strip())
-    except ValueError:
-        if not kinds or "string" in kinds:
-            return text
-        try:
-            return literal(text)  # True, None and single quotes, as models write them
-        except ValueError:
-            return text
-    kind = _TYPES.get(type(value), "null")
-    fits = not kinds or kind in kinds or (kind == "integer" and "number" in kinds)
-    return value if fits or "string" not in kinds else text
-
-
-def _kinds(schema: Any) -> set[str]:
-    """The types that a schema names; empty where it does not say."""
-    if not isinstance(schema, dict):
-        return set()
-    named = schema.get("type", [])
-    kinds = {kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)}
-    if not kinds and isinstance(schema.get("enum"), list):
-        kinds = {_TYPES.get(type(value), "null") for value in schema["enum"]}
-    for branch in [*_branches(schema.get("anyOf")), *_branches(schema.get("oneOf"))]:
-        named = branch.get("type") if isinstance(branch, dict) else None
-        kinds |= {named} if isinstance(named, str) else set()
-    return kinds
-
-
-def _branches(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-_GEMMA = re.compile(
-    r"""<\|"\|>(?P<text>.*?)<\|"\|> | <escape>(?P<escaped>.*?)<escape> | (?P<key>[^\s:,{}\[\]<"][^:,{}\[\]<"]{0,100}+):
-      | (?P<open>[{\[]) | (?P<close>[}\]]) | [,:] | \s++ | -?\d[\w.+-]*+ | true | false | null""",
-    re.DOTALL | re.VERBOSE,
-)
-
-
-def gemma_arguments(
+def python_on_lines(
     text: str, opened: re.Match[str], tools: Tools | None, closing: re.Pattern[str]
 ) -> tuple[list[Call], int]:
-    """`{key:<|"|>text<|"|>,n:1}`: bare keys, and texts between marks of their own, which cannot stand in a text."""
-    written: list[str] = []
-    depth, at = 0, opened.end()
-    while depth or not written:
-        token = _GEMMA.match(text, at)
-        if token is None:
-            raise Broken(f"{text[at : at + 20]!r} in the arguments" if text[at:] else "arguments without their end")
-        kind, at = token.lastgroup, token.end()
-        word = token[kind] if kind else token[0]
-        depth += (kind == "open") - (kind == "close")
-        if kind in ("text", "escaped"):
-            word = to_json(word)
-        written.append(f"{to_json(word.rstrip())}:" if kind == "key" else word)
+    """The same on lines of its own among words: none, unless it is whole."""
     try:
-        return [_call(opened["name"], parse_json("".join(written)), "arguments")], at
-    except Broken:
-        raise
-    except ValueError as error:
-        raise Broken(f"arguments: {error}") from None
+        calls, end = python_calls(text, opened, tools, closing)
+    except ValueError:
+        return [], opened.end()
+    return (calls if closed_at(text, end, closing) else []), end

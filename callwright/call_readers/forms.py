@@ -7,18 +7,16 @@ stands in it, and how it closes.
 import re
 from dataclasses import dataclass
 
+from callwright.call_readers.arguments import argument_pairs, gemma_arguments, padded_parameters, xml_parameters
 from callwright.call_readers.bodies import (
     Body,
-    argument_pairs,
     arguments_object,
     bare_objects,
-    gemma_arguments,
     glaive_object,
     objects,
     objects_on_lines,
-    padded_parameters,
     python_calls,
-    xml_parameters,
+    python_on_lines,
 )
 
 
@@ -45,7 +43,7 @@ _BLOCK = r"(?:tool_calls?|function_calls)"
 
 def _deepseek(word: str) -> str:
     """A mark of DeepSeek's; some servers write its bars and spaces in ASCII."""
-    return rf"<[｜|]tool[▁_ ]{word.replace(' ', '[▁_ ]')}[｜|]>"
+    return rf"<[｜|]tool[▁ ]{word.replace(' ', '[▁ ]')}[｜|]>"
 
 
 FORMS: tuple[Form, ...] = (
@@ -69,7 +67,7 @@ FORMS: tuple[Form, ...] = (
         "internlm",
         r"<\|action_start\|>\s*+<\|plugin\|>\s*+(?=\{)",
         objects("parameters", "arguments"),
-        r"<\|action_end\|>",
+        r"(?:<\|action_end\|>)?",
     ),
     # a name and the JSON of its arguments
     _form(
@@ -163,7 +161,7 @@ FORMS: tuple[Form, ...] = (
         "functiongemma",
         r"<start_function_call>call:(?P<name>[^{\s]++)(?=\{)",
         gemma_arguments,
-        "<end_function_call>",
+        "(?:<end_function_call>)?",
     ),
     # Python
     _form("lfm2", r"<\|tool_call_start\|>\s*+(?=[\[\w])", python_calls, r"<\|tool_call_end\|>"),
@@ -172,15 +170,17 @@ FORMS: tuple[Form, ...] = (
     _form("nemotron", r"<TOOLCALL>\s*+(?=\[\s*+\w)", python_calls, r"</TOOLCALL>"),
     _form("olmo", r"<function_calls>\s*+(?=[\w.]++\()", python_calls, r"</function_calls>"),
     _form("tool_code", r"```tool_code\s*+(?=[\[\w])", python_calls, "```"),  # Gemma 3
+    _form("tool_code", r"<tool_code>\s*+(?=[\[\w])", python_calls, "</tool_code>"),
     # without marks: the whole answer, or JSON on lines of its own
     _form("json llama3 xlam mistral", r"\A\s*+(?=\{|\[\s*+\{)", bare_objects, r"\Z", bare=True),
     _form("glm4", r"\A\s*+(?P<name>[\w.-]++)[ \t]*+\n\s*+(?=\{)", arguments_object, r"\Z", bare=True),
     _form("pythonic", r"\A\s*+(?=\[(?P<name>[^\[\]{}()\"'=,]++)\()", python_calls, r"\Z", bare=True),
+    _form("pythonic", r"^[ \t]*+(?=\[(?P<name>[^\[\]{}()\"'=,\n]++)\()", python_on_lines, r"[ \t]*+$", bare=True),
     _form("json llama3", r"^[ \t]*+(?=\{|\[\{)", objects_on_lines, r"[ \t]*+$", bare=True),
 )
 
 MARKS = re.compile(
-    r"</?(?:tool_calls?|function_calls?|functioncall|seed:tool_call|minimax:tool_call|longcat_tool_call|TOOLCALL)>"
+    r"</?(?:tool_calls?|function_calls?|functioncall|seed:tool_call|minimax:tool_call|longcat_tool_call|TOOLCALL|tool_code)>"
     r"|<function=|</function>|<(?:\w{1,20}:|｜DSML｜)?(?:invoke\s|parameter[\s=])|<arg_key>|<\|/?tool_call\|?>|<tool_call\|>"
     r"|\[TOOL_CALLS\]|<\|python_(?:tag|start)\|>|<\|tool_call_(?:start|begin|end)\|>|<\|tool_calls_section_\w+\|>"
     r"|<\|tool_call_argument_begin\|>|<\|START_ACTION\|>|<\|action_start\|>|<start_function_call>|✿FUNCTION✿"

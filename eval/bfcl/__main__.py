@@ -39,10 +39,10 @@ from eval.bfcl.questions import (
 from eval.bfcl.replay import replay
 from eval.bfcl.table import Row, comparable, show
 from eval.bfcl.turns import Talk, converse, drop_rounds
-from eval.client import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
+from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
+from eval.plan import Plan, ask, open_run_folder
 from eval.predictions import read_predictions
 from eval.report import write_report
-from eval.run import Plan, ask, begin
 from eval.score import write_scores
 from eval.server import serve
 from eval.verdict import Result, judge
@@ -68,7 +68,7 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
     """Ask what is not answered yet, and score everything.
 
     Raises:
-        UserError: see begin and ask_all.
+        UserError: see ask_all.
     """
     category = questions[0].category
     if category == MULTI_TURN:
@@ -182,8 +182,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             out, about = model.out / category, {"suite": f"bfcl_{category}"}
             decides, files = {**asks, **model.fingerprint}, data_files(category)
             plan = Plan(model.name, out, files, cases, sampling, decides, args.command, about, "eval.bfcl")
-            begin(plan, args.fresh or args.replay, refuse=True)
-            rows.append(run_category(questions, plan, model.endpoint(category), limits_of(args)))
+            with open_run_folder(plan, args.fresh or args.replay, refuse=True):
+                rows.append(run_category(questions, plan, model.endpoint(category), limits_of(args)))
     show(model.name, rows)
     columns = dict(zip(("non_live_ast", "python_simple", "live_ast", "irrelevance"), comparable(rows), strict=True))
     summary = {"bfcl": VERSION, "model": model.name, "categories": {row.category: row.summary() for row in rows}}

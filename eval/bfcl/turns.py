@@ -12,7 +12,8 @@ from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, parameters_of
 from eval.bfcl import checker, simulation
 from eval.bfcl.questions import Question
-from eval.client import Endpoint, Limits, Sampling, ask_all
+from eval.client import ask_all
+from eval.endpoint import Endpoint, Limits, Sampling
 from eval.score import PREDICTIONS
 from eval.verdict import Result, Verdict, decide, judge, read_call
 

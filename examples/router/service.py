@@ -14,14 +14,13 @@ import time
 import traceback
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from openai import OpenAIError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,14 +31,16 @@ from callwright.chat import open_client
 from callwright.config import load_data_config
 from callwright.errors import UserError, command
 from callwright.files import to_json
-from callwright.records import Call, Case, explain
+from callwright.records import Call, Case, Prediction, explain
+from callwright.web import OwnHosts, check_open, listen, make_server
 from eval.ask import MAX_TOKENS, case_of, decision
-from eval.client import Endpoint, Limits, Sampling, ask_once, endpoint_at, positive
+from eval.client import ask_once
+from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at, positive
 from eval.handlers import HANDLERS, dispatch
 
 MOST_BYTES, MOST_CHARACTERS = 16 << 10, 2_000
-MOST_CONNECTIONS = 1_000
-"""beyond them uvicorn answers 503 by itself"""
+UNREAD = (401, 404, 405, 408, 413, 415)
+"""what is answered while the request is still coming: its connection is closed"""
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 log = logging.getLogger("router")
@@ -111,17 +112,19 @@ class Router:
             if fault:
                 log.error("the model's server: %s", fault)
                 raise HTTPException(502, f"the model's server: {fault}")
-            # What a model wrote may take a while to check against its schema, though not without end.
-            found = await asyncio.to_thread(decision, said, self.case.tools)
-            if found["intent"] is None:
-                return "invalid_call" if "fault" in found else "reply", found
-            calls = [Call.model_validate(call) for call in found.get("calls") or [found["call"]]]
-            handled = asyncio.get_running_loop().run_in_executor(self.pool, self._handle, calls)
+            done = asyncio.get_running_loop().run_in_executor(self.pool, self._act, said)
             # No thread can be stopped: a handler that is overdue keeps its slot, so that they never pile up.
             release = slot.pop_all().close
-            handled.add_done_callback(lambda _: release())
-            well, done = await asyncio.shield(handled)
-            return "intent" if well else "handler_failed", {**found, "done": done}
+            done.add_done_callback(lambda _: release())
+            return await asyncio.shield(done)
+
+    def _act(self, said: Prediction) -> tuple[str, dict[str, Any]]:
+        """Check the calls of an answer and run their handlers, in a thread: both may take their time."""
+        found = decision(said, self.case.tools)
+        if found["intent"] is None:
+            return "invalid_call" if "fault" in found else "reply", found
+        well, done = self._handle([Call.model_validate(call) for call in found.get("calls", [found["call"]])])
+        return "intent" if well else "handler_failed", {**found, "done": done}
 
     def _handle(self, calls: list[Call]) -> tuple[bool, list[Any]]:
         done: list[Any] = []
@@ -156,14 +159,20 @@ def make_app(router: Router, key: str = "") -> FastAPI:
         if key and not hmac.compare_digest(given, f"Bearer {key}".encode()):
             raise HTTPException(401, "no key, or a wrong one", {"WWW-Authenticate": "Bearer"})
 
-    app = FastAPI(title="router", docs_url=None, redoc_url=None)
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await router.client.close()
+
+    app = FastAPI(title="router", openapi_url=None, lifespan=lifespan)
     guarded = [Depends(let_in)]  # before any of the body is read
     probe, probed_at, lives = asyncio.Lock(), 0.0, False
 
     @app.exception_handler(AnyHTTPException)
     async def refuse(request: Request, error: AnyHTTPException) -> Response:
         router.outcomes[f"http_{error.status_code}"] += 1
-        return reply(error.status_code, {"error": error.detail}, error.headers)
+        ends = {"Connection": "close"} if error.status_code in UNREAD else {}
+        return reply(error.status_code, {"error": error.detail}, {**(error.headers or {}), **ends})
 
     @app.post("/intent", dependencies=guarded)
     async def intent(request: Request) -> Response:
@@ -216,26 +225,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--task", default="image_intent", help="whose tools (default: image_intent)")
     parser.add_argument("--handlers", metavar="MODULE", help="registers more handlers, with eval.handlers.handles")
     parser.add_argument("--host", default="127.0.0.1", help="another than loopback needs ROUTER_API_KEY")
+    parser.add_argument(
+        "--host-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what clients call it in their URL; loopback always",
+    )
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--concurrency", type=positive, default=Bounds.concurrency, help="requests at a time")
     parser.add_argument("--queue", type=positive, default=Bounds.queue, help="that may wait; the next gets 429")
     parser.add_argument("--timeout", type=float, default=Bounds.timeout_s, help="seconds of a request; then 504")
     args = parser.parse_args(argv)
     key = os.environ.get("ROUTER_API_KEY", "")
-    if not key and args.host not in ("127.0.0.1", "::1", "localhost"):
-        raise UserError(f"--host {args.host}", "is open to others without a key", "export ROUTER_API_KEY=… first")
+    check_open("--host", args.host, key, "ROUTER_API_KEY")
     if args.handlers:
         importlib.import_module(args.handlers)
     case = case_of("?", load_data_config(args.task))
     if lacking := [name for tool in case.tools if (name := tool["function"]["name"]) not in HANDLERS]:
         raise UserError("--handlers", f"nothing handles {', '.join(lacking)}", "name a module that registers handlers")
     bounds = Bounds(args.concurrency, args.queue, args.timeout)
-    app = make_app(Router(endpoint_at(args.base_url, args.model, None, False), case, bounds), key)
+    router = Router(endpoint_at(args.base_url, args.model, None, False), case, bounds)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    print(f"router: http://{args.host}:{args.port}/intent, {'with' if key else 'without'} a key", flush=True)
-    uvicorn.run(
-        app, host=args.host, port=args.port, log_level="warning", access_log=False, limit_concurrency=MOST_CONNECTIONS
-    )
+    with listen(args.host, args.port) as server:
+        port = server.getsockname()[1]
+        print(f"router: http://{args.host}:{port}/intent, {'with' if key else 'without'} a key", flush=True)
+        make_server(OwnHosts(make_app(router, key), [args.host, *args.host_name])).run(sockets=[server])
     return 0
 
 

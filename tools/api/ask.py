@@ -3,34 +3,33 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from math import isnan
 from random import random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from callwright.chat import NO_KEY, is_local, open_client, read_completion, said
+from callwright.chat import MOST_WORDS, NO_KEY, check_url, is_local, open_client, quoted, read_completion, said
 from callwright.config import Api
 from callwright.errors import UserError
 from callwright.files import to_json
 from tools.api.ledger import Answer, Ledger, Request, answer_of
+from tools.api.pace import Pace
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
+    from openai._types import RequestOptions
 
 OPENAI_URL = "https://api.openai.com/v1"
 TRIES = 6
 """of a request, before the run stops; what was answered is kept"""
 BACKOFF_S = 0.5
 """before the second try; doubled for each further one, half of it at random"""
-DROP, GAIN, RETURN_S = 0.05, 0.5, 40.0
-"""how far below its peak the rate starts after a 429, when it is there again, and how far above after as long again"""
-DOUBT = 0.2
-"""of a peak that lasted half a pause: its cut. One that lasted longer was nearer to what the server allows"""
+LONGEST = 2
+"""times that the seconds of a try are doubled after silence"""
 PATIENCE_S = 600
 """of 429 alone, with no answer to anybody, after which the run stops"""
-CATCH_UP_S = 0.05
-"""lateness of a slot that the next ones make up for"""
 REFUSED = "refused"
 LATER = "run again later: what was answered is kept"
 RAISE = "raise augment.api.budget_usd and run again: what was answered is kept"
@@ -42,45 +41,6 @@ T = TypeVar("T")
 
 class RefusedError(Exception):
     """The server will not do this, however often it is asked; its words."""
-
-
-class Pace:
-    """Spaces requests evenly, for all workers together. A 429 slows and pauses everybody, which no client's retry can.
-
-    After it the rate follows CUBIC's curve (RFC 9438, §4.2): soon near the rate that was too high, long about it, then on.
-
-    Args:
-        ceiling: requests a second.
-    """
-
-    def __init__(self, ceiling: float) -> None:
-        self.ceiling, self.peak = ceiling, ceiling / (1 - DROP)  # as high as the curve begins
-        self.slot = self.since = time.monotonic()  # when the next request may go, and when the curve began
-        self.queue = asyncio.Lock()
-
-    def rate(self, now: float) -> float:
-        """Requests a second."""
-        x = (now - self.since) / RETURN_S - 1
-        return min(self.ceiling, self.peak * (1 + (DROP if x < 0 else GAIN) * x**3))
-
-    async def turn(self) -> None:
-        """Wait for one's place in the queue."""
-        async with self.queue:
-            while (wait := self.slot - time.monotonic()) > 0:
-                await asyncio.sleep(wait)  # and look again: a 429 may have moved the slot
-            now = time.monotonic()
-            self.slot = max(self.slot, now - CATCH_UP_S) + 1 / self.rate(now)
-
-    def slow_down(self, pause_s: float) -> None:
-        """The server said 429: nobody asks for `pause_s` seconds, then all more slowly.
-
-        One cut for all that were under way: none follows within a second, or the pause.
-        """
-        now, cut = time.monotonic(), max(pause_s, 1.0)
-        if now >= self.since:
-            self.peak = self.rate(now) * (1 - DOUBT * cut / (now - self.since + cut / 2))
-            self.since = now + cut
-        self.slot = max(self.slot, now + pause_s)
 
 
 def cost(api: Api, body: dict[str, Any], tokens_in: float, tokens_out: float, batch: bool) -> float:
@@ -106,7 +66,7 @@ def paid(api: Api, request: Request, answer: Answer, batch: bool = False) -> flo
 
 def server() -> str:
     """The base URL: OPENAI_BASE_URL, else OpenAI's own."""
-    return os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    return check_url("OPENAI_BASE_URL", os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
 
 
 def connect(api: Api) -> "AsyncOpenAI":
@@ -121,14 +81,22 @@ def connect(api: Api) -> "AsyncOpenAI":
     return open_client(server(), key, api.timeout_s, retries=0)
 
 
+@contextmanager
+def connected(api: Api, runner: asyncio.Runner) -> Iterator["AsyncOpenAI"]:
+    """A client of `connect`, whose connections are closed at the end however it comes."""
+    client = connect(api)
+    try:
+        yield client
+    finally:
+        runner.run(client.close())
+
+
 class Asker:
-    """Answers requests, each only once; the first goes alone, so that a wrong key costs one refusal and no more."""
+    """Answers requests, each only once. The pace begins with one alone, so that a wrong key costs one refusal only."""
 
     def __init__(self, api: Api, ledger: Ledger, client: "AsyncOpenAI", tell: Callable[[], None]) -> None:
         self.api, self.ledger, self.client, self.tell = api, ledger, client, tell
-        self.pace = Pace(api.requests_per_minute / 60)
-        self.slots = asyncio.Semaphore(api.concurrency)
-        self.first = asyncio.Lock()
+        self.pace = Pace(api.requests_per_minute / 60, api.concurrency, api.timeout_s)
         self.proven = False  # the server has answered in this run
         self.fault: UserError | None = None  # why nothing more is sent; what is under way may still arrive
         self.plain = False  # the server takes no JSON Schema for the form of an answer
@@ -147,25 +115,28 @@ class Asker:
         if known := self.ledger.get(request.key):
             self.tell()
             return known
-        if request.key not in self.asking:
-            self.asking[request.key] = asyncio.create_task(self.send(request))
-        try:
-            return await self.asking[request.key]
-        finally:
-            self.asking.pop(request.key, None)
+        if (task := self.asking.get(request.key)) is None:
+            task = self.asking[request.key] = asyncio.create_task(self.send(request))
+            task.add_done_callback(lambda done: self.ended(request.key, done))
+        await asyncio.wait([task])  # which goes on where nobody waits any more: what the server works on is paid
+        return task.result()
+
+    def ended(self, key: str, task: asyncio.Task[Answer]) -> None:
+        """Forget a request that was asked; its fault may have nobody who waits for it."""
+        del self.asking[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def wind_up(self, wait_s: float) -> None:
+        """Send nothing more, and wait so long for what is under way."""
+        self.fault = self.fault or UserError("augment", "was stopped", LATER)
+        if under_way := list(self.asking.values()):
+            await asyncio.wait(under_way, timeout=wait_s)
 
     async def send(self, request: Request) -> Answer:
-        """Ask the server, and keep the answer."""
-        if not self.proven:
-            async with self.first:
-                if not self.proven:
-                    return await self.exchange(request)
-        return await self.exchange(request)
-
-    async def exchange(self, request: Request) -> Answer:
         """Ask the server within the budget, and keep the answer."""
         dollars = most(self.api, request.body, batch=False)
-        async with self.slots:
+        async with self.pace.place():
             await self.reserve(dollars)
             try:
                 answer = await self.complete(request.body)
@@ -192,15 +163,22 @@ class Asker:
 
     async def complete(self, body: dict[str, Any]) -> Answer:
         """What the server says to a request, in a form that it takes; `refused` where it takes none."""
+        from httpx2 import Response, Timeout
+
+        limits: RequestOptions = {"timeout": Timeout(None, connect=self.api.timeout_s)}  # `tried` bounds the rest
+        kind = body["model"], "tools" in body
         while True:
             sent = self.adapted(body)
 
             async def create(sent: dict[str, Any] = sent) -> Answer:
-                raw = await self.client.chat.completions.with_raw_response.create(**sent)
-                return answer_of(read_completion(raw.text))
+                change, start = self.pace.change, time.monotonic()
+                raw = await self.client.post("/chat/completions", cast_to=Response, body=sent, options=limits)
+                answer = answer_of(read_completion(raw.content))
+                self.pace.answered(kind, time.monotonic() - start, change, answer.output)
+                return answer
 
             try:
-                return await self.tried(create)
+                return await self.tried(create, lambda: self.pace.patience(self.api.max_tokens))
             except RefusedError as error:
                 self.learn(str(error))
                 if self.adapted(body) == sent:
@@ -220,8 +198,11 @@ class Asker:
             body["max_completion_tokens"] = body.pop("max_tokens")
         return body
 
-    async def tried(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def tried(self, call: Callable[[], Awaitable[T]], patience: Callable[[], float] | None = None) -> T:
         """What a call to the server returns, after as many tries as it takes: the one layer of retries.
+
+        Args:
+            patience: gives the seconds of the first try; longer ones follow, as a slow server may have begun to answer.
 
         Raises:
             RefusedError: the server will not do it.
@@ -229,25 +210,30 @@ class Asker:
         """
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
-        tries = 0
+        tries = longer = 0
         while True:
-            await self.pace.turn()
+            if not self.fault:
+                await self.pace.turn()
             if self.fault:
                 raise self.fault
+            change, start = self.pace.change, time.monotonic()
             try:
-                async with asyncio.timeout(self.api.timeout_s):
+                async with asyncio.timeout((patience() if patience else self.api.timeout_s) * 2**longer):
                     result = await call()
             except (APITimeoutError, TimeoutError):
-                reason = f"nothing within {self.api.timeout_s:g} s"
+                reason, longer = f"nothing within {time.monotonic() - start:.0f} s", min(longer + 1, LONGEST)
+                self.pace.silent(change)
+                if not self.proven:
+                    self.stop(server(), reason, "see whether it still loads its model, and run again")
             except APIConnectionError as error:
-                reason = f"no connection ({error.__cause__ or error})"
+                reason = f"no connection ({quoted(str(error.__cause__ or error), MOST_WORDS)})"
                 if not self.proven:
                     self.stop(server(), reason, "start the server, or mend OPENAI_BASE_URL")
             except APIStatusError as error:
                 reason = self.judge(error)
                 tries -= error.status_code == 429
             except ValueError as error:
-                reason = f"no answer in OpenAI's form ({str(error).splitlines()[0]})"
+                reason = str(error)
             else:
                 self.proven, self.answered_at = True, time.monotonic()
                 return result
@@ -263,10 +249,10 @@ class Asker:
             RefusedError, UserError: another try would fail as well.
         """
         status = error.status_code
-        reason = f"HTTP {status}: {said(error, self.client.api_key)}"
+        reason = f"HTTP {status}: {said(error)}"
         if status in (401, 403):
             self.stop(server(), f"refuses the key (HTTP {status})", "set OPENAI_API_KEY to one that it takes")
-        if status in (402, 404) or error.code == "insufficient_quota":
+        if status in (402, 404) or status < 400 or error.code == "insufficient_quota":
             self.stop(server(), reason, "check OPENAI_BASE_URL (it ends in /v1), the model and the account")
         if status == 429:
             pause = retry_after(error.response.headers.get("retry-after", ""))
@@ -290,6 +276,7 @@ class Asker:
 def retry_after(header: str) -> float:
     """Seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
     for read in (float, lambda date: parsedate_to_datetime(date).timestamp() - time.time()):
-        with suppress(ValueError):
-            return max(0.0, read(header))
+        with suppress(ValueError, OverflowError):
+            if not isnan(pause := read(header)):
+                return max(0.0, pause)
     return 1.0

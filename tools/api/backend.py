@@ -4,8 +4,8 @@ import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -16,10 +16,12 @@ from callwright.errors import UserError
 from callwright.files import atomic, to_json
 from callwright.records import Call, Example, Seed
 from tools.api import check
-from tools.api.ask import REFUSED, Asker, connect, cost
+from tools.api.ask import REFUSED, Asker, connected, cost
 from tools.api.batch import BatchAsker
-from tools.api.ledger import Answer, Ledger
-from tools.api.plan import LABELS, Job, Planner, again, labelling, own_seeds
+from tools.api.label import TextCallError, in_form, labelling, longest_label, read_form, read_label, thinks
+from tools.api.ledger import Answer, Ledger, Request
+from tools.api.plan import LABELS, Job, Planner, again, own_seeds
+from tools.api.progress import Progress, Shortfall, counted, shown
 from tools.dedupe import normal_form
 from tools.formats.talk import Talk
 
@@ -29,6 +31,8 @@ EXPECTED = 0.8
 """part of the utterances that the preflight expects to be good"""
 PATIENCE = 3
 """rounds in a row without anything new, after which a label counts as exhausted"""
+GRACE_S = 5.0
+"""that requests under way are given when the run is interrupted"""
 RESULT = 60
 """tokens that the preflight expects of what tools return"""
 LINK = re.compile(r"https?://[!-~]+")
@@ -92,7 +96,7 @@ def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: boo
     answered = mean([to_json([call.model_dump() for call in s.calls]) + (s.reply or "") for s in seeds])
     wrote = mean([to_json(job.request.body) for job in jobs if job.mode != "result"])
     writes = -(-missing // (EXPECTED * api.lines))
-    label = labelling(config, api, [{"role": "user", "content": ""}], tools).body
+    label = labelling(config, api, [{"role": "user", "content": ""}], tools, longest_label(seeds, tools)).body
     asked, parts = mean([to_json(label)]) + said, [(writes, {"model": api.model}, wrote, api.lines * (said + 4))]
     parts.append((writes * api.lines, label, asked, answered + 4))
     for parent in [seed for seed in seeds if seed.calls and told][:1]:
@@ -116,14 +120,17 @@ def dry_run(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool
 class Writer:
     """Does jobs: asks, reads, tells the model once what was wrong, labels, checks."""
 
-    def __init__(self, planner: Planner, seeds: Sequence[Seed], asker: Asker) -> None:
-        self.planner, self.asker, self.scripts = planner, asker, check.Scripts(seeds)
+    def __init__(self, planner: Planner, seeds: Sequence[Seed], asker: Asker, progress: Progress) -> None:
+        self.planner, self.asker, self.scripts, self.progress = planner, asker, check.Scripts(seeds), progress
+        self.seeds, self.room = seeds, longest_label(seeds, planner.tools)
 
     async def do(self, job: Job) -> list[Line]:
         """What came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
         if job.mode == "result" and job.parent:
             return await self.follow(job, job.parent)
         texts, broken = await self.read(job.request, check.read_utterances, "")
+        for line in broken:
+            self.progress.line(line.reason)
         lines = await asyncio.gather(*(self.label(job, text) for text in (texts or [])[: self.planner.api.lines]))
         return [*broken, *(line for own in lines for line in own)]
 
@@ -134,19 +141,25 @@ class Writer:
             answer: Answer = await self.asker.ask(request)
             if answer.finish == REFUSED:
                 return None, [*broken, Line(text, reason="refused", detail=str(answer.content))]
+            if thinks(answer) and request.body["max_tokens"] < (full := self.planner.api.max_tokens):
+                request = Request({**request.body, "max_tokens": full}, request.ordinal)
+                continue
             try:
                 return reader(answer), broken
             except ValueError as error:
                 said = answer.content or to_json(answer.calls)
                 broken.append(Line(text, reason="broken", detail=f"{error}: {said}"))
-                request = again(request, said, str(error))
+                if isinstance(error, TextCallError):
+                    request, reader = in_form(request, self.seeds), partial(read_form, tools=self.planner.tools)
+                else:
+                    request = again(request, said, str(error))
         return None, broken
 
     async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Line]:
         """What a request that knows no purpose answers to what was said, checked; the broken answers come first."""
         planner = self.planner
-        request = labelling(planner.config, planner.api, said, planner.tools)
-        label, broken = await self.read(request, lambda answer: check.read_label(answer, planner.tools), text)
+        request = labelling(planner.config, planner.api, said, planner.tools, self.room)
+        label, broken = await self.read(request, partial(read_label, tools=planner.tools), text)
         if label is None:
             return broken
         line = Line(text, said if len(said) > 1 else None, *label)
@@ -155,6 +168,12 @@ class Writer:
 
     async def label(self, job: Job, text: str) -> list[Line]:
         """An utterance, labelled and checked, after the broken answers that it took."""
+        lines = await self.checked(job, text)
+        for line in lines:
+            self.progress.line(line.reason)
+        return lines
+
+    async def checked(self, job: Job, text: str) -> list[Line]:
         planner = self.planner
         if normal_form(text) in planner.novelty.seen:
             return [Line(text, reason="duplicate")]
@@ -221,14 +240,19 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
             fault = f"{api.budget_usd:g} dollars are less than the estimate, {guess.dollars:.2f}"
             raise UserError("augment.api.budget_usd", fault, "raise it, or ask for fewer examples")
         yield from examples
+        free = not any(price.input or price.output for price in api.prices.values())
+        budget = "" if free else f"of {api.budget_usd:g} dollars"
+        progress = Progress(sum(map(planner.missing, LABELS)), guess.requests, ledger, budget)
         with (
             atomic(config.work / "rejected.jsonl") as rejected,
-            bar(guess, ledger, api) as tell,
+            shown(progress, f"augment {config.task}"),
             asyncio.Runner() as loop,
+            connected(api, loop) as client,
         ):
-            client = connect(api)
-            asker = (BatchAsker if batch else Asker)(api, ledger, client, tell)
-            writer, reasons, barren = Writer(planner, seeds, asker), Counter[str](), Counter[str]()
+            asker = (BatchAsker if batch else Asker)(api, ledger, client, progress.answered)
+            progress.pace = None if batch else asker.pace
+            writer, reasons, barren = Writer(planner, seeds, asker, progress), Counter[str](), Counter[str]()
+            shortfall = Shortfall()
             while jobs := planner.plan([label for label in LABELS if barren[label] < PATIENCE]):
                 barren.update({job.label for job in jobs})
                 for job, lines in zip(jobs, loop.run(together(writer, jobs)), strict=True):
@@ -236,39 +260,28 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
                         example, reject = take(planner, job, number, line)
                         if example:
                             barren[job.label] = 0
+                            shortfall.line(job.label, "")
                             yield example
                         elif reject:
                             reasons[reject["reason"]] += 1
+                            shortfall.line(job.label, reject["reason"])
                             rejected.write(to_json(reject) + "\n")
-            loop.run(client.close())
-    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none"
     where = (config.work / "rejected.jsonl").relative_to(config.work.parents[2])
-    print(f"augment {config.task}: {ledger.spent:.4f} dollars spent; rejected: {why} ({where})", file=sys.stderr)
+    why = f"{counted(reasons) or 'none'} ({where})"
+    print(f"augment {config.task}: {ledger.spent:.4f} dollars spent; rejected: {why}", file=sys.stderr)
     for label in filter(planner.missing, LABELS):
-        lack = f"{planner.missing(label)} {label} examples are missing"
-        print(f"augment {config.task}: {lack}: {PATIENCE} rounds brought nothing new", file=sys.stderr)
-
-
-@contextmanager
-def bar(guess: Estimate, ledger: Ledger, api: Api) -> Iterator[Callable[[], None]]:
-    """A progress bar with what the ledger has cost so far; call what it gives for each answer."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[dollars]}")
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(api.model, total=guess.requests, dollars="")
-
-        def tell() -> None:
-            dollars = f"{ledger.spent:.4f} of {api.budget_usd:g} dollars"
-            progress.update(task, advance=1, dollars=dollars)
-
-        yield tell
+        lack = f"{planner.missing(label)} {label} examples are missing: {PATIENCE} rounds brought nothing new"
+        print(f"augment {config.task}: {lack}; {shortfall.why(label)}", file=sys.stderr)
 
 
 async def together(writer: Writer, jobs: Sequence[Job]) -> list[list[Line]]:
     """The lines of all jobs, in their order. When the run must stop, what is under way is waited for: it is paid."""
-    done = await asyncio.gather(*map(writer.do, jobs), return_exceptions=True)
+    try:
+        done = await asyncio.gather(*map(writer.do, jobs), return_exceptions=True)
+    except asyncio.CancelledError:  # Ctrl-C or a signal to end
+        print(f"stopping: what is under way has {GRACE_S:g} s to arrive", file=sys.stderr, flush=True)
+        await writer.asker.wind_up(GRACE_S)
+        raise
     await asyncio.gather(*writer.asker.asking.values(), return_exceptions=True)
     for failure in done:
         if isinstance(failure, BaseException):

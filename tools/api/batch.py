@@ -5,9 +5,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from callwright.chat import Completion
+from callwright.chat import MOST_WORDS, completion_of
 from callwright.config import Api
 from callwright.files import parse_json, to_json
+from callwright.redact import redact
 from tools.api.ask import RAISE, REFUSED, TRIES, Asker, RefusedError, most, paid, server
 from tools.api.ledger import Answer, Batch, Ledger, Request, answer_of
 
@@ -109,31 +110,32 @@ class BatchAsker(Asker):
             if state.status in ENDED:
                 break
             await asyncio.sleep(POLL_S)
-        lines: list[Any] = []
+        lines: list[bytes] = []
         for identity in filter(None, (state.output_file_id, state.error_file_id)):
             content = await self.called(lambda identity=identity: self.client.files.content(identity))
-            lines += [parse_json(line) for line in content.text.splitlines() if line.strip()]
+            lines += content.content.splitlines()
         answers = [(key, answer) for key, answer in map(self.read, lines) if answer and key in batch.requests]
         longest = {"max_tokens": self.api.max_tokens}
         price = {key: Request({"model": model} | longest) for key, model in batch.requests.items()}
         self.ledger.close_batch(batch.nonce, [(k, a, paid(self.api, price[k], a, batch=True)) for k, a in answers])
 
-    def read(self, line: Any) -> tuple[str, Answer | None]:
+    def read(self, raw: bytes) -> tuple[str, Answer | None]:
         """The key and the answer of a line of a batch's result; None where the request is to be asked again."""
-        key, response = line["custom_id"], line.get("response") or {}
-        status, body = response.get("status_code"), response.get("body")
-        if status == 200:
-            try:
-                return key, answer_of(Completion.model_validate(body))
-            except ValueError:
-                return key, None
-        if status is None or status >= 500 or status in (408, 409, 429):
+        try:
+            line = parse_json(raw.decode())
+            key, response = str(line["custom_id"]), line.get("response") or {}
+            status, body = response.get("status_code"), response.get("body")
+            if status == 200:
+                return key, answer_of(completion_of(body))
+        except (ValueError, LookupError, TypeError, AttributeError):  # no such line: its request is asked again
+            return "", None
+        if not isinstance(status, int) or status >= 500 or status in (408, 409, 429):
             return key, None
         before = self.plain, self.long_key
-        self.learn(said := to_json(body))
+        self.learn(said := redact(to_json(body)))
         if (self.plain, self.long_key) != before or (self.plain and "response_format" in said):
             return key, None
-        return key, Answer(content=f"HTTP {status}: {said[:300]}", finish=REFUSED)
+        return key, Answer(content=f"HTTP {status}: {said[:MOST_WORDS]}", finish=REFUSED)
 
     async def find_or_create(self, batch: Batch) -> str:
         """The server's id of a batch: of one that was sent before, told by its nonce, or else of a new one."""

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from callwright.files import parse_json, to_json
 from callwright.matchers import missing_words
-from callwright.records import Call, Seed, explain, read_arguments
-from callwright.schema import call_fault, parameters_of
+from callwright.records import Call, Seed, explain
+from callwright.schema import parameters_of
+from callwright.thoughts import split_thoughts
 from tools.api.ledger import Answer
 from tools.clean import language_fault, script
 from tools.generate import LISTED, leaves
@@ -43,7 +44,7 @@ def _filled(answer: Answer, name: str) -> list[str]:
     fields: Any = {name: (list[str], Field(min_length=1))}
     model = create_model("Form", __config__=ConfigDict(extra="forbid", strict=True), **fields)
     try:
-        return list(getattr(model.model_validate(parse_json(answer.content or "")), name))
+        return list(getattr(model.model_validate(parse_json(split_thoughts(answer.content or "").answer)), name))
     except ValidationError as error:
         raise ValueError(explain(error)) from None
     except ValueError as error:
@@ -73,28 +74,6 @@ def read_results(answer: Answer, count: int) -> list[str]:
         return [to_json(parse_json(text)) for text in texts]
     except ValueError as error:
         raise ValueError(f"a result is not JSON text ({error})") from None
-
-
-def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
-    """The calls, or the reply, of the labeller's answer.
-
-    Raises:
-        ValueError: truncated, arguments that are no JSON object or break the tool's schema, or nothing said.
-    """
-    if answer.finish == "length":
-        raise ValueError("the answer is truncated: be brief")
-    calls = []
-    for name, text in answer.calls:
-        try:
-            calls.append(Call(name=name, arguments=read_arguments(text)))
-        except ValueError as error:
-            raise ValueError(f"the arguments of {name} are {error}") from None
-        if fault := call_fault(calls[-1], tools):
-            raise ValueError(fault)
-    reply = (answer.content or "").strip()
-    if not calls and not reply:
-        raise ValueError("neither a call nor a reply")
-    return calls, None if calls else reply
 
 
 def disagreement(label: str, names: frozenset[str], counts: frozenset[int], calls: Sequence[Call]) -> str | None:

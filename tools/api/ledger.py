@@ -53,16 +53,12 @@ class Answer(BaseModel):
 
 
 def answer_of(completion: Completion) -> Answer:
-    """The answer that a response holds.
-
-    Raises:
-        ValidationError: its usage is no count of tokens.
-    """
+    """The answer that a response holds."""
     choice, usage = completion.choices[0], completion.usage or {}
     return Answer(
         id=completion.id or "",
         content=choice.message.content,
-        calls=[(call.function.name, call.function.arguments) for call in choice.message.tool_calls or []],
+        calls=[(call.function.name, call.function.arguments or "") for call in choice.message.tool_calls or []],
         finish=choice.finish_reason,
         input=usage.get("prompt_tokens"),
         output=usage.get("completion_tokens"),
@@ -91,6 +87,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         make_folder(path.parent)
+        self._path = path
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -117,16 +114,20 @@ class Ledger:
         return Answer.model_validate_json(row[0]) if row else None
 
     def put(self, key: str, answer: Answer, dollars: float) -> None:
-        """Keep an answer and what it cost."""
+        """Keep an answer and what it cost.
+
+        Raises:
+            UserError: the disk is full.
+        """
         line = (key, answer.model_dump_json(), dollars, time.time())
-        self._db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", line)
+        self._write("INSERT INTO answers VALUES (?, ?, ?, ?)", line)
         self.answered += 1
         self.spent += dollars
 
     def open_batch(self, batch: Batch) -> None:
         """Note a batch: first without an id, before it is sent, then with the server's."""
         line = (batch.nonce, batch.file, batch.id, to_json(batch.requests))
-        self._db.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", line)
+        self._write("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", line)
 
     def close_batch(self, nonce: str, answers: Iterable[tuple[str, Answer, float]]) -> None:
         """Keep the answers of a batch that has ended, and forget the batch, both or neither."""
@@ -134,7 +135,17 @@ class Ledger:
             self._db.execute("BEGIN")
             for answer in answers:
                 self.put(*answer)
-            self._db.execute("DELETE FROM batches WHERE nonce = ?", (nonce,))
+            self._write("DELETE FROM batches WHERE nonce = ?", (nonce,))
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            fault, remedy = (
+                f"could not be written ({error})",
+                "free some space and run again: what was answered is kept",
+            )
+            raise UserError(self._path, fault, remedy) from None
 
     def batches(self) -> list[Batch]:
         """The batches whose answers are not here yet."""

@@ -81,16 +81,6 @@ def writing(api: Api, text: str, name: str) -> Request:
     return Request({**body, "response_format": form(name)})
 
 
-def labelling(config: DataConfig, api: Api, said: Sequence[dict[str, Any]], tools: list[dict[str, Any]]) -> Request:
-    """The request for a label, or for the answer after results: it knows what was said, the tools, and no purpose."""
-    system = prompt("label", system=config.system, result=said[-1]["role"] == "tool")
-    messages = [{"role": "system", "content": system}, *said]
-    body: dict[str, Any] = {"model": api.relabel_model or api.model, "messages": messages, "max_tokens": api.max_tokens}
-    if api.temperature is not None:
-        body["temperature"] = 0.0
-    return Request({**body, "tools": tools})
-
-
 def again(request: Request, answer: str, fault: str) -> Request:
     """The same request once more, told what was wrong with its answer."""
     told = {"role": "user", "content": prompt("retry", answer=answer[:4000] or "(nothing)", fault=fault)}

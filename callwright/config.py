@@ -264,6 +264,10 @@ class Source(Config):
     max_samples: int | None = Field(None, ge=1)
     """at most so many rows, drawn by the seed"""
     on_error: Literal["stop", "skip"] = "skip"
+    fold: bool = False
+    """this and the next two change what rows cannot hold, as the options of tools.convert do: docs/convert.md"""
+    drop: list[Literal["thoughts", "words"]] = []
+    unlearned: Literal["learn", "mask"] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> "Source":

@@ -138,9 +138,13 @@ class Steps:
             others = others or not OPEN.isdisjoint(part.schema)
         return names, others
 
-    def leaves(self, value: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """The scalars of a JSON value, each with the keywords of all schemas that may be held against it."""
-        yield from _leaves(value, [self._root] if self._root else [])
+    def leaves(self, value: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+        """The scalars of a JSON value, each behind its path (items[].sku), with what `keywords` says of it."""
+        yield from _leaves("", value, [self._root] if self._root else [])
+
+    def keywords(self, key: str) -> dict[str, Any]:
+        """The keywords of all schemas that may be held against what an object has under a key."""
+        return _keywords(_with_branches(_of_key([self._root] if self._root else [], key)))
 
     def of(self, value: Any, searches: bool = True) -> int:
         """Count the steps of a value, those of searching its texts and long enums among them or not.
@@ -198,17 +202,26 @@ def _with_branches(parts: list[Part]) -> list[Part]:
     return list(found)
 
 
-def _leaves(value: Any, parts: list[Part]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _of_key(parts: list[Part], key: str) -> list[Part]:
+    """The schemas that those of an object hold against a key's value: by its name, else by patterns or for all others."""
     parts = _with_branches(parts)
+    return [one for part in parts for one in part.fields.get(key, ())] or [one for part in parts for one in part.values]
+
+
+def _keywords(parts: list[Part]) -> dict[str, Any]:
+    return {key: held for part in parts for key, held in part.schema.items()}
+
+
+def _leaves(path: str, value: Any, parts: list[Part]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     if isinstance(value, dict):
         for key, item in value.items():
-            named = [one for part in parts for one in part.fields.get(key, ())]
-            yield from _leaves(item, named or [one for part in parts for one in part.values])
+            yield from _leaves(f"{path}.{key}" if path else key, item, _of_key(parts, key))
     elif isinstance(value, list):
+        items = [one for part in _with_branches(parts) for one in part.items]
         for item in value:
-            yield from _leaves(item, [one for part in parts for one in part.items])
+            yield from _leaves(f"{path}[]", item, items)
     else:
-        yield value, {key: held for part in parts for key, held in part.schema.items()}
+        yield path, value, _keywords(_with_branches(parts))
 
 
 def _anchored(schema: Any) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from callwright.errors import UserError
-from callwright.files import ROOT
+from callwright.files import ROOT, read_text
 from callwright.recipes import Recipe
 
 ADAPTERS = ROOT / "adapters"
@@ -16,15 +16,22 @@ EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2",
 
 
 def broken_step(folder: Path) -> str | None:
-    """Return what the trainer's log in a folder says of its first step that went wrong, None where none did."""
+    """Return what the trainer's log in a folder says of its first step that went wrong, None where none did.
+
+    Raises:
+        UserError: the log is cut off, or is none.
+    """
     path = folder / STATE
     if not path.is_file():
         return None  # an adapter that was kept carries no log
-    for entry in json.loads(path.read_text(encoding="utf-8"))["log_history"]:
-        for key in ("loss", "grad_norm", "eval_loss"):
-            value = entry.get(key, 1.0)
-            if not math.isfinite(value) or (key == "loss" and value == 0.0):
-                return f"at step {entry.get('step')} the {key} was {value:g}"
+    try:
+        for entry in json.loads(read_text(path))["log_history"]:  # its own writer writes NaN
+            for key in ("loss", "grad_norm", "eval_loss"):
+                value = entry.get(key, 1.0)
+                if not math.isfinite(value) or (key == "loss" and value == 0.0):
+                    return f"at step {entry.get('step')} the {key} was {value:g}"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(path, f"not a trainer's log ({error})", "train again") from None
     return None
 
 
@@ -39,6 +46,8 @@ def broken_tensor(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
+            if size > path.stat().st_size:
+                raise ValueError("it is cut off")
             header = json.loads(file.read(size))
         data = numpy.memmap(path, mode="r", offset=8 + size)
         for name, tensor in header.items():
@@ -49,7 +58,7 @@ def broken_tensor(path: Path) -> str | None:
             bits = data[begin:end].view(kind)
             if len(data) < end or bool(((bits & exponent) == exponent).any()):
                 return str(name)
-    except (OSError, ValueError, KeyError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise UserError(path, f"half-written ({error})", "train again") from None
     return None
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,20 @@ def case_of(text: str, data: DataConfig, today: date | None = None) -> Case:
     Args:
         today: is said where the task's lines say a day, in their words; without it none is.
     """
-    said = [data.system, today_message(data.seeds, today) if today else None]
+    said = [data.system, _day(data.seeds, today) if today else None]
     system = [{"role": "system", "content": "\n".join(filter(None, said))}] if any(said) else []
     messages = [*system, {"role": "user", "content": text}]
-    return Case(id="ask", messages=messages, tools=load_tools(data.seeds / "tools.json"), expected=[])
+    return Case(id="ask", messages=messages, tools=_tools(data.seeds), expected=[])
+
+
+@lru_cache
+def _day(folder: Path, today: date) -> str | None:
+    return today_message(folder, today)
+
+
+@lru_cache
+def _tools(folder: Path) -> list[dict[str, Any]]:
+    return load_tools(folder / "tools.json")
 
 
 def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
@@ -156,9 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("text", "is empty", 'say something, as in: make ask Q="draw a cat"')
     recipe = None if args.base_url else load_recipe(args.recipe, args.overrides)
     data = load_data_config(recipe.task if recipe else args.task)
-    first = case_of(texts[0], data, date.today())
-    messages = [[*first.messages[:-1], {"role": "user", "content": text}] for text in texts]
-    cases = [first.model_copy(update={"messages": one}) for one in messages]
+    cases = [case_of(text, data, date.today()) for text in texts]
     with ExitStack() as stack:
         if recipe:
             endpoint = stack.enter_context(answering(recipe, args.keep))

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from callwright.errors import UserError
-from callwright.files import ROOT, make_folder
+from callwright.files import ROOT, make_folder, write_text
 from callwright.recipes import Recipe, check_base
 from callwright.trained import check_trained
+from callwright.yaml12 import dump_yaml
 from eval.endpoint import Endpoint
 
 HOST = "127.0.0.1"
@@ -101,7 +100,7 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / f"{recipe.stem}.yaml"
-        config.write_text(yaml.safe_dump(args, allow_unicode=True), encoding="utf-8")
+        write_text(config, dump_yaml(args))
         with start([*API, config], environment, endpoint, log) as server:
             yield server
 

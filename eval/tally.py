@@ -81,9 +81,8 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
             if not (wanted or there):
                 continue
             right = wanted and there and key not in broken and accepts(matcher, values[key])
-            kind = _json_type(
-                given.schema.parameters if given.schema else {}, key, values[key] if there else _example(matcher)
-            )
+            declared = given.schema.steps.keywords(key) if given.schema else {}
+            kind = _json_type(declared, values[key] if there else _example(matcher))
             before = arguments.get(kind, (0, 0, 0))
             arguments[kind] = before[0] + right, before[1] + there, before[2] + wanted
             if wanted and is_matcher(matcher) and "contains" in matcher:
@@ -95,10 +94,9 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
     return Tally(emitted=emitted, parsed=len(readable), valid=valid, names=names, arguments=arguments, slots=slots)
 
 
-def _json_type(schema: dict[str, Any], key: str, value: Any) -> str:
-    """The one type that the schema declares for an argument, else that of a value."""
-    declared = schema.get("properties", {}).get(key)
-    if isinstance(declared, dict) and isinstance(declared.get("type"), str):
+def _json_type(declared: dict[str, Any], value: Any) -> str:
+    """The one type that an argument's schema declares, else that of a value."""
+    if isinstance(declared.get("type"), str):
         return str(declared["type"])
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")

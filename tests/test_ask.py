@@ -12,7 +12,7 @@ from endpoint import TOOL, answer, draws, endpoint
 from werkzeug import Response
 
 from callwright.errors import UserError
-from callwright.files import read_json, to_json, write_json
+from callwright.files import read_json, to_json, write_json, write_text
 from callwright.recipes import load_recipe
 from callwright.records import Call
 from callwright.tasks import say_today
@@ -193,17 +193,16 @@ def test_a_tool_has_one_handler():
 def test_today_is_said_as_the_task_says_a_day(said: str, today: str | None, tmp_path):
     assert say_today(said, date(2027, 1, 2)) == today
     lines = [{"system": "Ada asks."}, {"system": None}, {"system": said}]
-    (tmp_path / "tools.json").write_text(to_json([TOOL]))
     for name, text in {
         "seeds.jsonl": "\n".join(map(to_json, lines)),
         "grammar.yaml": dump_yaml({"systems": [said]}),
     }.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        data = SimpleNamespace(system="Be brief.", seeds=tmp_path)
+        write_json(tmp_path / name / "tools.json", [TOOL])
+        write_text(tmp_path / name / name, text)
+        data = SimpleNamespace(system="Be brief.", seeds=tmp_path / name)
         case = case_of("tomorrow?", data, date(2027, 1, 2))
         assert case.messages[0]["content"] == "\n".join(filter(None, ["Be brief.", today]))
         assert case_of("tomorrow?", data).messages[0]["content"] == "Be brief."
-        (tmp_path / name).unlink()
-    assert "system" not in {
-        m["role"] for m in case_of("a", SimpleNamespace(system=None, seeds=tmp_path), date.today()).messages
-    }
+    write_json(tmp_path / "tools.json", [TOOL])
+    bare = case_of("a", SimpleNamespace(system=None, seeds=tmp_path), date.today())
+    assert [message["role"] for message in bare.messages] == ["user"]

@@ -139,3 +139,11 @@ def test_the_head_of_a_report_says_that_golden_measures_little(
     test = make_run(tmp_path / "y" / "test", "tuned", 9, sets=("test",))
     write_report_of([str(test)])
     assert "golden has" not in (test / "report.html").read_text("utf-8")
+
+
+def test_arguments_of_branches_are_looked_at_like_others() -> None:
+    whole = {"properties": {"day": {"$ref": "#/$defs/day"}, "note": {"type": "string"}}}
+    parameters = {"type": "object", "allOf": [whole], "$defs": {"day": {"enum": ["a"]}}}
+    tools = canonical_tools([{"name": "track", "parameters": parameters}], "tools")
+    said = list(argument_gaps([line(n, {"day": "a"}) for n in range(12)], tools))
+    assert len(said) == 1 and "its argument note" in said[0]

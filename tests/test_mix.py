@@ -120,6 +120,26 @@ def test_a_source_that_is_not_there_leaves_nothing(house: Path):
     assert done.returncode == 2 and "an evaluation set is never trained on" in done.stderr
 
 
+def test_sources_fold_drop_and_mask_as_the_converter_does(house: Path):
+    said = [("user", "a"), ("user", "b"), ("assistant", "one"), ("user", "c"), ("assistant", "two")]
+    messages = [{"role": role, "content": text} for role, text in said] + [
+        {"role": "user", "content": "d"},
+        {"role": "assistant", "content": "three", "reasoning_content": "so"},
+    ]
+    messages[4]["weight"] = 0
+    write_jsonl(house / "in/odd.jsonl", [{"messages": messages}] * 2)
+    config = {"task": "odd", "split": {"train": 1, "val": 0, "test": 0}}
+    config["sources"] = [
+        {"from": "openai", "path": "in/odd.jsonl", "fold": True, "drop": ["thoughts"], "unlearned": "mask"}
+    ]
+    (house / "configs/data/odd.yaml").write_text(yaml.safe_dump(config))
+    done = run(house, "convert", "odd")
+    assert done.returncode == 0, done.stderr
+    assert "thought" in done.stdout and "folded" in done.stdout
+    rows = [[turn["value"] for turn in row["conversations"]] for row in built(house, "odd_train")]
+    assert sorted(rows) == [["a\n\nb", "one"]] * 2 + [["a\n\nb", "one", "c", "two", "d", "three"]] * 2
+
+
 def test_quotas_follow_shares_as_far_as_the_scarcest_reaches():
     assert quotas([100, 10], [source(), source(max_samples=5)]) == [100, 5]
     assert quotas([100, 10], [source(share=2), source(share=1)]) == [20, 10]

@@ -33,9 +33,11 @@ BOUNDS = Bounds()
 @contextmanager
 def routed(url: str, bounds: Bounds = BOUNDS, key: str = "") -> Iterator[httpx2.Client]:
     """A client of a router that asks the model at `url`, over real sockets."""
-    messages = [SYSTEM, {"role": "user", "content": "?"}]
-    case = Case(id="ask", messages=messages, tools=[TOOL], expected=[])
-    app = OwnHosts(make_app(Router(Endpoint(url, "m", SECRET), case, bounds), key), ["router.example"])
+
+    def case_of(text: str) -> Case:
+        return Case(id="ask", messages=[SYSTEM, {"role": "user", "content": text}], tools=[TOOL], expected=[])
+
+    app = OwnHosts(make_app(Router(Endpoint(url, "m", SECRET), case_of, bounds), key), ["router.example"])
     server, listening = make_server(app), bind("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

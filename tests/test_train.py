@@ -131,3 +131,21 @@ def test_failed_runs_do_not_overwrite_each_other(tmp_path: Path):
     kept = {path.name: (path / "n").read_text() for path in tmp_path.iterdir()}
     assert kept == {"train.failed": "0", "train.failed.2": "1", "train.failed.3": "2"}
     assert set_aside(tmp_path / "train") is None
+
+
+def test_a_log_or_an_adapter_that_is_cut_off_is_no_traceback(tmp_path):
+    for text in ('{"log_history": [{"lo', "[]", "{}", '{"log_history": [7]}', '{"log_history": [{"loss": "x"}]}'):
+        (tmp_path / "trainer_state.json").write_text(text)
+        with pytest.raises(UserError, match="not a trainer"):
+            broken_step(tmp_path)
+    adapter = tmp_path / "adapter_model.safetensors"
+    for data in (
+        b"",
+        b"\xff" * 8,
+        b"\xff" * 7 + b"\x7f{}",
+        b"\x02" + b"\0" * 7 + b"[]",
+        b"\x07" + b"\0" * 7 + b'{"a":1}',
+    ):
+        adapter.write_bytes(data)
+        with pytest.raises(UserError, match="not a whole file"):
+            broken_tensor(adapter)

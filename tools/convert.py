@@ -14,7 +14,6 @@ from callwright.tasks import read_golden, read_seeds
 from tools.convert_file import MASK_HISTORY, convert_file, dry_run, parse, sources_of
 from tools.formats import call_turn, openai, sharegpt
 from tools.formats.conversation import Lose
-from tools.formats.reshape import reshaped
 from tools.formats.sharegpt import Turn
 from tools.ingest import Tally
 from tools.mix import mix, read_source, reader_of
@@ -150,11 +149,10 @@ def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) 
     """Training rows with general chat among them, as much as its share asks for and its source has."""
     read, tally, share = reader_of(chat), Tally(), chat.share or 0
 
-    def make(record: dict[str, Any], lose: Lose) -> dict[str, Any]:
-        [conversation] = reshaped(read(record))
-        return sharegpt.write(conversation, lose)
+    def make(record: dict[str, Any], lose: Lose) -> list[dict[str, Any]]:
+        return [sharegpt.write(conversation, lose) for conversation in read(record)]
 
-    found = list(read_source(chat, make, tally))
+    found = [row for rows_of_one in read_source(chat, make, tally) for row in rows_of_one]
     print("".join(f"{line}\n" for line in tally.lines()), end="")
     rng, mixed = Random(f"{seed}/chat"), list(rows)
     wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))

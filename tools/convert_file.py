@@ -116,7 +116,7 @@ def dry_run(args: argparse.Namespace) -> None:
 def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
     """Sources of a config, each replaced by a given `FORMAT:PATH` or `FORMAT:hub:<owner>/<name>` in the same place.
 
-    The share and the number of samples stay; sources beyond the given ones fall away, given ones beyond them are added.
+    The share, the number of samples and what is changed stay; sources beyond the given ones fall away, given ones beyond them are added.
     """
     result = []
     for number, text in enumerate(given):
@@ -125,7 +125,7 @@ def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
             raise UserError(f"--source {text}", "is not FORMAT:PATH", f"choose a format of: {', '.join(READERS)}")
         place = {"hub": path.removeprefix(HUB)} if path.startswith(HUB) else {"path": path}
         like = sources[number] if number < len(sources) else None
-        kept = {"share": like.share, "max_samples": like.max_samples} if like else {}
+        kept = like.model_dump(include={"share", "max_samples", "fold", "drop", "unlearned"}) if like else {}
         result.append(Source.model_validate({"from": form, **place, **kept}))
     return result
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from callwright.errors import UserError
 from callwright.files import parse_json
+from callwright.json_schema import argument_schema
 from callwright.matchers import fold as folded
 from callwright.records import Call, Example, explain
 from callwright.schema import parameters_of
@@ -180,6 +181,6 @@ class Desk:
     def relabelled(self, now: Example) -> Example:
         """What to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""
         function = self.tools[0]["function"]
-        needed = function["parameters"].get("required", [])
+        needed = argument_schema(function["parameters"]).required
         call = Call(name=function["name"], arguments=dict.fromkeys(needed, now.utterance))
         return now.model_copy(update={"calls": [] if now.calls else [call], "reply": None})

@@ -7,6 +7,7 @@ from typing import Any
 
 from callwright.errors import did_you_mean
 from callwright.files import to_json
+from callwright.json_schema import argument_schema
 from callwright.records import Seed
 from callwright.schema import parameters_of
 from callwright.tasks import golden_gaps
@@ -23,27 +24,15 @@ Tool = dict[str, Any]
 Values = dict[tuple[str, str], list[Any]]
 
 
-def leaves(value: Any, schema: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The scalars of an argument that its schema leaves open, each with its path: items[].sku."""
-    own = schema if isinstance(schema, dict) else {}
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, own.get("properties", {}).get(key), f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item, own.get("items"), f"{path}[]")
-    elif not (isinstance(value, bool) or value is None or {"enum", "const"} & own.keys()):
-        yield path, value
-
-
 def given_values(lines: Iterable[Seed], tools: list[Tool]) -> Values:
-    """(tool, path of an argument) → the values that calls give it."""
+    """(tool, path of an argument: items[].sku) → the values that calls give it, where its schema leaves them open."""
     found: Values = defaultdict(list)
     for line in lines:
         for call in line.calls:
-            schema = parameters_of(call.name, tools) or {}
-            for path, value in leaves(call.arguments, schema, ""):
-                found[call.name, path].append(value)
+            schema = argument_schema(parameters_of(call.name, tools) or {})
+            for path, value, own in schema.steps.leaves(call.arguments):
+                if not (isinstance(value, bool) or value is None or {"enum", "const"} & own.keys()):
+                    found[call.name, path].append(value)
     return found
 
 
@@ -58,7 +47,8 @@ def argument_gaps(train: Sequence[Seed], tools: list[Tool]) -> Iterator[str]:
         if name in never:
             continue
         given = {key for line in train for call in line.calls if call.name == name for key in call.arguments}
-        for key in tool["function"]["parameters"].get("properties", {}):
+        known, _ = argument_schema(tool["function"]["parameters"]).steps.known_arguments()
+        for key in sorted(known):
             if key not in given:
                 yield f"train never gives {name} its argument {key}: write lines that say it"
     for (name, path), values in given_values(train, tools).items():

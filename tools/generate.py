@@ -177,7 +177,7 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
 
 def leaves(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> Iterator[tuple[Any, dict[str, Any]]]:
     """The scalars of a call's arguments, each with what its tool's schema says of it in any branch: {} if nothing."""
-    return argument_schema(parameters or {}).steps.leaves(arguments)
+    return ((value, own) for _, value, own in argument_schema(parameters or {}).steps.leaves(arguments))
 
 
 LISTED, SPELT = {"enum", "const"}, {"format", "pattern"}

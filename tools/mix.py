@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -16,8 +16,8 @@ from callwright.files import ROOT, atomic, make_folder, to_json
 from tools.dedupe import normal_form
 from tools.formats import case, sharegpt
 from tools.formats.conversation import Conversation, Lose, calls_of
-from tools.formats.readers import EVALUATION_ONLY, READERS, Reader
-from tools.formats.reshape import reshaped
+from tools.formats.readers import EVALUATION_ONLY, READERS
+from tools.formats.reshape import Options, reshaped
 from tools.ingest import HUB, Make, Tally, ingest, records
 
 SIDES = ("train", "val", "test")
@@ -69,12 +69,13 @@ def weights_of(config: DataConfig) -> list[int]:
     return [config.split.train, config.split.val, config.split.test]
 
 
-def reader_of(source: Source) -> Reader:
-    """What reads a source's records; UserError for a format that is never trained on, or that there is not."""
+def reader_of(source: Source) -> Callable[[dict[str, Any]], list[Conversation]]:
+    """What makes conversations of a source's records; UserError for a format that is never trained on, or not there."""
     if source.from_ not in READERS:
         why = " to train on: an evaluation set is never trained on" if source.from_ in EVALUATION_ONLY else ""
         raise UserError(f"from: {source.from_}", f"no such format{why}", f"choose one of: {', '.join(READERS)}")
-    return READERS[source.from_]
+    read, options = READERS[source.from_], Options(source.fold, source.drop, source.unlearned)
+    return lambda record: reshaped(read(record), options)
 
 
 def read_source(source: Source, make: Make[T], tally: Tally) -> Iterator[T]:
@@ -92,20 +93,22 @@ def spool(config: DataConfig, number: int, file: IO[bytes], functions: Counter[s
     source = config.sources[number]
     weights, read = weights_of(config), reader_of(source)
 
-    def make(record: dict[str, Any], lose: Lose) -> tuple[int, bytes, list[str]]:
-        [conversation] = reshaped(read(record))
-        side = side_of(keys_of(conversation, config.split.by), config.seed, weights)
-        if SIDES[side] == "test":
-            sharegpt.write(conversation, lose)  # what cannot be a row is no case either
-            value = case.write(conversation, f"{number + 1}-{source.from_}-{tally.read}").model_dump()
-        else:
-            value = sharegpt.write(conversation, lose)
-        return side, to_json(value).encode(), functions_of(conversation)
+    def make(record: dict[str, Any], lose: Lose) -> tuple[int, list[bytes], list[str]]:
+        conversations = read(record)
+        whole, lines = conversations[-1], []  # the last of those that come of one record holds the others
+        side = side_of(keys_of(whole, config.split.by), config.seed, weights)
+        for at, conversation in enumerate(conversations):
+            row = sharegpt.write(conversation, lose)  # what cannot be a row is no case either
+            name = f"{number + 1}-{source.from_}-{tally.read}{f'-{at + 1}' if at else ''}"
+            value = case.write(conversation, name).model_dump() if SIDES[side] == "test" else row
+            lines.append(to_json(value).encode())
+        return side, lines, functions_of(whole)
 
     starts = array("Q")
-    for side, line, names in read_source(source, make, tally):
-        starts.append(file.tell() * 4 + side)
-        file.write(line + b"\n")
+    for side, lines, names in read_source(source, make, tally):
+        for line in lines:
+            starts.append(file.tell() * 4 + side)
+            file.write(line + b"\n")
         functions.update(names)
     return starts
 

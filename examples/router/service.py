@@ -13,10 +13,11 @@ import time
 import traceback
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from itertools import accumulate
 from typing import Any
 
@@ -66,11 +67,12 @@ class Router:
     """Asks the model, a bounded number of requests at a time, and runs handlers; counts what came of it.
 
     Args:
-        case: the tools, and the messages whose last one an utterance replaces.
+        case_of: makes a case of an utterance: the messages, and always the same tools.
     """
 
-    def __init__(self, endpoint: Endpoint, case: Case, bounds: Bounds) -> None:
-        self.endpoint, self.case, self.bounds = endpoint, case, bounds
+    def __init__(self, endpoint: Endpoint, case_of: Callable[[str], Case], bounds: Bounds) -> None:
+        self.endpoint, self.case_of, self.bounds = endpoint, case_of, bounds
+        self.tools = case_of("?").tools
         self.limits = Limits(bounds.concurrency, 2 * bounds.timeout_s, retries=0)  # our own deadline comes first
         self.client = open_client(endpoint.base_url, endpoint.api_key, self.limits.timeout_s, self.limits.retries)
         self.slots = asyncio.Semaphore(bounds.concurrency)
@@ -101,8 +103,7 @@ class Router:
         await self.slots.acquire()
         with ExitStack() as slot:
             slot.callback(self.slots.release)
-            messages = [*self.case.messages[:-1], {"role": "user", "content": text}]
-            asked = self.case.model_copy(update={"messages": messages})
+            asked = self.case_of(text)
             try:  # with the evaluator's own request, so that the figure it measured holds here
                 said = await ask_once(self.client, self.endpoint, asked, Sampling(MAX_TOKENS), self.limits, False)
                 fault = re.split("[:(]", said.error or "")[0].strip()  # what follows may repeat the user's words
@@ -119,7 +120,7 @@ class Router:
 
     def _act(self, said: Prediction) -> tuple[str, dict[str, Any]]:
         """Check the calls of an answer and run their handlers, in a thread: both may take their time."""
-        found = decision(said, self.case.tools)
+        found = decision(said, self.tools)
         if found["intent"] is None:
             return "invalid_call" if "fault" in found else "reply", found
         well, done = self._handle([Call.model_validate(call) for call in found.get("calls", [found["call"]])])
@@ -129,7 +130,7 @@ class Router:
         done: list[Any] = []
         for call in calls:
             try:
-                to_json(result := dispatch(call, self.case.tools))  # what cannot be sent is its handler's fault as well
+                to_json(result := dispatch(call, self.tools))  # what cannot be sent is its handler's fault as well
             except Exception as error:  # not its message: that may hold the user's words
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 fault = f"{type(error).__name__} at {where.filename}:{where.lineno}"
@@ -240,11 +241,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_open("--host", args.host, key, "ROUTER_API_KEY")
     if args.handlers:
         importlib.import_module(args.handlers)
-    case = case_of("?", load_data_config(args.task))
-    if lacking := [name for tool in case.tools if (name := tool["function"]["name"]) not in HANDLERS]:
+    data, bounds = load_data_config(args.task), Bounds(args.concurrency, args.queue, args.timeout)
+    router = Router(
+        endpoint_at(args.base_url, args.model, None, False), lambda text: case_of(text, data, date.today()), bounds
+    )
+    if lacking := [name for tool in router.tools if (name := tool["function"]["name"]) not in HANDLERS]:
         raise UserError("--handlers", f"nothing handles {', '.join(lacking)}", "name a module that registers handlers")
-    bounds = Bounds(args.concurrency, args.queue, args.timeout)
-    router = Router(endpoint_at(args.base_url, args.model, None, False), case, bounds)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     with listen(args.host, args.port) as server:
         port = server.getsockname()[1]

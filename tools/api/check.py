@@ -100,9 +100,9 @@ def content_words(text: str) -> list[str]:
     return [word for word in BREAK.split(text) if len(word) > word.isascii() and not FILLERS.fullmatch(word)]
 
 
-def _free(value: Any, schema: Any) -> list[str | float]:
-    """The strings that no enum or const fixes, and the numbers, of a value under its schema."""
-    every = [leaf for leaf, own in leaves(value, schema) if not own.keys() & LISTED]
+def _free(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> list[str | float]:
+    """The strings that no enum or const fixes, and the numbers, of a call's arguments under its tool's schema."""
+    every = [leaf for leaf, own in leaves(arguments, parameters) if not own.keys() & LISTED]
     return [leaf for leaf in every if isinstance(leaf, str | int | float) and not isinstance(leaf, bool)]
 
 
@@ -122,10 +122,10 @@ def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> l
     """Calls as matchers: of a free string, its content words that the utterance holds must arrive."""
     result = []
     for call in calls:
-        properties = (parameters_of(call.name, tools) or {})["properties"]
+        parameters = parameters_of(call.name, tools)
         arguments = dict(call.arguments)
         for key, value in call.arguments.items():
-            if isinstance(value, str) and _free(value, properties.get(key)):
+            if isinstance(value, str) and _free({key: value}, parameters):
                 words = [word for word in content_words(value) if not missing_words([word], text)]
                 arguments[key] = {"contains": words} if words else value
         result.append(Call(name=call.name, arguments=arguments))

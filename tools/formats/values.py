@@ -3,10 +3,8 @@
 from typing import Any
 
 from callwright.files import parse_json
+from callwright.schema import NOTHING
 from callwright.tool_results import json_values
-
-EMPTY: tuple[Any, ...] = (None, "", [], {})
-"""what a key holds that says nothing: APIs dump every key that they know"""
 
 
 def kind(value: Any) -> str:
@@ -18,8 +16,8 @@ def kind(value: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a key with this value says nothing; 0 and false do say something."""
-    return value in EMPTY
+    """Whether a key with this value says nothing: APIs dump every key that they know. 0 and false do say something."""
+    return value in NOTHING
 
 
 def text_of(value: Any, what: str) -> str:

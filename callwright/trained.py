@@ -15,7 +15,7 @@ EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2",
 """dtype in a safetensors file → how numpy reads its bits, and the exponent bits, all of which NaN and infinity have set"""
 
 
-def broken_step(folder: Path) -> str | None:
+def broken_step(folder: Path, keys: tuple[str, ...] = ("loss", "grad_norm", "eval_loss")) -> str | None:
     """Return what the trainer's log in a folder says of its first step that went wrong, None where none did.
 
     Raises:
@@ -26,7 +26,7 @@ def broken_step(folder: Path) -> str | None:
         return None  # an adapter that was kept carries no log
     try:
         for entry in json.loads(read_text(path))["log_history"]:  # its own writer writes NaN
-            for key in ("loss", "grad_norm", "eval_loss"):
+            for key in keys:
                 value = entry.get(key, 1.0)
                 if not math.isfinite(value) or (key == "loss" and value == 0.0):
                     return f"at step {entry.get('step')} the {key} was {value:g}"
@@ -81,7 +81,9 @@ def check_trained(recipe: Recipe) -> Path:
         failed = folder.with_name(f"{folder.name}.failed")
         why = f" (training failed: see {failed.name}/ beside it)" if failed.is_dir() else ""
         raise UserError(folder, f"no {what} there{why}", again)
-    if said := broken_step(folder):
+    # In fp16 a gradient may overflow: the loss scaler then skips the step.
+    keys = ("loss", "eval_loss") if recipe.train.get("fp16") else ("loss", "grad_norm", "eval_loss")
+    if said := broken_step(folder, keys):
         raise UserError(folder, f"training went wrong: {said}", again)
     if recipe.is_lora and (tensor := broken_tensor(folder / "adapter_model.safetensors")):
         raise UserError(folder, f"training went wrong: {tensor} is not finite", again)

@@ -67,6 +67,7 @@ def test_from_seeds_to_a_report(house: Path):
     recipe = "smollm2-135m_lora"
     assert f"{recipe} starts, into runs/{recipe}/train" in tool(house, "tools.preflight", recipe)
     run(house, str(LLAMAFACTORY), "train", f"configs/train/{recipe}.yaml", "max_steps=3")
+    (house / f"runs/{recipe}/train/all_results.json").unlink()  # as a kill leaves it
     assert "resumes" in tool(house, "tools.preflight", recipe)
     done = run(house, str(LLAMAFACTORY), "train", f"configs/train/{recipe}.yaml")
     assert "Resuming training from" in done.stdout + done.stderr

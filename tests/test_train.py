@@ -14,7 +14,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, write_json
 from callwright.recipes import Recipe
 from callwright.trained import broken_step, broken_tensor, check_trained
-from tools.train import set_aside
+from tools.train import main, set_aside
 
 TURNS = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello, how are you?"}]
 
@@ -123,6 +123,21 @@ def test_what_is_sound_passes(tmp_path: Path):
         check_trained(recipe)
 
 
+def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"output_dir: {tmp_path / 'train'}\nmodel_name_or_path: nowhere\n")
+    write_json(tmp_path / "train/callwright.json", {"fingerprint": "x", "finished": True})
+    assert main([str(recipe), "seed=1"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_gradients_may_overflow_in_fp16(tmp_path: Path):
+    recipe = trained(tmp_path / "x", [{"step": 1, "loss": 1.2, "grad_norm": math.inf}])
+    with pytest.raises(UserError, match="grad_norm"):
+        check_trained(recipe)
+    assert check_trained(Recipe("r", Path("r.yaml"), {**recipe.train, "fp16": True})) == tmp_path / "x"
+
+
 def test_failed_runs_do_not_overwrite_each_other(tmp_path: Path):
     for number in range(3):
         (tmp_path / "train").mkdir()
@@ -147,5 +162,5 @@ def test_a_log_or_an_adapter_that_is_cut_off_is_no_traceback(tmp_path):
         b"\x07" + b"\0" * 7 + b'{"a":1}',
     ):
         adapter.write_bytes(data)
-        with pytest.raises(UserError, match="not a whole file"):
+        with pytest.raises(UserError, match="half-written"):
             broken_tensor(adapter)

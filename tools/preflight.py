@@ -12,8 +12,8 @@ from callwright.locks import only_writer
 from callwright.recipes import Recipe, check_base, check_settings, load_recipe
 from tools.estimate import verdict
 from tools.register import how_to_have, making
+from tools.train import STAMP
 
-STAMP = "callwright.json"
 ERROR = 1.15
 """an estimate may be so much too high: between 1 and that, a run is warned and not refused"""
 
@@ -186,6 +186,7 @@ def _clear_way(recipe: Recipe, mark: str) -> str:
     known = read_json(stamp).get("fingerprint") if stamp.is_file() else None
     note = "starts"
     if known == mark and (folder / "all_results.json").is_file():  # LLaMA-Factory writes it when a run has ended well
+        write_json(stamp, {"recipe": recipe.stem, "fingerprint": mark, "finished": True})  # tools.train leaves it alone
         evaluate, again = recipe.make_command("eval"), f"rm -r {folder.relative_to(ROOT)}"
         return f"is finished, with these data and settings; run: {evaluate}; or, to train it anew: {again}"
     if folder.is_dir() and any(folder.iterdir()) and known != mark:

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, command
+from callwright.files import read_json
+from callwright.recipes import read_settings
 
+STAMP = "callwright.json"
+"""what tools.preflight leaves in the output folder"""
 CUDNN_OFF = "TORCH_CUDNN_SDPA_DEPRIORITIZED"
 """Environment variable that keeps torch from choosing cuDNN's attention, which is its first choice on H100, H200 and
 B200. cuDNN 9.19's backward pass gives NaN where a batch is padded to 64 more than a multiple of 128 tokens and attention
@@ -85,6 +89,14 @@ def set_aside(folder: Path) -> Path | None:
     return folder.rename(aside)
 
 
+def is_finished(arguments: Sequence[str]) -> bool:
+    """Tell whether tools.preflight found that this run has ended well before, with the same data and settings."""
+    if not arguments[0].endswith((".yaml", ".yml")):
+        return False
+    stamp = Path(str(read_settings(arguments[0], arguments[1:]).get("output_dir"))) / STAMP
+    return stamp.is_file() and bool(read_json(stamp).get("finished"))
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Train by the arguments that `llamafactory-cli train` takes; a run that goes wrong is set aside."""
@@ -92,6 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
         return 0 if arguments else 2
+    if is_finished(arguments):
+        print("train: nothing to do")
+        return 0
     os.environ.setdefault(CUDNN_OFF, "1")
     sys.argv = [sys.argv[0], *arguments]  # LLaMA-Factory reads them there
     from llamafactory import launcher

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from callwright.errors import UserError
 from callwright.files import parse_json
@@ -47,6 +47,21 @@ class Message(BaseModel):
 
     content: Text | None = None
     tool_calls: list[ToolCall] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forms(cls, message: Any) -> Any:
+        """Join the text parts of a content, as Mistral's reasoning models answer, and take OpenAI's first form of a call."""
+        if not isinstance(message, dict):
+            return message
+        content, call = message.get("content"), message.get("function_call")
+        if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content):
+            texts = [part.get("text") for part in content if part["type"] == "text"]
+            if all(isinstance(text, str) for text in texts):
+                message = message | {"content": "".join(texts)}
+        if call and not message.get("tool_calls"):
+            message = message | {"tool_calls": [{"function": call}]}
+        return message
 
 
 class Choice(BaseModel):

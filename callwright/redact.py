@@ -53,10 +53,14 @@ def keep_secrets_of(words: Iterable[str], environment: Mapping[str, str]) -> Non
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as it is, escaped for JSON, URLs and HTML, in hexadecimal, and within base64 at each of its three offsets."""
+    """The secret as it is, in other letter case, escaped for JSON, URLs and HTML, in hexadecimal, and within base64.
+
+    In base64 it looks different at each of three offsets.
+    """
     raw = secret.encode("utf-8", "replace")
     forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    forms |= {quote(secret, safe=""), quote_plus(secret), html.escape(secret), raw.hex()}
+    forms |= {secret.lower(), secret.upper(), secret.swapcase()}
+    forms |= {quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), raw.hex()}
     for offset in range(3):
         # Whole sextets of the secret alone: those that it shares with its neighbours are left out.
         start, end = -(-offset * 8 // 6), (offset + len(raw)) * 8 // 6

@@ -11,27 +11,33 @@ from callwright.recipes import Recipe
 
 ADAPTERS = ROOT / "adapters"
 STATE = "trainer_state.json"
-EXPONENTS = {"F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
+KEYS = ("loss", "grad_norm", "eval_loss", "train_loss")
+"""figures in the trainer's log that must be numbers"""
+EXPONENTS = {"F64": ("<u8", 0x7FF << 52), "F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
 """dtype in a safetensors file → how numpy reads its bits, and the exponent bits, all of which NaN and infinity have set"""
 
+MOST_HEADER = 100_000_000
+"""bytes of a safetensors file's header, as that format bounds it"""
 
-def broken_step(folder: Path, keys: tuple[str, ...] = ("loss", "grad_norm", "eval_loss")) -> str | None:
+
+def broken_step(folder: Path, keys: tuple[str, ...] = KEYS) -> str | None:
     """Return what the trainer's log in a folder says of its first step that went wrong, None where none did.
 
     Raises:
-        UserError: the log is cut off, or is none.
+        UserError: the log is not whole.
     """
     path = folder / STATE
     if not path.is_file():
         return None  # an adapter that was kept carries no log
     try:
-        for entry in json.loads(read_text(path))["log_history"]:  # its own writer writes NaN
+        for entry in json.loads(read_text(path))["log_history"]:
             for key in keys:
-                value = entry.get(key, 1.0)
+                written = entry.get(key, 1.0)
+                value = math.nan if written is None else float(written)  # some writers have null or a text for NaN
                 if not math.isfinite(value) or (key == "loss" and value == 0.0):
                     return f"at step {entry.get('step')} the {key} was {value:g}"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(path, f"not a trainer's log ({error})", "train again") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(path, f"not a whole log of a trainer ({error})", "train again") from None
     return None
 
 
@@ -46,9 +52,11 @@ def broken_tensor(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
-            if size > path.stat().st_size:
-                raise ValueError("it is cut off")
+            if size > MOST_HEADER:
+                raise ValueError(f"a header of {size} bytes")
             header = json.loads(file.read(size))
+        if not header.keys() - {"__metadata__"}:
+            raise ValueError("no tensors")
         data = numpy.memmap(path, mode="r", offset=8 + size)
         for name, tensor in header.items():
             if name == "__metadata__" or tensor["dtype"] not in EXPONENTS:
@@ -56,7 +64,9 @@ def broken_tensor(path: Path) -> str | None:
             kind, exponent = EXPONENTS[tensor["dtype"]]
             begin, end = tensor["data_offsets"]
             bits = data[begin:end].view(kind)
-            if len(data) < end or bool(((bits & exponent) == exponent).any()):
+            if len(data) < end:
+                raise ValueError(f"{name} is cut off")
+            if bool(((bits & exponent) == exponent).any()):
                 return str(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise UserError(path, f"half-written ({error})", "train again") from None
@@ -82,9 +92,14 @@ def check_trained(recipe: Recipe) -> Path:
         why = f" (training failed: see {failed.name}/ beside it)" if failed.is_dir() else ""
         raise UserError(folder, f"no {what} there{why}", again)
     # In fp16 a gradient may overflow: the loss scaler then skips the step.
-    keys = ("loss", "eval_loss") if recipe.train.get("fp16") else ("loss", "grad_norm", "eval_loss")
+    keys = ("loss", "eval_loss", "train_loss") if recipe.train.get("fp16") else KEYS
     if said := broken_step(folder, keys):
         raise UserError(folder, f"training went wrong: {said}", again)
-    if recipe.is_lora and (tensor := broken_tensor(folder / "adapter_model.safetensors")):
-        raise UserError(folder, f"training went wrong: {tensor} is not finite", again)
+    weights = sorted(folder.glob("adapter_model.safetensors" if recipe.is_lora else "model*.safetensors"))
+    if not weights:
+        others = [path.name for path in sorted([*folder.glob("*.bin"), *folder.glob("*.pt")])]
+        raise UserError(folder, f"holds no safetensors{f', but {others[0]}' if others else ''}", again)
+    for path in weights:
+        if tensor := broken_tensor(path):
+            raise UserError(folder, f"training went wrong: {tensor} is not finite", again)
     return folder

@@ -101,3 +101,18 @@ def test_a_count_that_cannot_be_one_is_left_out(count):
 )
 def test_a_url_that_leads_to_this_machine(url, local):
     assert is_local(url) == local
+
+
+@pytest.mark.parametrize(
+    ("message", "content", "calls"),
+    [
+        ({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Hi"}]}, "Hi", []),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "ab", []),
+        ({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, None, ["f"]),
+        ({"content": "x", "function_call": None}, "x", []),
+    ],
+)
+def test_older_and_newer_forms_of_a_message_are_read(message, content, calls):
+    found = read_completion(json.dumps({"choices": [{"message": message}]}).encode()).choices[0].message
+    assert found.content == content
+    assert [call.function.name for call in found.tool_calls or []] == calls

@@ -449,7 +449,7 @@ def told(**message):
         (lambda r: Response("x", headers={"X-Long": "a" * 100_000}), "the connection broke"),
         (lambda r: Response("blocked", 403), "HTTP 403: blocked"),
         (lambda r: Response("gone", 404, content_type="text/html; charset=zlib"), "HTTP 404: gone"),
-        (lambda r: told(content=[{"type": "text", "text": "a"}]), "choices.0.message.content"),
+        (lambda r: told(content=[{"type": "text", "text": 5}]), "choices.0.message.content"),
         (lambda r: told(tool_calls={}), "choices.0.message.tool_calls"),
         (lambda r: told(tool_calls=[None]), "choices.0.message.tool_calls.0"),
         (lambda r: told(tool_calls=[{"function": None}]), "tool_calls.0.function"),

@@ -86,3 +86,9 @@ main([])
         and "RuntimeError: ***" in done.stderr
         and "9f3a77" not in done.stderr.split("main([])")[-1]
     )
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.swapcase])
+def test_another_letter_case_is_the_same_secret(spell):
+    keep_secret(SECRET)
+    assert redact(f"your key {spell(SECRET)} is wrong") == f"your key {MARK} is wrong"

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -148,19 +149,64 @@ def test_failed_runs_do_not_overwrite_each_other(tmp_path: Path):
     assert set_aside(tmp_path / "train") is None
 
 
-def test_a_log_or_an_adapter_that_is_cut_off_is_no_traceback(tmp_path):
-    for text in ('{"log_history": [{"lo', "[]", "{}", '{"log_history": [7]}', '{"log_history": [{"loss": "x"}]}'):
-        (tmp_path / "trainer_state.json").write_text(text)
-        with pytest.raises(UserError, match="not a trainer"):
-            broken_step(tmp_path)
-    adapter = tmp_path / "adapter_model.safetensors"
-    for data in (
+@pytest.mark.parametrize(
+    "log",
+    ['{"log_his', "{}", "[]", '{"log_history": [5]}', '{"log_history": [{"step": 1, "loss": []}]}'],
+)
+def test_a_log_that_is_not_whole_is_refused_in_a_line(tmp_path: Path, log: str):
+    (tmp_path / "trainer_state.json").write_text(log)
+    with pytest.raises(UserError, match="not a whole log"):
+        broken_step(tmp_path)
+
+
+@pytest.mark.parametrize("entry", ['{"loss": "nan"}', '{"grad_norm": null}', '{"train_loss": NaN}', '{"loss": "0.0"}'])
+def test_a_number_that_is_none_however_it_is_written(tmp_path: Path, entry: str):
+    (tmp_path / "trainer_state.json").write_text(f'{{"log_history": [{entry}]}}')
+    assert broken_step(tmp_path)
+
+
+def tensors_file(header: object, data: bytes = b"") -> bytes:
+    written = json.dumps(header).encode()
+    return struct.pack("<Q", len(written)) + written + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
         b"",
-        b"\xff" * 8,
-        b"\xff" * 7 + b"\x7f{}",
-        b"\x02" + b"\0" * 7 + b"[]",
-        b"\x07" + b"\0" * 7 + b'{"a":1}',
-    ):
-        adapter.write_bytes(data)
-        with pytest.raises(UserError, match="half-written"):
-            broken_tensor(adapter)
+        struct.pack("<Q", 1 << 63) + b"x",
+        struct.pack("<Q", 1 << 40) + b"x",
+        tensors_file([1]),
+        tensors_file({}),
+        tensors_file({"a": 5}, b"data"),
+        tensors_file({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"data"),
+        tensors_file({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 3]}}, b"dat"),
+    ],
+)
+def test_a_file_that_is_no_safetensors_is_refused_in_a_line(tmp_path: Path, content: bytes):
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="half-written"):
+        broken_tensor(path)
+
+
+@pytest.mark.parametrize("left", [[], ["adapter_model.bin"]])
+def test_weights_in_no_safetensors_are_refused(tmp_path: Path, left: list[str]):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    for name in left:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="holds no safetensors") as raised:
+        check_trained(Recipe("r", Path("r.yaml"), {"model_name_or_path": "m", "output_dir": str(tmp_path)}))
+    assert all(name in raised.value.fault for name in left)
+
+
+def test_a_whole_model_that_holds_no_number_is_refused(tmp_path: Path):
+    import torch
+    from safetensors.torch import save_file
+
+    (tmp_path / "config.json").write_text("{}")
+    save_file({"a": torch.tensor([1.0])}, tmp_path / "model-00001-of-00002.safetensors")
+    save_file({"b": torch.tensor([float("nan")])}, tmp_path / "model-00002-of-00002.safetensors")
+    settings = {"model_name_or_path": "m", "finetuning_type": "full", "output_dir": str(tmp_path)}
+    with pytest.raises(UserError, match="b is not finite"):
+        check_trained(Recipe("r", Path("r.yaml"), settings))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_json
 from callwright.recipes import load_recipe
+from callwright.trained import check_trained
 
 
 @command
@@ -18,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = recipe.output_dir
     if not (folder / "trainer_state.json").is_file():
         raise UserError(folder, "no finished run there", f"run: make train RECIPE={recipe.stem}")
+    check_trained(recipe)
     log = read_json(folder / "trainer_state.json")["log_history"]
     losses = [entry["loss"] for entry in log if "loss" in entry]
     results = read_json(folder / "all_results.json")

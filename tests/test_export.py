@@ -84,7 +84,7 @@ def test_a_half_written_adapter(trained: Recipe, kept: int):
     with pytest.raises(UserError, match=r"adapter_model.safetensors: half-written .*; train again"):
         export.check_whole(trained)
     weights.unlink()
-    with pytest.raises(UserError, match="half-written|holds no safetensors"):
+    with pytest.raises(UserError, match=r"half-written|holds no safetensors"):
         export.check_whole(trained)
 
 

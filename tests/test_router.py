@@ -110,7 +110,10 @@ def test_what_is_no_utterance_is_refused_before_the_model_is_asked(body, status)
 
 def test_a_page_of_another_site_cannot_use_a_users_browser():
     with endpoint() as model, routed(model.url) as client:
-        for kind in ({}, {"Content-Type": "text/plain"}):
+        for kind in ("application/json", "Application/JSON ; charset=utf-8"):
+            found = client.post("/intent", content='{"text": ""}', headers={"Content-Type": kind})
+            assert found.status_code == 422, kind
+        for kind in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "text/plain; application/json"}):
             assert client.post("/intent", content=json.dumps({"text": WORDS}), headers=kind).status_code == 415
         assert not model.requests
 

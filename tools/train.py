@@ -27,7 +27,7 @@ REMEDIES = {
     "half": "set bf16 in place of fp16, whose range is too small for this model",
     "attention": f"set {CUDNN_OFF}=1 (make does), or pass flash_attn=disabled",
     "rate": "lower learning_rate; if it stays, pass flash_attn=disabled",
-    "labels": "look at what is learned: python -m tools.render; no token of these rows may be",
+    "labels": "raise cutoff_len or look at the rows with python -m tools.render: no token of them is learned",
 }
 
 

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
@@ -176,7 +176,7 @@ def make_app(router: Router, key: str = "") -> FastAPI:
 
     @app.post("/intent", dependencies=guarded)
     async def intent(request: Request) -> Response:
-        if request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
             raise HTTPException(415, "send application/json")  # which no other site's page can, from a user's browser
         body = b""
         try:
@@ -248,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if lacking := [name for tool in router.tools if (name := tool["function"]["name"]) not in HANDLERS]:
         raise UserError("--handlers", f"nothing handles {', '.join(lacking)}", "name a module that registers handlers")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    with listen(args.host, args.port) as server:
+    with listen(args.host, args.port) as server, suppress(KeyboardInterrupt):  # stopped: what it was to do is done
         port = server.getsockname()[1]
         print(f"router: http://{args.host}:{port}/intent, {'with' if key else 'without'} a key", flush=True)
         make_server(OwnHosts(make_app(router, key), [args.host, *args.host_name])).run(sockets=[server])

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy
 import pytest
 import yaml
 from run_folder import make_run
+from safetensors.numpy import save_file
 from test_server import gone
 
 from callwright import llamacpp
@@ -181,7 +183,10 @@ def test_a_drop_by_more_than_the_interval_is_named_with_its_cause(tmp_path: Path
 
 def test_base_and_tuned_are_evaluated_behind_llama_cpp(house: Path):
     adapter = house / "runs/tiny_lora/train/adapter_config.json"
-    write_json(adapter, {"base_model_name_or_path": "models/tiny"})  # the weights are in the GGUF
+    write_json(adapter, {"base_model_name_or_path": "models/tiny"})
+    save_file(
+        {"a": numpy.ones(2, numpy.float32)}, adapter.with_name("adapter_model.safetensors")
+    )  # those of the GGUF count
     try:
         command = [sys.executable, "-m", "eval.run", "--recipe", "tiny_lora", "--runtime", "llamacpp"]
         done = subprocess.run(command, cwd=house, capture_output=True, text=True, timeout=120)

@@ -20,7 +20,7 @@ from test_server import gone
 
 from callwright import llamacpp
 from callwright.errors import UserError
-from callwright.files import ROOT, read_json, read_text, write_json, write_text
+from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from eval.cases import read_cases
 from eval.deploy import Row, judged, sameness, served_prompt, slug, table, trained_prompts
@@ -184,14 +184,16 @@ def test_a_drop_by_more_than_the_interval_is_named_with_its_cause(tmp_path: Path
 def test_base_and_tuned_are_evaluated_behind_llama_cpp(house: Path):
     adapter = house / "runs/tiny_lora/train/adapter_config.json"
     write_json(adapter, {"base_model_name_or_path": "models/tiny"})
-    save_file(
-        {"a": numpy.ones(2, numpy.float32)}, adapter.with_name("adapter_model.safetensors")
-    )  # those of the GGUF count
+    weights, manifest = adapter.with_name("adapter_model.safetensors"), house / "runs/tiny_lora/export/manifest.json"
+    save_file({"a": numpy.ones(2, numpy.float32)}, weights)
+    before = read_text(manifest)
+    write_json(manifest, {"made_of": {"trained": {weights.name: sha256(weights)}}})
     try:
         command = [sys.executable, "-m", "eval.run", "--recipe", "tiny_lora", "--runtime", "llamacpp"]
         done = subprocess.run(command, cwd=house, capture_output=True, text=True, timeout=120)
     finally:
         shutil.rmtree(adapter.parent)
+        write_text(manifest, before)
     assert done.returncode == 0, done.stderr
     folder = house / "runs/tiny_lora/eval/golden-llamacpp"
     base, tuned = (read_json(folder / which / "manifest.json")["fingerprint"] for which in ("base", "tuned"))

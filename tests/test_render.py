@@ -65,7 +65,7 @@ def test_spans():
         (["--row", "3"], "no such row"),
         (["--row", "0"], "rows count from 1"),
         (["--row", "2"], "LLaMA-Factory drops it"),
-        (["dataset=other"], "run: make data"),
+        (["dataset=other"], "python -m tools.convert"),
         (["model_name_or_path=models/none"], "python -m tools.fetch_model none"),
     ],
 )

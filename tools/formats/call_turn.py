@@ -115,7 +115,7 @@ def fault_of(value: str) -> str | None:
         return f"its arguments hold {OPEN}…{CLOSE}, which is taken for the call"
     words = value[:opened] + value[closed + len(CLOSE) :]
     if OPEN in words or CLOSE in words:
-        return f"only its first {OPEN} is read, and the rest is trained before it; write one list of calls"
+        return f"only its first {OPEN} is read, and the rest is trained before it: put all calls into one list"
     try:
         parse_json(value[opened + len(OPEN) : closed])
     except ValueError as error:

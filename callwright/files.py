@@ -22,18 +22,18 @@ PART = ".part"
 
 
 class RedactedFile(io.TextIOWrapper):
-    """A UTF-8 file that no known secret is written into."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        super().__init__(raw, encoding="utf-8", newline="\n")
+    """A text file that no known secret is written into."""
 
     def write(self, text: str) -> int:
         return super().write(redact(text))
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[IO[str]]:
+def atomic(path: str | Path, private: bool = False) -> Iterator[IO[str]]:
     """Open a text file that replaces `path` when the block ends well, and vanishes when it does not.
+
+    Args:
+        private: it may hold secrets, and its owner alone can read it.
 
     Raises:
         UserError: the disk is full or the folder cannot be written; the old file is untouched.
@@ -48,11 +48,12 @@ def atomic(path: str | Path) -> Iterator[IO[str]]:
     with suppress(OSError):  # some network file systems know no locks: there, `sweep` removes nothing either
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        with RedactedFile(os.fdopen(descriptor, "wb")) as file:
+        kind = io.TextIOWrapper if private else RedactedFile
+        with kind(os.fdopen(descriptor, "wb"), encoding="utf-8", newline="\n") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o600 if private else 0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise UserError(
@@ -104,6 +105,12 @@ def _umask() -> int:
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     with atomic(path) as file:
+        file.write(text)
+
+
+def write_private(path: str | Path, text: str) -> None:
+    """Write `text`, which may hold secrets, for the owner's eyes alone; whole or not at all."""
+    with atomic(path, private=True) as file:
         file.write(text)
 
 

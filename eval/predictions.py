@@ -71,7 +71,7 @@ def log(path: str | Path, kept: Sequence[Record]) -> Iterator[IO[str]]:
         UserError: it cannot be written.
     """
     write_jsonl(path, (record.model_dump() for record in kept))
-    file = RedactedFile(open(path, "ab"))  # noqa: SIM115  # closed below
+    file = RedactedFile(open(path, "ab"), encoding="utf-8", newline="\n")  # noqa: SIM115  # closed below
     try:
         yield file
     finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from callwright.chat import NO_KEY
 from callwright.errors import Parser, UserError, command
-from callwright.files import ROOT, parse_json, read_text, to_json, write_text
+from callwright.files import ROOT, parse_json, read_text, to_json, write_private, write_text
 from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Record
 from callwright.web import check_open
@@ -148,9 +148,7 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
         environment = environment_of(settings, endpoint) | {"API_HOST": host, "API_KEY": key}
         with start([*API, config], environment, endpoint, recipe.run_dir / "server.log") as server:
             try:
-                path.touch(mode=0o600)
-                write_text(path, to_json(found.model_dump()))
-                path.chmod(0o600)
+                write_private(path, to_json(found.model_dump()))
                 yield server
             finally:
                 if read(recipe) == found:  # and not of another that was started since

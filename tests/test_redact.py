@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from callwright import redact as module
 from callwright.errors import UserError, command
-from callwright.files import ROOT, read_text, write_json, write_jsonl
+from callwright.files import ROOT, read_text, write_json, write_jsonl, write_private
 from callwright.redact import MARK, keep_secret, keep_secrets_of, redact
 
 SECRET = "sk-Marker-9f3a77"
@@ -69,6 +69,13 @@ def test_files_and_the_console_hold_no_secret(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     for text in (said.out, said.err, read_text(tmp_path / "a.json"), read_text(tmp_path / "a.jsonl")):
         assert MARK in text and "9f3a77" not in text
+
+
+def test_a_private_file_holds_its_secret_for_the_owner_alone(tmp_path):
+    keep_secret("hush-1234-hush")
+    write_private(path := tmp_path / "server.json", "hush-1234-hush")
+    assert path.read_text() == "hush-1234-hush"
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_traceback_holds_no_secret(monkeypatch):

@@ -14,6 +14,7 @@ from tools.convert import main
 from tools.convert_file import sources_of
 from tools.formats.arguments import settled
 from tools.formats.foreign import foreign_form
+from tools.formats.readers import READERS
 from tools.register import SHAREGPT, faults_of
 
 GOOD = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ok"}]}
@@ -74,6 +75,38 @@ def test_a_form_that_no_reader_takes_is_named(
 def test_an_answer_of_anthropics_is_not_taken_for_another_form():
     answer = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "hi"}]}
     assert foreign_form(answer) is None and foreign_form({"messages": [answer]}) is None
+
+
+@pytest.mark.parametrize("label", [False, 0, 0.0, "false", "False", "0"])
+@pytest.mark.parametrize("key", ["label", "kto_tag"])
+def test_an_answer_that_is_labelled_bad_is_never_learned(key: str, label: Any):
+    with pytest.raises(ValueError, match=f"labelled false .{key} is "):
+        READERS["openai"]({**GOOD, key: label})
+
+
+@pytest.mark.parametrize("label", [True, 1, "true", "chosen", None, ""])
+def test_an_answer_that_is_labelled_good_is_learned(label: Any):
+    assert len(READERS["openai"]({**GOOD, "label": label}).messages) == 2
+
+
+TURNS = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ok"}]
+
+
+@pytest.mark.parametrize("value", [0, False])
+@pytest.mark.parametrize(
+    ("form", "record", "key"),
+    [
+        ("openai", GOOD, "tools"),
+        ("sharegpt", {"conversations": TURNS}, "system"),
+        ("sharegpt", {"conversations": TURNS}, "images"),
+        ("alpaca", {"instruction": "hi", "output": "ok"}, "system"),
+        ("alpaca", {"instruction": "double it", "output": "0"}, "input"),
+        ("alpaca", {"instruction": "hi", "output": "ok"}, "history"),
+    ],
+)
+def test_nought_and_false_are_not_taken_for_nothing(form: str, record: dict[str, Any], key: str, value: Any):
+    with pytest.raises(ValueError, match=r"is a (number|boolean), not"):
+        READERS[form]({**record, key: value})
 
 
 def test_a_record_of_weight_0_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

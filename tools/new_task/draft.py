@@ -190,10 +190,13 @@ class Draft:
         yield self.family(f"{name}-relative", "relative_date", texts, calls=[call])
 
     def date_of(self, tool: Tool) -> tuple[str, str] | None:
-        """The argument that takes a day, and its form; a required one before others; None where there is none."""
+        """The argument that takes a day, and its form; None where there is none.
+
+        A required one goes before others, and one that says when something begins before one that says when it ends.
+        """
         schema = inlined(tool)
         required = schema.get("required", [])
-        for key in sorted(schema["properties"], key=lambda key: key not in required):
+        for key in sorted(schema["properties"], key=lambda key: (key not in required, self.wording.is_late(key))):
             own = schema["properties"][key]
             text = (
                 isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys()

@@ -10,7 +10,8 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.files import to_json
-from tools.clean import language_fault, script
+from callwright.scripts import script_of
+from tools.clean import language_fault
 from tools.new_task.hints import author_values
 
 TEMPLATES = Path(__file__).parent
@@ -232,7 +233,7 @@ class Wording:
 
     def foreign(self, text: str) -> bool:
         """Whether a text is in another language, as far as its script tells."""
-        kana = any(script(char) in ("HIRAGANA", "KATAKANA") for char in text)
+        kana = any(script_of(char) in ("HIRAGANA", "KATAKANA") for char in text)
         return kana or language_fault(text, self.lang) is not None or not any(map(str.isalpha, text))
 
     def asks(self, tool: dict[str, Any]) -> tuple[str, str]:

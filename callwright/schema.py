@@ -5,7 +5,7 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import read_json
-from callwright.json_schema import Fault, argument_schema
+from callwright.json_schema import Fault, Unchecked, argument_schema
 from callwright.records import Call
 
 SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
@@ -60,9 +60,13 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
-        argument_schema(parameters)
+        faults = argument_schema(parameters).faults({})
+    except Unchecked:  # arguments may still be checked
+        faults = []
     except ValueError as error:
         raise ValueError(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
+    if any(fault.keyword == "type" and not fault.path for fault in faults):
+        raise ValueError(f"parameters of {name!r} lead to a schema that no object fits: write `type: object` there")
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")

@@ -117,7 +117,9 @@ class Steps:
                     target = resolver.lookup(reference)
                 except (Unresolvable, AttributeError, TypeError, ValueError):
                     # The library searches every keyword for anchors, and trips over one that older drafts write as a list.
-                    raise ValueError(f"{key} {reference!r} leads nowhere; nothing is ever fetched") from None
+                    raise ValueError(
+                        f"{key} {reference!r} leads nowhere in its schema, and nothing is ever fetched: write what it means in its place"
+                    ) from None
                 part.in_place += self._part(target.contents, target.resolver)
                 if key != "$ref":  # to which of the schemas with an anchor it leads, only the way there tells
                     part.in_place += [found for one in self._anchors for found in self._part(one, resolver)]
@@ -241,7 +243,7 @@ def _branches(part: Part, above: list[Part], found: dict[Part, tuple[int, int]])
     if part in above:
         circle = above[above.index(part) :]
         reference = next((one.schema[key] for one in circle for key in REFERENCES if key in one.schema), "")
-        raise ValueError(f"$ref {reference!r} leads back to itself")
+        raise ValueError(f"$ref {reference!r} leads back to itself: write the schema that it means in its place")
     if part not in found and len(above) <= MOST_INSIDE // 2:
         below = [_branches(one, [*above, part], found) for one in part.in_place]
         found[part] = 1 + max((inside for inside, _ in below), default=0), 1 + sum(every for _, every in below)

@@ -13,8 +13,15 @@ ADAPTERS = ROOT / "adapters"
 STATE = "trainer_state.json"
 KEYS = ("loss", "grad_norm", "eval_loss", "train_loss")
 """figures in the trainer's log that must be numbers"""
-EXPONENTS = {"F64": ("<u8", 0x7FF << 52), "F32": ("<u4", 0x7F800000), "F16": ("<u2", 0x7C00), "BF16": ("<u2", 0x7F80)}
-"""dtype in a safetensors file → how numpy reads its bits, and the exponent bits, all of which NaN and infinity have set"""
+EXPONENTS = {
+    "F64": ("<u8", 0x7FF << 52),
+    "F32": ("<u4", 0x7F800000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+    "F8_E5M2": ("u1", 0x7C),
+    "F8_E4M3": ("u1", 0x7F),  # has no infinity, and NaN with all bits but the sign's set
+}
+"""dtype in a safetensors file → how numpy reads its bits, and those that every NaN and infinity has set, and no number"""
 
 MOST_HEADER = 100_000_000
 """bytes of a safetensors file's header, as that format bounds it"""
@@ -43,6 +50,8 @@ def broken_step(folder: Path, keys: tuple[str, ...] = KEYS) -> str | None:
 
 def broken_tensor(path: Path) -> str | None:
     """Return the name of the first tensor of a safetensors file that holds NaN or infinity, None where none does.
+
+    Tensors of other dtypes than EXPONENTS has are passed over: whole numbers are always finite.
 
     Raises:
         UserError: the file is not whole.

@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from callwright.scripts import script_of
 from callwright.thoughts import split_thoughts
 from eval.verdict import Result
 
@@ -57,16 +58,12 @@ def _scripts(text: str) -> Counter[str]:
     """Script → bytes of its letters. Han characters beside kana are Japanese."""
     found: Counter[str] = Counter()
     for letter in filter(str.isalpha, text):
-        found[_script(letter)] += len(letter.encode("utf-8", "replace"))
+        script = script_of(letter)
+        kana = script in ("HIRAGANA", "KATAKANA")
+        found["KANA" if kana else script] += len(letter.encode("utf-8", "replace"))
     if found["KANA"] > found.total() / 10:
         found["KANA"] += found.pop("CJK", 0)
     return +found
-
-
-@lru_cache(maxsize=1 << 16)
-def _script(letter: str) -> str:
-    name = unicodedata.name(letter, "?").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ").split()[0]
-    return "KANA" if name in ("HIRAGANA", "KATAKANA") else name
 
 
 def _traditional(text: str) -> int:

@@ -9,6 +9,7 @@ from callwright.errors import UserError
 from callwright.files import read_jsonl, write_json, write_jsonl, write_text
 from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
+from callwright.scripts import script_of
 from callwright.tasks import read_seeds
 from tools.augment import augment
 from tools.clean import STEPS, Drop, clean, funnel, language_fault
@@ -64,6 +65,14 @@ def test_lengths() -> None:
 )
 def test_languages_in_their_own_script_pass(lang: str, text: str) -> None:
     assert language_fault(text, lang) is None
+
+
+@pytest.mark.parametrize(
+    ("char", "script"),
+    [("a", "LATIN"), ("ａ", "LATIN"), ("中", "CJK"), ("か", "HIRAGANA"), ("ｶ", "KATAKANA"), ("ー", "KATAKANA"), ("1", ""), ("。", "")],
+)  # fmt: skip
+def test_the_script_of_a_letter(char: str, script: str) -> None:
+    assert script_of(char) == script
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from callwright.files import to_json
 from tools.convert import main
 from tools.convert_file import sources_of
 from tools.formats.arguments import settled
+from tools.formats.foreign import foreign_form
+from tools.formats.readers import READERS
 from tools.register import SHAREGPT, faults_of
 
 GOOD = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ok"}]}
@@ -36,6 +38,75 @@ def test_where_no_record_is_good_the_reasons_stay(tmp_path: Path, capsys: pytest
     assert "role 'bot' is not one of" in error and f"{source}:1" in error and error.count("\n") == 1
     assert not out.exists()
     assert [line["place"] for line in lines_of(tmp_path / "out.jsonl.lost.jsonl")] == [f"{source}:1", f"{source}:2"]
+
+
+CALL_ITEM = {"type": "function_call", "call_id": "c1", "name": "tide", "arguments": "{}"}
+ASK_PARTS = {"role": "user", "parts": [{"text": "Tide in Brest?"}]}
+FOREIGN = [
+    ({"input": [{"role": "user", "content": "Tide?"}, CALL_ITEM]}, "Responses", "--from openai"),
+    ({"input": "Tide?", "output": [CALL_ITEM]}, "Responses", "--from openai"),
+    ({"messages": [{"role": "user", "content": "Tide?"}, CALL_ITEM]}, "Responses", "--from openai"),
+    (CALL_ITEM, "Responses", "--from openai"),
+    ({"custom_id": "1", "body": {"model": "m", "input": [{"role": "user", "content": "hi"}]}}, "Responses", "openai"),
+    ({"contents": [ASK_PARTS]}, "Gemini", "--from openai"),
+    ({**GOOD, "tools": [{"function_declarations": [{"name": "tide"}]}]}, "Gemini", "--from openai"),
+    (
+        {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "toolConfig": {"tools": []}},
+        "Bedrock",
+        "anthropic",
+    ),
+    ({**GOOD, "tools": [{"toolSpec": {"name": "tide"}}]}, "Bedrock", "--from anthropic"),
+    ({"messages": [{"role": "assistant", "content": [{"toolUse": {"name": "tide"}}]}]}, "Bedrock", "anthropic"),
+]
+
+
+@pytest.mark.parametrize(("record", "name", "remedy"), FOREIGN)
+@pytest.mark.parametrize("form", ["openai", "anthropic", "sharegpt"])
+def test_a_form_that_no_reader_takes_is_named(
+    record: dict[str, Any], name: str, remedy: str, form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    source, out = write(tmp_path / "in.jsonl", record), tmp_path / "out.jsonl"
+    for more in ([], ["--on-error", "skip"]):
+        assert main(["--from", form, source, "--out", str(out), *more]) == 2
+        error = capsys.readouterr().err
+        assert f"{source}:1" in error and name in error and remedy in error and error.count("\n") == 1
+
+
+def test_an_answer_of_anthropics_is_not_taken_for_another_form():
+    answer = {"type": "message", "role": "assistant", "content": [{"type": "text", "text": "hi"}]}
+    assert foreign_form(answer) is None and foreign_form({"messages": [answer]}) is None
+
+
+@pytest.mark.parametrize("label", [False, 0, 0.0, "false", "False", "0"])
+@pytest.mark.parametrize("key", ["label", "kto_tag"])
+def test_an_answer_that_is_labelled_bad_is_never_learned(key: str, label: Any):
+    with pytest.raises(ValueError, match=f"labelled false .{key} is "):
+        READERS["openai"]({**GOOD, key: label})
+
+
+@pytest.mark.parametrize("label", [True, 1, "true", "chosen", None, ""])
+def test_an_answer_that_is_labelled_good_is_learned(label: Any):
+    assert len(READERS["openai"]({**GOOD, "label": label}).messages) == 2
+
+
+TURNS = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ok"}]
+
+
+@pytest.mark.parametrize("value", [0, False])
+@pytest.mark.parametrize(
+    ("form", "record", "key"),
+    [
+        ("openai", GOOD, "tools"),
+        ("sharegpt", {"conversations": TURNS}, "system"),
+        ("sharegpt", {"conversations": TURNS}, "images"),
+        ("alpaca", {"instruction": "hi", "output": "ok"}, "system"),
+        ("alpaca", {"instruction": "double it", "output": "0"}, "input"),
+        ("alpaca", {"instruction": "hi", "output": "ok"}, "history"),
+    ],
+)
+def test_nought_and_false_are_not_taken_for_nothing(form: str, record: dict[str, Any], key: str, value: Any):
+    with pytest.raises(ValueError, match=r"is a (number|boolean), not"):
+        READERS[form]({**record, key: value})
 
 
 def test_a_record_of_weight_0_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -22,6 +22,18 @@ DRAW = {
     "parameters": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]},
 }
 TOOLS = json.dumps([DRAW])
+OTHER_FORMS: list[dict[str, Any]] = [
+    {"name": "draw", "description": "Draw.", "inputSchema": DRAW["parameters"]},
+    {"name": "draw", "description": "Draw.", "input_schema": DRAW["parameters"]},
+    {**DRAW, "returns": {"type": "string"}},
+    {**DRAW, "strict": True},
+    {"type": "function", "function": {**DRAW, "strict": False}},
+    {"function": DRAW, "type": "function"},
+    {"name": "draw", "parameters": DRAW["parameters"]},
+    {"description": "Draw.", "name": "draw", "parameters": DRAW["parameters"]},
+    {**DRAW, "parameters": {"properties": {"what": {"type": "string"}}, "required": ["what"], "type": "object"}},
+]
+"""tools that a server shows otherwise than such a row does"""
 
 
 def call(name: str = "draw", **arguments: Any) -> dict[str, Any]:
@@ -95,6 +107,10 @@ def planted() -> dict[str, list[Any]]:
         "overlap": [row(("human", "  Draw the GOLDEN gate "), called)],
         "empty": [row(("human", "say nothing"), ("gpt", " ")), row(("human", ""), ("gpt", "yes?"))],
         "empty-tools": [row(("human", "no tools at all"), ("gpt", "none"), tools="[]")],
+        "tool-form": [
+            row(("human", f"a tool in another form: {number}"), called, tools=json.dumps([tool]))
+            for number, tool in enumerate(OTHER_FORMS)
+        ],
         "orphan-result": [row(("observation", "a result of nothing"), ("gpt", "so what"))],
         "unknown-tool": [
             row(("human", "sing"), ("function_call", call("sing"))),
@@ -130,7 +146,7 @@ def test_every_planted_fault_in_ten_thousand_rows_and_nothing_else(tmp_path: Pat
     expected = []
     for index, (code, faulty) in enumerate(planted().items()):
         for step, value in enumerate(faulty):
-            at = 137 + index * 487 + step * 31
+            at = 137 + index * 460 + step * 31
             value = {"note": "text", **value} if isinstance(value, dict) else value
             lines[at] = value if isinstance(value, str) else json.dumps(value)
             expected.append((at + 1, code))
@@ -177,8 +193,9 @@ TWO_LINES = row(("human", "what is it"), ("gpt", "answer\n42"))
 BARE = row(("human", "how many"), ("gpt", "4"))
 KILLS_THE_READER = row(("human", "x"), ("gpt", "<tool_call>1</tool_call>"), ("human", "x" * 9000), ("gpt", "y"))
 ENUM = {"type": "object", "properties": {"n": {"enum": [1, 2]}}}
-ODD_ENUM = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"name": "a", "parameters": ENUM}]))
+ODD_ENUM = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"name": "a", "description": "", "parameters": ENUM}]))
 NO_PARAMETERS = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"name": "a"}]))
+WRAPPED = row(("human", "x"), ("gpt", "y"), tools=json.dumps([{"type": "function", "function": DRAW}]))
 OBSERVED_FIRST = row(("observation", "x"), ("gpt", "y"))
 
 
@@ -198,7 +215,10 @@ OBSERVED_FIRST = row(("observation", "x"), ("gpt", "y"))
         ("qwen", KILLS_THE_READER, {"reads-as-call", "cut-prompt"}),
         ("phi", ODD_ENUM, {"tools"}),
         ("qwen", ODD_ENUM, set()),
-        ("phi", NO_PARAMETERS, {"tools"}),
+        ("phi", NO_PARAMETERS, {"tools", "tool-form"}),
+        ("qwen", WRAPPED, set()),
+        ("seed_oss", WRAPPED, {"tool-form"}),
+        ("seed_oss", sound(0), set()),
         ("gemma", OBSERVED_FIRST, {"altered", "orphan-result"}),
         ("gemma3", sound(2), {"media"}),
     ],

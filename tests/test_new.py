@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import api_server
@@ -306,6 +307,25 @@ def test_dates_come_with_the_day_and_missing_arguments_are_asked_for(house: Path
     assert len(rows) < len(parts["train"]), "lines of one day share rows"
     cases = [case for _, case in read_jsonl(house / "data/dates_golden.jsonl")]
     assert all(case["messages"][0]["role"] == "system" for case in cases)
+
+
+def test_a_tool_that_requires_more_than_a_line_can_say_gets_few_lines(
+    house: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim, tide = ({f"field_{letter}": {"type": "string"} for letter in letters} for letters in (ascii_lowercase, "a"))
+    tools = [
+        {"name": name, "description": name, "parameters": {"type": "object", "properties": own, "required": [*own]}}
+        for name, own in (("file_claim", claim), ("find_tide", tide))
+    ]
+    write_json(tmp_path / "tools.json", tools)
+    assert main(["claims", "--tools", str(tmp_path / "tools.json")]) == 0
+    [note] = capsys.readouterr().err.splitlines()
+    assert "'file_claim' requires 26 arguments" in note and "seeds of your own" in note
+    for file in ("seeds", "golden"):
+        lines = [line for _, line in read_jsonl(house / f"data/seeds/claims/{file}.jsonl")]
+        assert 2 <= sum(line["tags"]["kind"] == "file_claim" for line in lines) <= 4
+        assert max(len(line["text"]) for line in lines if line["tags"]["kind"] != "file_claim") < 120
+    check(house, "claims")
 
 
 @pytest.mark.parametrize("task", ["", "a b", "../x", "天氣"])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from callwright.config import read_yaml
-from tools.new_task.arguments import inlined
+from callwright.schema import canonical_tool
+from tools.new_task.arguments import argument_sets, inlined
 from tools.new_task.hints import said_examples, variants
 from tools.new_task.regex import matching
 from tools.new_task.values import Values, fits
@@ -81,12 +82,64 @@ def test_a_hostile_pattern_ends_soon(pattern: str) -> None:
         ("幣別，如 TWD、USD 等", ["TWD", "USD"]),
         ("Der Raum, z. B. Küche oder Bad", ["Küche", "Bad"]),
         ("Units (e.g. 'kg', 'lb')", ["kg", "lb"]),
+        ("Branch, e.g. ``main``, ``dev`` or ``release/1.0``.", ["main", "dev", "release/1.0"]),
+        ("A pattern, e.g. ``a; b`` or ``f(`x`)``", ["a; b", "f(`x`)"]),
+        ("A key, such as ```x``` or `y`.", ["x", "y"]),
+        ('A greeting, e.g. "Hello; you. There".', ["Hello; you. There"]),
         ("如果沒有就留空", []),
         ("what you would like to eat", []),
     ],
 )
 def test_examples_of_a_description(description: str, examples: list[str]) -> None:
     assert said_examples(description) == examples
+
+
+RANGES = [
+    *(("start_date", "end_date"), ("from", "to"), ("after", "before"), ("gte", "lte"), ("opens_at", "closes_at")),
+    *(("earliest", "latest"), ("check_in", "check_out"), ("pickup_date", "dropoff_date"), ("min_date", "max_date")),
+]
+
+
+@pytest.mark.parametrize("begin_end", RANGES)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date", "description": "A day, e.g. 2026-03-05"},
+        {"type": "string", "format": "date", "examples": ["2027-06-01", "2025-01-31"]},
+        {"type": "string", "description": "As HH:MM"},
+    ],
+)
+@pytest.mark.parametrize("group", GROUPS)
+def test_nothing_ends_before_it_begins(begin_end: tuple[str, str], schema: dict[str, Any], group: str) -> None:
+    begin, end = begin_end
+    window = {"type": "object", "properties": dict.fromkeys(begin_end, schema), "required": list(begin_end)}
+    tool = canonical_tool({"name": "f", "parameters": window})
+    for wording in (EN, ZH):
+        objects = drawn(window, "search/window", group, wording)
+        assert objects and all(value[begin] < value[end] for value in objects)
+        [table] = argument_sets(tool, [tool], Values(wording, group))
+        assert max(table.columns[begin]) < min(table.columns[end]), "every day goes with every other"
+
+
+def test_other_digits_make_no_day() -> None:
+    for value in drawn({"type": "string", "format": "date", "description": "e.g. 2026-03-05"}, "day"):
+        date.fromisoformat(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "schema", "name"),
+    [
+        ("guest_name", {"title": "訂位人", "description": "訂位人的全名，必填"}, "訂位人"),
+        ("subject", {"description": "信件主旨，必填"}, "信件主旨"),
+        ("subject", {"title": "Subject"}, "主旨"),
+        ("project", {}, "專案"),
+        ("city", {}, "城市"),
+    ],
+)
+def test_an_argument_is_called_what_its_schema_calls_it(key: str, schema: dict[str, Any], name: str) -> None:
+    assert ZH.name(key, schema) == name
 
 
 def test_the_authors_values_come_first_and_codes_get_other_digits() -> None:

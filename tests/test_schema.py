@@ -10,7 +10,7 @@ import pytest
 from callwright.files import ROOT, to_json
 from callwright.matchers import is_matcher
 from callwright.records import Call, Case, Prediction, read_arguments
-from callwright.schema import SPELLINGS, canonical_tool, load_tools, null_is_padding
+from callwright.schema import SPELLINGS, call_fault, canonical_tool, load_tools, null_is_padding
 from eval.cases import case_fault
 from eval.verdict import judge
 
@@ -35,6 +35,30 @@ def test_every_api_s_name_of_the_schema_is_known(spelling: str):
 def test_a_key_that_may_hold_the_schema_is_refused(key: str, parameters: dict[str, Any]):
     with pytest.raises(ValueError, match=f"'{key}'"):
         canonical_tool({"name": "f", **parameters, key: CITY})
+
+
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remedy"),
+    [
+        ({"$ref": "#/$defs/City"}, "write what it means in its place"),
+        ({"$ref": "city.json"}, "write what it means in its place"),
+        ({"$ref": "#"}, "write the schema that it means in its place"),
+        ({"$ref": "#/$defs/City", "$defs": {"City": TEXT}}, "write `type: object` there"),
+        ({"allOf": [{"$ref": "#/definitions/City"}], "definitions": {"City": TEXT}}, "write `type: object` there"),
+        ({"$ref": "#/$defs/City", "$defs": {"City": CITY}}, None),
+        ({"anyOf": [{"$ref": "#/$defs/City"}, TEXT], "$defs": {"City": CITY}}, None),
+    ],
+)
+def test_a_schema_that_is_only_a_reference_holds_what_it_leads_to(parameters: dict[str, Any], remedy: str | None):
+    tool = {"name": "f", "parameters": parameters}
+    if remedy:
+        with pytest.raises(ValueError, match=f"'f'.*{remedy}"):
+            canonical_tool(tool)
+    else:
+        assert call_fault(Call(name="f", arguments={"city": "Brest"}), [canonical_tool(tool)]) is None
 
 
 @pytest.mark.parametrize("value", ["city: str", 3, True, ["city"], [{"name": "city"}], {"city": "str"}])

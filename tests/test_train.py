@@ -98,7 +98,7 @@ def test_the_log_of_a_run_that_went_wrong_refuses_its_adapter(tmp_path: Path, en
     assert "make train RECIPE=r" in error.value.remedy
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float8_e5m2", "float8_e4m3fn"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_an_adapter_that_holds_no_number_is_refused(tmp_path: Path, dtype: str, value: float):
     import torch
@@ -111,6 +111,21 @@ def test_an_adapter_that_holds_no_number_is_refused(tmp_path: Path, dtype: str, 
     assert broken_tensor(weights) == "b"
     with pytest.raises(UserError, match="b is not finite"):
         check_trained(recipe)
+
+
+@pytest.mark.parametrize("dtype", ["float8_e5m2", "float8_e4m3fn"])
+def test_every_number_of_eight_bits_is_told_from_what_is_none(tmp_path: Path, dtype: str):
+    import torch
+    from safetensors.torch import save_file
+
+    every = torch.arange(256, dtype=torch.uint8).view(getattr(torch, dtype))
+    finite = every.float().isfinite()
+    weights = tmp_path / "x.safetensors"
+    save_file({"a": every[finite].contiguous()}, weights)
+    assert broken_tensor(weights) is None
+    for one in every[~finite]:
+        save_file({"a": one.reshape(1).clone()}, weights)
+        assert broken_tensor(weights) == "a"
 
 
 def test_what_is_sound_passes(tmp_path: Path):

@@ -13,6 +13,7 @@ from callwright.errors import UserError
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
+from callwright.scripts import script_of
 from callwright.tasks import read_golden
 from tools.dedupe import alike_pairs, near_pairs, nearest, normal_form, plain_forms
 from tools.transform import converter
@@ -72,11 +73,6 @@ def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
     return {index: f"{size} {fault}" for index, size in sizes if not shortest <= size <= longest}
 
 
-def script(char: str) -> str:
-    """The script of a letter, as the first word of its Unicode name; "" for anything else."""
-    return unicodedata.name(char, "").partition(" ")[0] if char.isalpha() else ""
-
-
 @cache
 def form_of(char: str) -> str:
     """`traditional` or `simplified` for a Chinese character that only that form has, else "".
@@ -95,7 +91,7 @@ def language_fault(text: str, lang: str) -> str | None:
     if own is None:
         return None
     words: Counter[str] = Counter()
-    for name, run in groupby(unicodedata.normalize("NFKC", text), script):
+    for name, run in groupby(unicodedata.normalize("NFKC", text), script_of):
         words[name] += len(list(run)) if name in UNSPACED else 1
     del words[""]
     if words and sum(words[name] for name in own) < OWN * words.total():

@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, TypeVar
 from callwright.errors import UserError
 from callwright.files import parse_json
 from tools.formats.conversation import LeftOut, Lose, Loss
+from tools.formats.foreign import BRING, foreign_form
 from tools.formats.values import kind
 
 LIMIT = 64 * 2**20
@@ -88,13 +89,18 @@ def ingest(
     for place, raw in source:
         tally.read += 1
         gone: list[Loss] = []
+        record: dict[str, Any] = {}
         try:
-            made = make(record_of(raw), lambda what, text, at, gone=gone: gone.append(Loss(what, text, at)))  # type: ignore[misc]
+            record = record_of(raw)
+            made = make(record, lambda what, text, at, gone=gone: gone.append(Loss(what, text, at)))  # type: ignore[misc]
         except (ValueError, RecursionError) as error:
-            reason = reason_of(error)
+            reason, remedy = reason_of(error), "fix the record, or pass --on-error skip"
+            foreign = None if isinstance(error, LeftOut) else foreign_form(record)
+            if foreign:
+                reason, remedy = f"seems to be of {foreign}, which no --from reads", BRING[foreign]
             if on_error == "stop" and not isinstance(error, LeftOut):
-                raise UserError(place, reason, "fix the record, or pass --on-error skip") from None
-            tally.skip(reason, place)
+                raise UserError(place, reason, remedy) from None
+            tally.skip(f"{reason}; {remedy}" if foreign else reason, place)
             continue
         tally.taken += 1
         for loss in gone:

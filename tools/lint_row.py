@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from callwright.errors import UserError
-from callwright.files import parse_json
+from callwright.files import parse_json, to_json
 from callwright.records import Call
-from callwright.schema import call_fault, canonical_tools
+from callwright.schema import SPELLINGS, call_fault, canonical_tools
 from tools.formats import call_turn
+from tools.formats.tool import KEPT
 from tools.formats.values import kind
 from tools.register import SHAREGPT
 
@@ -30,6 +31,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "overlap": ("error", "drop it: what is trained on cannot be measured on"),
     "empty": ("warning", "write the text, or drop the turn"),
     "empty-tools": ("warning", 'write "": a list without tools adds an empty system block in most templates'),
+    "tool-form": ("warning", "write the tools as serving shows them: python -m tools.convert --from sharegpt does"),
     "moved": ("warning", "write the words before the call, where they are trained"),
     "orphan-result": ("warning", "put the call before its result"),
     "unknown-tool": ("warning", "offer the tool, or drop the call"),
@@ -111,6 +113,8 @@ def check_row(row: dict[str, Any], entry: dict[str, Any]) -> tuple[list[Fault], 
         return [("tools", fault)], None
     if tools and not known:
         faults.append(("empty-tools", "`tools` is a list without tools"))
+    if known and (fault := form_fault(tools)):
+        faults.append(("tool-form", fault))
     read = []
     for number, (role, value) in enumerate(pairs, 1):
         try:
@@ -158,6 +162,38 @@ def read_tools(text: str) -> tuple[list[dict[str, Any]], str | None]:
         return [], error.fault
     except (ValueError, RecursionError) as error:
         return [], f"not JSON ({error})"
+
+
+@functools.lru_cache(maxsize=1024)
+def form_fault(text: str) -> str | None:
+    """How the first tool that is not in canonical form differs from what serving shows; None where all are in it.
+
+    A tool inside `{"type": "function", "function": …}` counts as the function that it holds: nearly all tool formats
+    show both alike, and TemplateCheck tells where one does not.
+
+    Args:
+        text: a row's `tools`, in which `read_tools` finds no fault.
+    """
+    for given, canonical in zip(parse_json(text), read_tools(text)[0], strict=True):
+        own, shown = given.get("function", given), canonical["function"]
+        if own is not given and list(given) != ["type", "function"]:
+            return f"tool {shown['name']!r} is {', '.join(given)}: serving shows type, function, or the function alone"
+        if to_json(own) != to_json(shown):
+            return f"tool {shown['name']!r} {_difference(own, shown)}"
+    return None
+
+
+def _difference(own: dict[str, Any], shown: dict[str, Any]) -> str:
+    strange = [key for key in own if key not in KEPT]
+    if spelled := next((key for key in strange if key in SPELLINGS), None):
+        return f"has its schema in {spelled!r}: serving shows `parameters`"
+    if strange:
+        return f"has the key {strange[0]!r}, which serving does not show"
+    if lacking := next((key for key in KEPT if key not in own), None):
+        return f"has no `{lacking}`: serving shows one that is empty"
+    if differs := next((key for key in KEPT if to_json(own[key]) != to_json(shown[key])), None):
+        return f"has `{differs}` in another form than serving shows: {to_json(shown[differs])[:80]}"
+    return f"has its keys in another order than serving shows: {', '.join(KEPT)}"
 
 
 def read_calls(value: str) -> tuple[str, tuple[Call, ...]]:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from tools.encode import View, encode_pairs, kept
-from tools.lint_row import LF_ROLES, Fault, Row, Turn
+from tools.formats.sharegpt import tools_text
+from tools.lint_row import LF_ROLES, Fault, Row, Turn, form_fault, read_tools
 from tools.lint_tokens import TokenCheck
 
 SLACK = 16
@@ -76,6 +77,10 @@ class TemplateCheck:
     def _faults(self, row: Row) -> Iterator[Fault]:
         messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
         tool_text = llamafactory("tools", DIES, self.tool_text, row.tools) if row.tools else ""
+        served = tools_text(read_tools(row.tools)[0]) if row.tools else ""
+        if served and not form_fault(row.tools) and self.tool_text(served) != tool_text:
+            name = self.view.tool_format
+            yield "tool-form", f"tool format {name!r} shows what stands around a function; serving sends it bare"
         written = [self._written(number, turn) for number, turn in enumerate(row.turns, 1)]
         self._process_media(messages)
         pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.text)

@@ -15,7 +15,7 @@ from callwright.tasks import WRITTEN, read_seeds
 from callwright.tool_sources import load_tools
 from callwright.tool_sources.found import lines
 from tools.api.backend import from_openai
-from tools.new_task.draft import Tool
+from tools.new_task.draft import FEW, MOST_SAID, Tool, required_beyond_speech
 from tools.new_task.layout import NEXT, lay_out
 
 
@@ -68,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     tools = source.tools
     for schema in (tool["function"]["parameters"] for tool in tools):  # `true` is {}, and every reader knows {}
         schema["properties"] = {key: {} if own is True else own for key, own in schema["properties"].items()}
+    for tool in tools:
+        if count := required_beyond_speech(tool):
+            fault = f"requires {count} arguments, and nobody says more than {MOST_SAID} in one line"
+            remedy = f"it gets at most {FEW} starter lines a language: write seeds of your own (of several turns), or require fewer"
+            print(f"note: tool {tool['function']['name']!r} {fault}; {remedy}", file=sys.stderr)
     work = folder.with_name(f".{args.task}.{os.getpid()}")
     try:
         make_folder(work)

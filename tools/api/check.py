@@ -11,9 +11,10 @@ from callwright.files import parse_json, to_json
 from callwright.matchers import missing_words
 from callwright.records import Call, Seed, explain
 from callwright.schema import parameters_of
+from callwright.scripts import script_of
 from callwright.thoughts import split_thoughts
 from tools.api.ledger import Answer
-from tools.clean import language_fault, script
+from tools.clean import language_fault
 from tools.generate import LISTED, leaves
 
 BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
@@ -134,7 +135,7 @@ def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> l
 
 def scripts(text: str) -> set[str]:
     """The scripts of a text's letters, as Unicode names them, that make a fair part of it."""
-    names = Counter(filter(None, map(script, text)))
+    names = Counter(filter(None, map(script_of, text)))
     return {name for name, count in names.items() if count >= SCRIPT * names.total()}
 
 

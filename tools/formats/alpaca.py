@@ -15,15 +15,15 @@ def read(record: dict[str, Any]) -> Conversation:
     """
     talk = Talk()
     talk.record(record, ("instruction", "input", "output", "system", "history", "tools"))
-    if record.get("system"):
+    if not is_empty(record.get("system")):
         talk.say("system", record["system"])
-    history = record.get("history") or []
+    history = [] if is_empty(record.get("history")) else record["history"]
     if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
         raise ValueError(f"history is {kind(history)}, not a list of pairs")
     for question, answer in history:
         talk.say("user", question)
         talk.say("assistant", answer)
-    asked = [text_of(record[key], key) for key in ("instruction", "input") if record.get(key)]
+    asked = [text_of(record[key], key) for key in ("instruction", "input") if not is_empty(record.get(key))]
     talk.say("user", "\n".join(asked))
     output = text_of(record.get("output"), "output")
     calls = _calls(output) if not is_empty(record.get("tools")) else []

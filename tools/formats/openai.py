@@ -54,7 +54,7 @@ def read(record: dict[str, Any]) -> Conversation:
             waiting = [other for other in waiting if other != identity]
         else:
             talk.say(role, content, f"{at}: content", **more)
-    return talk.done(record.get("tools") or record.get("functions"))
+    return talk.done(record.get("functions") if is_empty(record.get("tools")) else record["tools"])
 
 
 def _calls(message: dict[str, Any], role: str, at: str) -> list[Any]:

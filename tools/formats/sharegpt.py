@@ -22,7 +22,7 @@ def read(record: dict[str, Any]) -> Conversation:
     """A record with `conversations`, `system` (or a first turn of it), `tools`, and `image` or `images` (paths)."""
     talk = Talk()
     talk.record(record, ("conversations", "system", "tools", "image", "images"))
-    if record.get("system"):
+    if not is_empty(record.get("system")):
         talk.say("system", record["system"])
     for number, sender, value, weight in senders(talk, record, (*ROLES, "function_call", "observation")):
         if sender == "function_call":
@@ -35,8 +35,8 @@ def read(record: dict[str, Any]) -> Conversation:
             talk.result(value)
         else:
             talk.say(ROLES[sender], value, **(weight if ROLES[sender] == "assistant" else {}))
-    images = record.get("images") or record.get("image") or []
-    images = [text_of(path, "an image") for path in (images if isinstance(images, list) else [images])]
+    given: Any = next((record[key] for key in ("images", "image") if not is_empty(record.get(key))), [])
+    images = [text_of(path, "an image") for path in (given if isinstance(given, list) else [given])]
     return talk.done(record.get("tools"), images=images)
 
 

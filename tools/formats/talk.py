@@ -33,6 +33,11 @@ WEIGHTS = ("weight", "loss_weight", "train")
 THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "thinking_blocks", "reasoning_details")
 
 
+def is_no(value: Any) -> bool:
+    """Tell whether a label says no: false, 0, or their text (a CSV file knows nothing else)."""
+    return value.strip().lower() in ("false", "0") if isinstance(value, str) else value is False or value == 0
+
+
 @dataclass
 class Talk:
     """Messages in the making, for formats without ids of their own as well."""
@@ -65,8 +70,9 @@ class Talk:
             LeftOut: its weight is 0.
             ValueError: it is labelled as bad, or holds content under a key that the format does not know.
         """
-        if any(record.get(label) is False for label in LABELS):
-            raise ValueError("labelled false: an answer to unlearn (KTO), and rows teach every answer")
+        if label := next((label for label in LABELS if is_no(record.get(label))), None):
+            given = f"{label} is {to_json(record[label])}"
+            raise ValueError(f"labelled false ({given}): an answer to unlearn (KTO), and rows teach every answer")
         weights = {key: record[key] for key in WEIGHTS if isinstance(record.get(key), int | float)}
         if 0 in weights.values():
             raise LeftOut("its weight is 0: not to be learned")

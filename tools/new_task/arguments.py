@@ -68,7 +68,7 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
     columns = {key: values.of(known.get(key, rest), key) for key in [*required, *known]}
     if empty := ", ".join(key for key in required if not columns[key]):
         raise UserError(f"tool {name!r}", f"no value is known that fits {empty}", "add `examples` to its schema")
-    columns = {key: column for key, column in columns.items() if column}
+    columns = values.in_order({key: column for key, column in columns.items() if column})
     optional = [key for key in columns if key not in required]
     valid = lambda row: not call_fault(Call(name=name, arguments=row), tools)  # noqa: E731
     if not cut and set(schema) <= INDEPENDENT:

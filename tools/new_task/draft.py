@@ -20,6 +20,10 @@ TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in rang
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 AT_ONCE = 3
 """optional arguments in one text at most"""
+MOST_SAID = 8
+"""required arguments that a person may say in one line"""
+FEW = 2
+"""wordings, and starter lines, a language of a tool that requires more"""
 MISSING = 3
 """required arguments that are left out of a request, one at a time, so that the reply asks for them"""
 
@@ -73,7 +77,8 @@ class Draft:
         name = tool["function"]["name"]
         schema = inlined(tool)
         tables = list(argument_sets(tool, self.tools, self.values))
-        wraps = self.own["call"]
+        overlong = required_beyond_speech(tool) > 0
+        wraps = self.own["call"][: FEW if overlong else None]
         for number, table in enumerate(tables, 1):
             spoken = self.spoken(name, table, schema)
             call = {"name": name, "arguments": Line({key: slot for key, (slot, _) in spoken.items()})}
@@ -88,8 +93,11 @@ class Draft:
             ]
             yield self.family(f"{name}-{number}", name, texts, calls=[call])
             if number == 1:
-                yield from self.lacking(tool, spoken, required, table.columns)
-                yield from self.dated(tool, spoken, required, schema)
+                if overlong:
+                    required = []  # what is said about the tool need not name them all
+                else:
+                    yield from self.lacking(tool, spoken, required, table.columns)
+                    yield from self.dated(tool, spoken, required, schema)
                 said = {kind: list[Row]() for kind in dict.fromkeys(item["kind"] for item in self.own["tool"])}
                 for at, item in enumerate(self.own["tool"]):
                     text = self.request(item["text"], tool, spoken, required, at)
@@ -190,10 +198,13 @@ class Draft:
         yield self.family(f"{name}-relative", "relative_date", texts, calls=[call])
 
     def date_of(self, tool: Tool) -> tuple[str, str] | None:
-        """The argument that takes a day, and its form; a required one before others; None where there is none."""
+        """The argument that takes a day, and its form; None where there is none.
+
+        A required one goes before others, and one that says when something begins before one that says when it ends.
+        """
         schema = inlined(tool)
         required = schema.get("required", [])
-        for key in sorted(schema["properties"], key=lambda key: key not in required):
+        for key in sorted(schema["properties"], key=lambda key: (key not in required, self.wording.is_late(key))):
             own = schema["properties"][key]
             text = (
                 isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys()
@@ -225,6 +236,12 @@ class Draft:
         if free:
             yield self.family("no_tool", "no_tool", [Line(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)])
         yield self.family("chat", "chat", [Line(item) for item in self.own["chat"]])
+
+
+def required_beyond_speech(tool: Tool) -> int:
+    """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
+    count = len(set(inlined(tool).get("required", [])))
+    return count if count > MOST_SAID else 0
 
 
 def chunks(keys: Sequence[str]) -> list[tuple[str, ...]]:

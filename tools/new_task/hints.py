@@ -11,7 +11,10 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 """what stands before examples in a sentence"""
-QUOTED = re.compile(r"[\"“「『`]([^\"”」』`]+)[\"”」』`]|(?<!\w)'([^']+)'(?!\w)")
+QUOTED = re.compile(
+    r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)",
+)
+"""an example in marks; as many backticks close it as opened it"""
 END = re.compile(r"[;。；)）\n]|\.(?=\s|$)|等|\betc\b|\.\.\.|…")
 PARTS = re.compile(
     r",(?:(?<![a-z],)|(?!\s*[A-Z]{2}\b))\s*(?:or\s|and\s|und\s|oder\s)?|\s(?:or|and|oder|und|ou|o)\s|[、，]|\s?(?:或者?|和|及|以及|や)\s?"
@@ -25,9 +28,10 @@ def said_examples(description: Any) -> list[str]:
     found: list[str] = []
     for lead in LEAD.finditer(description if isinstance(description, str) else ""):
         rest = description[lead.end() :]
-        ends = END.search(rest)
-        quoted = [one or other for one, other in QUOTED.findall(rest[: ends.end()] if ends else rest)]
-        parts = quoted or PARTS.split(rest[: ends.start()] if ends else rest)
+        ends = END.search(QUOTED.sub(lambda match: "x" * len(match[0]), rest))  # a mark in quotes ends nothing
+        rest = rest[: ends.start()] if ends else rest
+        quoted = [match[2] or match[3] or match[4] for match in QUOTED.finditer(rest)]
+        parts = quoted or PARTS.split(rest)
         found += [part.strip(" \"'“”「」`*") for part in parts]
     return [text for text in dict.fromkeys(found) if text and len(text) <= LONGEST]
 

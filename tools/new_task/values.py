@@ -1,6 +1,7 @@
 """Draw values that fit a JSON Schema, for lines that nobody has written yet."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,8 @@ ROUND = (2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 45, 50, 60, 75, 90, 100)
 LARGE = (120, 150, 200, 250, 500, 750, 1000, 1500, 2500, 5000)
 """numbers that people say"""
 DURATIONS = ("PT30M", "PT2H", "P3D", "PT15M", "PT1H", "P1D", "PT45M", "PT3H", "P7D", "PT10M", "PT90M", "P2D")
+DAY = re.compile(r"\d{4}-\d\d-\d\d(T.*)?")
+CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?Z?")
 HOSTS = ("example.com", "mail.example.org", "shop.example.net", "api.example.com", "www.example.org", "cdn.example.net")
 
 Schema = dict[str, Any]
@@ -83,8 +86,9 @@ class Values:
         if self.wording.lang == "en" and self.wording.knows(name, schema):  # 台北 is Taipei in English
             own = [value for value in own if not isinstance(value, str) or not language_fault(value, "en")]
         yield from own
+        coded = self.wording.form(name, schema) not in FORMATS  # other digits make no other day
         for value in own:
-            yield from variants(value, f"{self.group}/{name}") if isinstance(value, str) else ()
+            yield from variants(value, f"{self.group}/{name}") if isinstance(value, str) and coded else ()
         own = [value for value in own if value != schema.get("default")]
         said = (
             len(own) > 1
@@ -120,8 +124,7 @@ class Values:
         seed = f"{self.group}/{self.wording.lang}/{name}"
         form = self.wording.form(name, schema)
         things = shuffled(self.wording.things(name, self.group, schema), name)
-        late = self.wording.role(name).get("words", [""])[0] == "end"
-        formed = shuffled(formatted(form, self.group, late), name) if form in FORMATS else []
+        formed = shuffled(formatted(form, self.group, self.wording.is_late(name)), name) if form in FORMATS else []
         if form in ("email", "uri", "url", "idn-email", "iri"):
             things = shuffled(self.wording.things("email" if "mail" in form else "url", self.group), name)
         yield from formed or things
@@ -163,13 +166,26 @@ class Values:
         known = {**self.free_keys(schema), **schema.get("properties", {})}
         required = list(schema.get("required", []))
         columns = {key: self.of(known.get(key, rest), f"{name}/{key}") for key in dict.fromkeys([*required, *known])}
-        columns = {key: columns[key] for key in [*known, *columns] if columns.get(key)}
+        columns = self.in_order({key: columns[key] for key in [*known, *columns] if columns.get(key)})
         least = max(1, schema.get("minProperties", 0))
         names = [list(columns), [key for key in columns if key in required] or list(columns)[:least]]
         for size in range(2):  # first both by turns, then the other way round, should one of them not fit
             for at in range(most):
                 yield {key: columns[key][at % len(columns[key])] for key in names[(at + size) % 2]}
         yield {}
+
+    def in_order(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Columns of an object's values without the days and times at which something would end before it begins."""
+        found = dict(columns)
+        for moment in (DAY, CLOCK):
+            keys = [key for key in columns if all(isinstance(v, str) and moment.fullmatch(v) for v in columns[key])]
+            begins = [key for key in keys if not self.wording.is_late(key)]
+            for end in [key for key in keys if self.wording.is_late(key)]:
+                for begin in begins:
+                    sooner = [value for value in found[begin] if value < max(found[end])]
+                    found[begin] = sooner or found[begin]
+                    found[end] = [value for value in found[end] if value > max(found[begin])] or found[end]
+        return found
 
     def free_keys(self, schema: Schema) -> dict[str, Any]:
         """Keys that an object may have though no `properties` name them, each with its schema: those of a map."""
@@ -199,11 +215,15 @@ def shuffled(values: Iterable[Any], seed: str) -> list[Any]:
 
 
 def formatted(form: str, group: str, late: bool = False) -> list[str]:
-    """Twelve texts of a `format`, for a group its own; those of days are later in the year where they say when something ends."""
+    """Twelve texts of a `format`, for a group its own.
+
+    Args:
+        late: they say when something ends: days are later than all others (and than draft.TODAYS), times in the evening.
+    """
     rng, found = Random(f"{group}/{form}"), list[str]()
     for at in range(12):
         moment = datetime(2026, 3, 5, 8, tzinfo=UTC) + timedelta(
-            days=rng.randrange(140) + 160 * late, minutes=15 * rng.randrange(48)
+            days=rng.randrange(140) + 280 * late, minutes=15 * (rng.randrange(16) + 48 if late else rng.randrange(48))
         )
         found.append(FORMATS[form](rng, moment, at))
     return found

@@ -10,7 +10,8 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.files import to_json
-from tools.clean import language_fault, script
+from callwright.scripts import script_of
+from tools.clean import language_fault
 from tools.new_task.hints import author_values
 
 TEMPLATES = Path(__file__).parent
@@ -23,6 +24,11 @@ TAIL = re.compile(
 )
 """from where on the first sentence of a description tells of arguments"""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
+LATE = re.compile(
+    r"\b(?:to|until|till|before|latest|last|max|maximum|lte?|ends?|finish|closes?|closing|return|drop ?off|expir\w+|due)\b"
+    r"|結束|截止|到期|終"
+)
+"""how the name of a day or a time says that it is the later one of two"""
 MEASURES = {"unit", "language", "currency", "color"}
 """roles of which listed values are said like others: in celsius, but not in terrace"""
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
@@ -120,17 +126,22 @@ class Wording:
             return "clock"
         return "date" if role in ("date", "start", "end") else ""
 
+    def is_late(self, name: str) -> bool:
+        """Whether an argument says when something ends, so that another may say when it begins."""
+        last = name.rpartition("/")[2]
+        return self.role(last).get("words", [""])[0] == "end" or LATE.search(words(last)) is not None
+
     def name(self, key: str, schema: Any) -> str:
-        """What an argument is called: by its role, by a short description in the language, or by its own words."""
+        """What an argument is called: by a short title or description in the language, by its role, or by its own words."""
         own, _ = self.unit(key)
         role = self.role(key).get(self.lang, {}).get("name")
         if self.lang == "en":
             return str(role) if role and (own in POINTING or not own.isascii()) else own
-        about = clean(
-            re.split(r"[，,。:：（(；;]", str(schema.get("description", "") if isinstance(schema, dict) else ""))[0]
-        )
-        if re.fullmatch(r"[\u3400-\u9fff]{1,8}", about) and not self.foreign(about):
-            return about
+        said = schema if isinstance(schema, dict) else {}
+        for text in (said.get("title"), said.get("description")):
+            about = clean(re.split(r"[，,。:：（(；;]", str(text or ""))[0])
+            if re.fullmatch(r"[\u3400-\u9fff]{1,8}", about) and not self.foreign(about):
+                return about
         names = lexicon()["names"]
         thing = names.get(own.removesuffix(" id"), "") if own.endswith(" id") else ""
         return str(names.get(own) or (thing and f"{thing}{names['id']}") or role or own)
@@ -222,7 +233,7 @@ class Wording:
 
     def foreign(self, text: str) -> bool:
         """Whether a text is in another language, as far as its script tells."""
-        kana = any(script(char) in ("HIRAGANA", "KATAKANA") for char in text)
+        kana = any(script_of(char) in ("HIRAGANA", "KATAKANA") for char in text)
         return kana or language_fault(text, self.lang) is not None or not any(map(str.isalpha, text))
 
     def asks(self, tool: dict[str, Any]) -> tuple[str, str]:

@@ -18,10 +18,6 @@ from callwright.config import choose, read_yaml
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, sha256, to_json
 
-ASKED_OF_AN_ADAPTER = ("serve", "eval", "ask", "export", "deploy-table", "report")
-"""the verbs that take ADAPTER, an adapter that is kept in adapters/ in place of the one that was trained here"""
-
-
 ADAPTER_CONFIG = "adapter_config.json"
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")

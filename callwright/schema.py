@@ -5,7 +5,7 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import read_json
-from callwright.json_schema import Fault, argument_schema
+from callwright.json_schema import Fault, Unchecked, argument_schema
 from callwright.records import Call
 
 SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
@@ -44,7 +44,8 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     refused where it may say what the arguments are: without a schema in any case, beside one where it holds objects.
 
     Raises:
-        ValueError: no name, an unknown key, no object schema, or one that callwright.json_schema refuses.
+        Unchecked: no object schema, or one that callwright.json_schema refuses.
+        ValueError: no name, or an unknown key.
     """
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
@@ -55,14 +56,14 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     parameters = _parameters(function, tool)
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         given = parameters.get("type") if isinstance(parameters, dict) else parameters
-        raise ValueError(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
+        raise Unchecked(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
     if hidden := _hidden(parameters):
-        raise ValueError(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
+        raise Unchecked(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
         argument_schema(parameters)
     except ValueError as error:
-        raise ValueError(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
+        raise Unchecked(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")

@@ -3,11 +3,11 @@
 Where a call is expected, the stages are, in this order: `infra_error` (the endpoint did not answer: unscored),
 `truncated` (the token limit cut a call off), `no_call` (plain text, cut or not), `text_call_unparsed` (a whole call
 stands in the text, but the server returned none), `bad_json` (a call whose JSON is broken), `malformed_attempt` (a call
-was tried, and none is whole, for another reason), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`,
-`missing_required`, `extra_argument`, `wrong_type`, `schema_violation`, `unchecked` (whether the arguments fit the schema
-could not be found out in bounded time: unscored, since the schema is at fault; a case with a schema that cannot be used
-at all has this verdict whatever is expected, and is not asked), `wrong_value`, `state_mismatch` (for
-cases that run their tools), `correct`.
+was tried, and none is whole, for another reason; or a whole one stands as code beside words), `unknown_tool`,
+`wrong_tool`, `missing_call`, `extra_call`, `missing_required`, `extra_argument`, `wrong_type`, `schema_violation`,
+`unchecked` (whether the arguments fit the schema could not be found out in bounded time: unscored, since the schema is
+at fault; a case with a schema that cannot be used at all has this verdict whatever is expected, and is not asked),
+`wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
 
 Where none is: `correct` (a clean abstention), `false_call` (the server returned a call that a program could act on),
 `malformed_attempt` (a call that nobody could act on, or that stands in the text, whole or not: nothing happens, but it

@@ -76,6 +76,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """a disk, a quota or a limit of a file's size"""
 
 
+class _ReaderGone(BrokenPipeError):
+    """Whoever read the output has gone (`| head`)."""
+
+
 class _RedactedStream:
     """A console stream that no known secret passes."""
 
@@ -83,7 +87,21 @@ class _RedactedStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return self._stream.write(redact(text))
+        with self._writing():
+            return self._stream.write(redact(text))
+
+    def flush(self) -> None:
+        with self._writing():
+            self._stream.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            # What is buffered still has to go somewhere, or the interpreter complains as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise _ReaderGone(*error.args) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -92,7 +110,7 @@ class _RedactedStream:
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
     """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, Ctrl-C into 130, SIGTERM into 143.
 
-    Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
+    Where whoever read the output has gone (`| head`), it ends with 141, without a word, as tools do that SIGPIPE ends. Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
     """
 
     @functools.wraps(main)
@@ -102,20 +120,29 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
         out, err = cast("TextIO", _RedactedStream(sys.stdout)), cast("TextIO", _RedactedStream(sys.stderr))
         with redirect_stdout(out), redirect_stderr(err), _cleaning_up_at_sigterm() as ended:
             try:
-                return main(argv)
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return 2
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)
-                return 2
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
-                return 128 + (signal.SIGTERM if ended else signal.SIGINT)
+                return _status(main, argv, ended)
+            except _ReaderGone:
+                return 128 + signal.SIGPIPE
 
     return run
+
+
+def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None, ended: list[int]) -> int:
+    try:
+        return main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + (signal.SIGTERM if ended else signal.SIGINT)
+    finally:
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when the interpreter ends
 
 
 @contextmanager

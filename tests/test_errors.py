@@ -72,6 +72,38 @@ def test_ctrl_c_while_a_command_loads_is_no_traceback(when: str) -> None:
     assert "Traceback" in broken.stderr and "ZeroDivisionError" in broken.stderr
 
 
+@pytest.mark.parametrize(
+    "main",
+    [
+        "print('word ' * 50_000); print(1); return 0",
+        "print('one line'); return 0",
+        "print('one line'); raise SystemExit(0)",
+        "print('word ' * 50_000, file=sys.stderr); raise UserError('a', 'is wrong', 'mend it')",
+    ],
+    ids=["while it prints", "at its end", "after its help", "on stderr"],
+)
+def test_a_reader_that_goes_away_is_no_fault(main: str) -> None:
+    script = (
+        f"import sys; from callwright.errors import *\n@command\ndef main(argv=None):\n    {main}\nsys.exit(main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stderr
+    (process.stderr if "stderr" in main else process.stdout).close()
+    said = "" if "stderr" in main else process.stderr.read()
+    assert (process.wait(), said) == (141, "")
+
+
+def test_another_pipe_that_breaks_keeps_its_traceback() -> None:
+    @command
+    def main(argv: Sequence[str] | None = None) -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        main([])
+
+
 def test_a_place_is_told_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert str(UserError(tmp_path / "data/a.jsonl", "no such file", "look")) == "data/a.jsonl: no such file; look"

@@ -4,8 +4,10 @@ import argparse
 import errno
 import functools
 import os
+import re
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,6 +49,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, (len(name) + 1) // 3) else ""
 
 
+LONGEST_USAGE, LONGEST_LIST = 200, 300
+"""Characters of a usage that a mistake shows whole, and of a list of choices."""
+_WRONG_CHOICE = re.compile(r"(argument (?P<flag>.+?): invalid choice: (?P<typed>.*?)) \(choose from ", re.S)
+
+
 class Parser(argparse.ArgumentParser):
     """The arguments of a command. Its help keeps the lines of the description, and a mistake becomes a UserError."""
 
@@ -59,11 +66,33 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: always.
         """
+        if wrong := _WRONG_CHOICE.match(message):
+            raise UserError(self.prog, wrong[1], self._choose(wrong["flag"], wrong["typed"].strip("'\"")))
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         typed = message.removeprefix("unrecognized arguments: ").split("=")[0].split()[0]
         meant = did_you_mean(typed, options) if message.startswith("unrecognized") else ""
+        raise UserError(self.prog, message, f"{meant} write {self._usage()}".strip())
+
+    def _choose(self, flag: str, typed: str) -> str:
+        """What may stand at an argument, the likeliest first."""
+        named = {"/".join(a.option_strings) or a.metavar or a.dest: a.choices for a in self._actions if a.choices}
+        choices = [str(choice) for choice in named.get(flag, ())]
+        known = textwrap.shorten(", ".join(choices), LONGEST_LIST, placeholder=" …")
+        return f"{did_you_mean(typed, choices)} choose from {known}".strip()
+
+    def _usage(self) -> str:
+        """The usage; a long one without its options, but for those that are required."""
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
-        raise UserError(self.prog, message, f"{meant} write {usage}".strip())
+        if len(usage) <= LONGEST_USAGE:
+            return usage
+        groups = [group for group in self._mutually_exclusive_groups if group.required]
+        either = [action for group in groups for action in group._group_actions]
+        formatter = self._get_formatter()
+        formatter.add_usage(
+            None, [a for a in self._actions if a.required or not a.option_strings or a in either], groups
+        )
+        needed = " ".join(formatter.format_help().removeprefix("usage: ").split())
+        return f"{needed} (--help shows the options)"
 
 
 class Main(Protocol):

@@ -4,8 +4,10 @@ import argparse
 import errno
 import functools
 import os
+import re
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,6 +49,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest!r}?" if nearest and slips[nearest] <= max(1, (len(name) + 1) // 3) else ""
 
 
+LONGEST_USAGE, LONGEST_LIST = 200, 300
+"""Characters of a usage that a mistake shows whole, and of a list of choices."""
+_WRONG_CHOICE = re.compile(r"(argument (?P<flag>.+?): invalid choice: (?P<typed>.*?)) \(choose from ", re.S)
+
+
 class Parser(argparse.ArgumentParser):
     """The arguments of a command. Its help keeps the lines of the description, and a mistake becomes a UserError."""
 
@@ -59,11 +66,33 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: always.
         """
+        if wrong := _WRONG_CHOICE.match(message):
+            raise UserError(self.prog, wrong[1], self._choose(wrong["flag"], wrong["typed"].strip("'\"")))
         options = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         typed = message.removeprefix("unrecognized arguments: ").split("=")[0].split()[0]
         meant = did_you_mean(typed, options) if message.startswith("unrecognized") else ""
+        raise UserError(self.prog, message, f"{meant} write {self._usage()}".strip())
+
+    def _choose(self, flag: str, typed: str) -> str:
+        """What may stand at an argument, the likeliest first."""
+        named = {"/".join(a.option_strings) or a.metavar or a.dest: a.choices for a in self._actions if a.choices}
+        choices = [str(choice) for choice in named.get(flag, ())]
+        known = textwrap.shorten(", ".join(choices), LONGEST_LIST, placeholder=" …")
+        return f"{did_you_mean(typed, choices)} choose from {known}".strip()
+
+    def _usage(self) -> str:
+        """The usage; a long one without its options, but for those that are required."""
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
-        raise UserError(self.prog, message, f"{meant} write {usage}".strip())
+        if len(usage) <= LONGEST_USAGE:
+            return usage
+        groups = [group for group in self._mutually_exclusive_groups if group.required]
+        either = [action for group in groups for action in group._group_actions]
+        formatter = self._get_formatter()
+        formatter.add_usage(
+            None, [a for a in self._actions if a.required or not a.option_strings or a in either], groups
+        )
+        needed = " ".join(formatter.format_help().removeprefix("usage: ").split())
+        return f"{needed} (--help shows the options)"
 
 
 class Main(Protocol):
@@ -76,6 +105,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """a disk, a quota or a limit of a file's size"""
 
 
+class _ReaderGone(BrokenPipeError):
+    """Whoever read the output has gone (`| head`)."""
+
+
 class _RedactedStream:
     """A console stream that no known secret passes."""
 
@@ -83,7 +116,21 @@ class _RedactedStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return self._stream.write(redact(text))
+        with self._writing():
+            return self._stream.write(redact(text))
+
+    def flush(self) -> None:
+        with self._writing():
+            self._stream.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            # What is buffered still has to go somewhere, or the interpreter complains as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise _ReaderGone(*error.args) from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -92,7 +139,7 @@ class _RedactedStream:
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
     """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, Ctrl-C into 130, SIGTERM into 143.
 
-    Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
+    Where whoever read the output has gone (`| head`), it ends with 141, without a word, as tools do that SIGPIPE ends. Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
     """
 
     @functools.wraps(main)
@@ -102,20 +149,29 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
         out, err = cast("TextIO", _RedactedStream(sys.stdout)), cast("TextIO", _RedactedStream(sys.stderr))
         with redirect_stdout(out), redirect_stderr(err), _cleaning_up_at_sigterm() as ended:
             try:
-                return main(argv)
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return 2
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)
-                return 2
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
-                return 128 + (signal.SIGTERM if ended else signal.SIGINT)
+                return _status(main, argv, ended)
+            except _ReaderGone:
+                return 128 + signal.SIGPIPE
 
     return run
+
+
+def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None, ended: list[int]) -> int:
+    try:
+        return main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + (signal.SIGTERM if ended else signal.SIGINT)
+    finally:
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when the interpreter ends
 
 
 @contextmanager

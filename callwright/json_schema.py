@@ -54,7 +54,7 @@ COUNTED = FancyRegexOptions(backtrack_limit=BACKTRACKS, size_limit=PATTERN_BYTES
 
 
 class Unchecked(ValueError):
-    """Whether a value fits was not found out, since it would take too long: no fault of the value."""
+    """Whether a value fits was not found out: it would take too long, or the schema is none. No fault of the value."""
 
 
 class Fault(NamedTuple):

@@ -220,7 +220,7 @@ def explain(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
         return f"{key}: {message}" + (f", {meant}" if meant else "")
     if first["type"] in ("missing", "value_error"):
         return f"{key}: {message}" if key else message
-    return f"{key}: {message} (got {str(first['input'])[:60]!r})"
+    return f"{key or 'the top level'}: {message} (got {str(first['input'])[:60]!r})"
 
 
 def first_fault(error: ValidationError, kind: type[BaseModel] | None = None) -> Any:

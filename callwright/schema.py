@@ -44,7 +44,8 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     refused where it may say what the arguments are: without a schema in any case, beside one where it holds objects.
 
     Raises:
-        ValueError: no name, an unknown key, no object schema, or one that callwright.json_schema refuses.
+        Unchecked: no object schema, or one that callwright.json_schema refuses.
+        ValueError: no name, or an unknown key.
     """
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
@@ -55,18 +56,18 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
     parameters = _parameters(function, tool)
     if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
         given = parameters.get("type") if isinstance(parameters, dict) else parameters
-        raise ValueError(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
+        raise Unchecked(f"parameters of {name!r} must be an object schema, of type 'object', not {str(given)[:60]!r}")
     if hidden := _hidden(parameters):
-        raise ValueError(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
+        raise Unchecked(f"{hidden!r} in the parameters of {name!r} is no keyword of JSON Schema: write `properties`")
     parameters = {"type": "object", "properties": {}, **parameters}
     try:
         faults = argument_schema(parameters).faults({})
     except Unchecked:  # arguments may still be checked
         faults = []
     except ValueError as error:
-        raise ValueError(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
+        raise Unchecked(f"parameters of {name!r} are not JSON Schema that can be checked: {error}") from None
     if any(fault.keyword == "type" and not fault.path for fault in faults):
-        raise ValueError(f"parameters of {name!r} lead to a schema that no object fits: write `type: object` there")
+        raise Unchecked(f"parameters of {name!r} lead to a schema that no object fits: write `type: object` there")
     description = function.get("description") or ""
     if not isinstance(description, str):
         raise ValueError(f"description of {name!r} is not a string")

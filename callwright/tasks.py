@@ -43,26 +43,27 @@ def read_golden(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
     return golden
 
 
-def golden_gaps(lines: Sequence[tuple[str, bool]]) -> list[str]:
-    """Why golden lines measure little, in words; [] where nothing is wrong.
+def golden_gaps(lines: Sequence[tuple[str, bool]], name: str = "golden") -> list[str]:
+    """Say why lines that measure a model measure little; [] where nothing is wrong.
 
     Args:
         lines: the id of each, and whether it calls.
+        name: what they are called.
     """
     found = []
     made_up = sum(identity.startswith(STARTER) for identity, _ in lines)
     if made_up:
         found.append(
-            f"{made_up} of {len(lines)} golden lines are starter lines, which nobody has said: figures on them are of the "
+            f"{made_up} of {len(lines)} {name} lines are starter lines, which nobody has said: figures on them are of the "
             "pipeline, not of your users; write your own in their place"
         )
     calls = sum(call for _, call in lines)
     if lines and calls in (0, len(lines)):
         found.append(
-            f"golden has only lines that {'call' if calls else 'do not call'}: it cannot show the other mistake"
+            f"{name} has only lines that {'call' if calls else 'do not call'}: it cannot show the other mistake"
         )
     elif 0 < len(lines) < SMALL:
-        found.append(f"golden has {len(lines)} lines: its intervals are wide; {SMALL} is little, 100 are better")
+        found.append(f"{name} has {len(lines)} lines: its intervals are wide; {SMALL} is little, 100 are better")
     return found
 
 

@@ -37,6 +37,8 @@ def uncollected() -> Iterator[None]:
 def read_cases(paths: Sequence[str | Path]) -> list[Case]:
     """The cases of one or more files; of several, each case is tagged `set: golden` after the end of its file's name.
 
+    A case that cannot be checked (`unchecked`) is among them: it costs itself, not the file.
+
     Raises:
         UserError: at `file:line`, for a case that is broken, contradicts its own tools or has another one's id.
     """
@@ -45,7 +47,7 @@ def read_cases(paths: Sequence[str | Path]) -> list[Case]:
     for path in paths:
         if Path(path).is_fifo():
             raise UserError(path, "is a pipe, and cases are read more than once", "write them to a file")
-        found = read_records(path, Case, case_fault)
+        found = read_records(path, Case, _refused)
         if not found:
             raise UserError(path, "holds no cases", "run the step that writes it")
         for case in found:
@@ -63,18 +65,27 @@ def tools_of(case: Case) -> list[dict[str, Any]]:
     """The case's tools in canonical form; most cases share theirs, and a schema is checked once.
 
     Raises:
+        Unchecked: the schema of a tool cannot be used.
         ValueError: a tool is broken.
     """
-    return [_known(to_json(tool))[0] for tool in case.tools]
+    return [_canonical(tool)[0] for tool in case.tools]
 
 
 def validators_of(case: Case) -> dict[str, ArgumentSchema]:
     """What the arguments of each tool are checked against, by the tool's name; made once a tool.
 
     Raises:
+        Unchecked: the schema of a tool cannot be used.
         ValueError: a tool is broken.
     """
-    return {tool["function"]["name"]: fits for tool, fits in (_known(to_json(tool)) for tool in case.tools)}
+    return {tool["function"]["name"]: fits for tool, fits in map(_canonical, case.tools)}
+
+
+def _canonical(tool: dict[str, Any]) -> tuple[dict[str, Any], ArgumentSchema]:
+    try:
+        return _known(to_json(tool))
+    except RecursionError:
+        raise Unchecked("a tool is nested too deeply") from None
 
 
 @lru_cache(maxsize=10_000)
@@ -83,8 +94,28 @@ def _known(tool: str) -> tuple[dict[str, Any], ArgumentSchema]:
     return canonical, argument_schema(canonical["function"]["parameters"])
 
 
+def unchecked(case: Case) -> str | None:
+    """Say why no answer to a case can be judged: the schema of a tool cannot be used. None where it can."""
+    try:
+        case_fault(case)
+    except Unchecked as error:
+        return str(error)
+    return None
+
+
+def _refused(case: Case) -> str | None:
+    try:
+        return case_fault(case)
+    except Unchecked:  # the verdict of this case alone
+        return None
+
+
 def case_fault(case: Case) -> str | None:
-    """What is wrong with a case, in words; None where nothing is."""
+    """Say what is wrong with a case; None where nothing is.
+
+    Raises:
+        Unchecked: the schema of a tool cannot be used, or takes too long to check the expected calls.
+    """
     for message in case.messages:
         if message.get("role") not in ROLES:
             return f"role {message.get('role')!r} is not one of {', '.join(ROLES)}"
@@ -92,6 +123,8 @@ def case_fault(case: Case) -> str | None:
         return f"the last message is of role {last!r}; the model answers a user or a tool"
     try:
         offered = validators_of(case)
+    except Unchecked:
+        raise
     except ValueError as error:
         return str(error)
     names = [tool.get("function", tool)["name"] for tool in case.tools]
@@ -118,7 +151,7 @@ def _expected_fault(call: Call, offered: dict[str, ArgumentSchema]) -> str | Non
         if literal_only and set(required) <= call.arguments.keys() and (faults := schema.faults(call.arguments)):
             return f"expected {fault_words(call.name, faults[0])}"
     except Unchecked as error:
-        return f"expected {call.name} cannot be checked: {error}"
+        raise Unchecked(f"expected {call.name} cannot be checked: {error}") from None
     for key in required:
         if key not in call.arguments:
             return f"{call.name} requires {key!r}, of which the expected call says nothing"

@@ -43,6 +43,8 @@ def write_markdown(path: Path, run: Run, sections: Sequence[Mapping[str, Any]], 
             lines.append(_row([row["label"], *cells, *([gain] if comparison else []), *([words] if baseline else [])]))
         scored = [f"{summary['scored']} of {summary['n']}" for _, summary in section["models"]]
         lines += [_row(["scored", *scored, *[""] * last]), ""]
+        if section["unchecked"]:
+            lines += [*(f"- unchecked, and so unscored: {code(case)}" for case in section["unchecked"]), ""]
         if comparison:
             a, b = names
             said = [gain_line(comparison), *(verdict_line(comparison, a, b, strict) for strict in (False, True))]

@@ -77,11 +77,12 @@ def lines(section: Mapping[str, Any]) -> Group:
     table.add_row("latency p50 / p95", *(_latency(s["latency"], probe) for s, probe in cells))
     if baseline := section["baseline"]:
         table.add_row("F1 of n-grams alone", *[""] * (len(summaries) - 1), _baseline(baseline))
+    unchecked = [plain(f"unchecked, and so unscored: {case}") for case in section["unchecked"]]
     if section["comparison"] is None:
-        return Group(table)
+        return Group(table, *unchecked)
     comparison = section["comparison"]
     a, b = (str(plain(name)) for name, _ in section["models"])
-    return Group(table, Text(gain_line(comparison)), Text(verdict_line(comparison, a, b)))
+    return Group(table, *unchecked, Text(gain_line(comparison)), Text(verdict_line(comparison, a, b)))
 
 
 def show(groups: Sequence[Group]) -> None:

@@ -26,7 +26,7 @@ from callwright.recipes import Recipe, load_recipe, model_hash
 from callwright.records import Case
 from callwright.tool_prompts import FORMATS, format_of
 from eval import manifest
-from eval.cases import read_cases, tools_of
+from eval.cases import read_cases, tools_of, unchecked
 from eval.compare import compare
 from eval.endpoint import Endpoint, Sampling, endpoint_at, positive
 from eval.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
@@ -312,7 +312,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, False) if args.base_url else None
     recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
     paths = suite.files(recipe.task)
-    cases = read_cases(paths)
+    cases = []
+    for case in read_cases(paths):
+        if why := unchecked(case):
+            print(f"unchecked, and so not asked: {case.id}: {why}")
+        else:
+            cases.append(case)
     step = max(1, len(cases) // args.cases) if args.cases else 1
     cases = cases[::step][: args.cases]
     out = recipe.run_dir / "deploy"

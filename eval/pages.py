@@ -16,7 +16,7 @@ from callwright.records import Call, Case
 from eval import console
 from eval.cases import SET_TAG
 from eval.figures import COUNTED, FIGURES, HEADLINE, at
-from eval.score import interval, number
+from eval.score import interval, number, unchecked_cases
 from eval.summary import SMALL, summarise
 from eval.verdict import STAGES, Result
 
@@ -38,7 +38,7 @@ BINS = 30
 
 MEANING = {
     "infra_error": "the endpoint did not answer: unscored",
-    "unchecked": "its tool's schema takes too long to check: unscored",
+    "unchecked": "the schema of a tool cannot be used, or takes too long to check: unscored",
     "truncated": "cut at the token limit",
     "no_call": "plain text where a call was due",
     "text_call_unparsed": "a whole call in the text that the server did not return",
@@ -198,6 +198,7 @@ def section(
         "models": summaries,
         "comparison": comparison,
         "baseline": baseline,
+        "unchecked": unchecked_cases([result for _, results in models for result in results]),
         "probes": probes,
         "tokens": mine["completion_tokens"],
         "figures": [row for row in table if row["key"] in HEADLINE],

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from callwright.files import read_json, sha256, write_json
 from callwright.locks import only_writer
 from callwright.records import Case
 from eval import manifest
+from eval.cases import unchecked
 from eval.client import ask_all
 from eval.endpoint import Endpoint, Limits, Sampling
 from eval.predictions import answered, read_samples
@@ -48,11 +50,16 @@ class Plan:
         """The log of answers."""
         return self.out / PREDICTIONS
 
+    @cached_property
+    def asked(self) -> list[Case]:
+        """The cases that are asked: all whose answers can be judged."""
+        return [case for case in self.cases if unchecked(case) is None]
+
     @property
     def missing(self) -> int:
         """Answers that are still to be had."""
         samples = self.sampling.samples
-        return samples * len(self.cases) - len(answered(self.predictions, self.cases, samples))
+        return samples * len(self.asked) - len(answered(self.predictions, self.asked, samples))
 
 
 @contextmanager
@@ -133,15 +140,15 @@ def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task(plan.name, total=plan.sampling.samples * len(plan.cases))
+        bar = progress.add_task(plan.name, total=plan.sampling.samples * len(plan.asked))
         told = lambda done: progress.update(bar, completed=done)  # noqa: E731
-        asyncio.run(ask_all(endpoints, plan.cases, plan.predictions, plan.sampling, limits, told))
+        asyncio.run(ask_all(endpoints, plan.asked, plan.predictions, plan.sampling, limits, told))
 
 
 def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
     """Score what was answered and complete the manifest; return the summary."""
     ids = {case.id for case in plan.cases}
-    predictions = read_samples(plan.predictions)
+    predictions = read_samples(plan.predictions) if plan.asked else {}
     mine = {key: p for key, p in predictions.items() if p.id in ids}
     summary = write_scores(plan.out, score_samples(plan.cases, mine))
     if asked:

@@ -171,7 +171,7 @@ def attribute_failures(
         more = f" (of {len(wanted)} that could be asked: see attribution_cases)"
         wanted = spread(wanted, lambda result: result.verdict, suite.attribution_cases)
     ids = {result.id for result in wanted}
-    cases = [case for case in plan.cases if case.id in ids]
+    cases = [case for case in plan.asked if case.id in ids]
     if not cases:
         write_attribution(plan.out, [])
         return "attribution: nothing failed"

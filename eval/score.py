@@ -70,6 +70,12 @@ def headline(summary: Mapping[str, Any]) -> str:
     return f"{summary['scored']} of {summary['n']} cases scored, {summary['infra_errors']} infra errors: {figures}"
 
 
+def unchecked_cases(results: Sequence[Result]) -> list[str]:
+    """Name each case with an answer that could not be checked, and say why."""
+    why = {result.id: result.detail for result in results if result.verdict == "unchecked"}
+    return [f"{identity}: {detail}" for identity, detail in why.items()]
+
+
 def number(value: float | None) -> str:
     """A share as people read it."""
     return "–" if value is None else f"{value:.3f}"
@@ -94,8 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     ids = {case.id for case in cases}
     if stray := next((key for key, _ in predictions if key not in ids), None):
         raise UserError(args.predictions, f"answers {stray!r}, which is no case", "give the cases that were asked")
-    summary = write_scores(args.out, score_samples(cases, predictions))
+    results = score_samples(cases, predictions)
+    summary = write_scores(args.out, results)
     print(f"{args.out / SUMMARY}: {headline(summary)}")
+    print("".join(f"unchecked, and so unscored: {case}\n" for case in unchecked_cases(results)), end="")
     return 0 if gate(args.fail_under, summary) else 1
 
 

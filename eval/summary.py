@@ -18,7 +18,9 @@ DECISIONS: tuple[Decision, ...] = ("tp", "fp", "fn", "tn")
 
 
 def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
-    """The contents of summary.json. Unscored answers are counted in `infra_errors` and nowhere else.
+    """The contents of summary.json.
+
+    Unscored answers count in `n`, in `verdicts` and, where the endpoint failed, in `infra_errors`, and nowhere else.
 
     Where a case was asked several times, every answer counts, clustered by case: `n` are answers.
 
@@ -31,7 +33,7 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> dict[str, Any]:
         "n": len(results),
         "cases": len({result.id for result in results}),
         "scored": len(scored),
-        "infra_errors": len(results) - len(scored),
+        "infra_errors": verdicts["infra_error"],
         "decision": decision(scored, seed),
         **strict(scored, seed),
         **metrics.calls(scored, seed),

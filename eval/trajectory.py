@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from callwright.files import parse_json
+from callwright.json_schema import Unchecked
 from callwright.matchers import fold
 from callwright.records import Call, Case, Prediction, Record
 from eval.cases import case_fault
@@ -35,7 +36,10 @@ class AgentCase(Case):
             return "has tools; they come from --tools or --mcp"
         if not all(fact and all(map(str.strip, fact if isinstance(fact, list) else [fact])) for fact in self.facts):
             return "facts holds an empty one"
-        return case_fault(self.model_copy(update={"tools": tools}))
+        try:
+            return case_fault(self.model_copy(update={"tools": tools}))
+        except Unchecked as error:
+            return str(error)
 
 
 class Turn(Record):

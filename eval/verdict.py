@@ -3,10 +3,11 @@
 Where a call is expected, the stages are, in this order: `infra_error` (the endpoint did not answer: unscored),
 `truncated` (the token limit cut a call off), `no_call` (plain text, cut or not), `text_call_unparsed` (a whole call
 stands in the text, but the server returned none), `bad_json` (a call whose JSON is broken), `malformed_attempt` (a call
-was tried, and none is whole, for another reason), `unknown_tool`, `wrong_tool`, `missing_call`, `extra_call`,
-`missing_required`, `extra_argument`, `wrong_type`, `schema_violation`, `unchecked` (whether the arguments fit the schema
-could not be found out in bounded time: unscored, since the schema is at fault), `wrong_value`, `state_mismatch` (for
-cases that run their tools), `correct`.
+was tried, and none is whole, for another reason; or a whole one stands as code beside words), `unknown_tool`,
+`wrong_tool`, `missing_call`, `extra_call`, `missing_required`, `extra_argument`, `wrong_type`, `schema_violation`,
+`unchecked` (whether the arguments fit the schema could not be found out in bounded time: unscored, since the schema is
+at fault; a case with a schema that cannot be used at all has this verdict whatever is expected, and is not asked),
+`wrong_value`, `state_mismatch` (for cases that run their tools), `correct`.
 
 Where none is: `correct` (a clean abstention), `false_call` (the server returned a call that a program could act on),
 `malformed_attempt` (a call that nobody could act on, or that stands in the text, whole or not: nothing happens, but it
@@ -21,7 +22,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from callwright.call_readers import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
-from eval.cases import validators_of
+from eval.cases import unchecked, validators_of
 from eval.tally import Given, Tally, check, tally
 
 Verdict = Literal[
@@ -123,9 +124,15 @@ def decide(due: bool, got: Sequence[Call | dict[str, Any]], offered: Collection[
 
 
 def judge(case: Case, prediction: Prediction | None) -> Result:
-    """Score one case; without a prediction it is unscored, as it is after an infrastructure error."""
+    """Score one case.
+
+    It is unscored without a prediction, after an infrastructure error, and where it cannot be checked whatever the
+    answer is (`eval.cases.unchecked`).
+    """
     if prediction is None:
         prediction = Prediction(id=case.id, error="not asked")
+    if why := unchecked(case):
+        return _result(case, prediction, "unchecked", why)
     got = [read_call(call) for call in prediction.tool_calls]
     offered = validators_of(case)
     given = [check(_as_call(call), offered) for call in got]
@@ -135,6 +142,7 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
         if got
         else _read_text(prediction.content or "", {name: fits.parameters for name, fits in offered.items()})
     )
+    verdict: Verdict
     decision: Decision | None = None
     if prediction.error is not None:
         verdict, detail = "infra_error", prediction.error
@@ -147,6 +155,19 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
             verdict, detail = _judge_no_call(prediction, got, said, decision == "fp", list(offered))
     readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
     emitted = len(got) or len(said.calls) or (said.fault is not None)
+    counts = tally(pairs, int(emitted), readable)
+    return _result(case, prediction, verdict, detail, decision, got, counts)
+
+
+def _result(
+    case: Case,
+    prediction: Prediction,
+    verdict: Verdict,
+    detail: str,
+    decision: Decision | None = None,
+    got: Sequence[Call | dict[str, Any]] = (),
+    counts: Tally | None = None,
+) -> Result:
     tokens = prediction.usage.get("completion_tokens")
     return Result(
         id=case.id,
@@ -163,7 +184,7 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
         latency_s=prediction.latency_s,
         completion_tokens=tokens if isinstance(tokens, int) else None,
         sample=prediction.sample,
-        tally=tally(pairs, int(emitted), readable),
+        tally=counts or Tally(),
     )
 
 

@@ -431,11 +431,32 @@ def test_a_call_in_no_known_form_is_an_attempt(text):
 @pytest.mark.parametrize(
     "text",
     [
+        f"So:\n~~~\n{BREST}\n~~~\nShall I?",
+        f"I look it up. ```json {BREST} ```",
+        f"```\nls\n```\nand then\n```json\n[{BREST}]\n```",
+        f"I look it up: `{BREST}`",
+        f"So:\n```xml\n<tool_call>{BREST}</tool_call>\n```\nShall I?",
+        "So:\n```python\n[tide_table(city='Brest')]\n```",
+    ],
+)
+def test_a_whole_call_as_code_beside_words_is_an_attempt(text):
+    assert find_calls(text, ["tide_table"]) is None
+    assert attempts_call(text, ["tide_table"])
+    assert attempts_call(text.replace("tide_table", "moon"), ["moon"])
+    assert attempts_call(f"<think>{text}</think>\nHello.", ["tide_table"]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         f"> <tool_call>{BREST}</tool_call>\n\nThat is what you wrote.",
         f"「<tool_call>{BREST}</tool_call>」是工具呼叫。",
         "Never write '<tool_call>'.",
         f"<THINK><tool_call>{BREST}</tool_call></THINK>\nHello.",
-        f"So:\n~~~\n{BREST}\n~~~\nShall I?",
+        f"So:\n~~~\n{BREST.replace('tide_table', 'moon')}\n~~~\nShall I?",
+        "So:\n```json\n{'name': 'tide_table', 'arguments': {}}\n```",
+        "So:\n```python\nprint(tide_table.__doc__)\n```",
+        "Say `tide_table` or `tide_table(city)`.",
     ],
 )
 def test_a_quotation_or_a_thought_is_no_call(text):

@@ -106,7 +106,7 @@ def dribbles(request):
         (lambda r: Response('{"detail": "bad"}', 422), 'HTTP 422: {"detail": "bad"}'),
         (lambda r: Response("<html>gateway</html>", mimetype="text/html"), "not JSON"),
         (lambda r: Response("{", mimetype="application/json"), "not JSON"),
-        (lambda r: Response("[]", mimetype="application/json"), "not an answer in OpenAI's form"),
+        (lambda r: Response("[]", mimetype="application/json"), "not an answer in OpenAI's form: the top level: Input"),
         (lambda r: {"choices": []}, "choices"),
         (lambda r: {"choices": None}, "choices"),
         (lambda r: {"choices": [{"message": {"content": 4}}]}, "choices.0.message.content"),

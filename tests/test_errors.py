@@ -36,9 +36,15 @@ def test_a_known_name_is_not_offered_instead_of_itself() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ([], "required: task; write python -m tools.x [-h] [--dry-run] task"),
+        ([], "required: task; write python -m tools.x [-h] [--dry-run] [--from {shared,own}] task"),
         (["a", "--dry-rnu"], "unrecognized arguments: --dry-rnu; did you mean '--dry-run'? write python -m tools.x"),
         (["a", "b"], "unrecognized arguments: b; write python -m tools.x"),
+        (
+            ["a", "--from", "shaerd"],
+            "--from: invalid choice: 'shaerd'; did you mean 'shared'? choose from shared, own\n",
+        ),
+        (["a", "--from", "XYZ"], "--from: invalid choice: 'XYZ'; choose from shared, own\n"),
+        (["a", "--from", "it's"], "; choose from shared, own\n"),
     ],
 )
 def test_a_mistake_in_the_arguments_is_one_line_that_shows_how_to_write_them(
@@ -49,6 +55,7 @@ def test_a_mistake_in_the_arguments_is_one_line_that_shows_how_to_write_them(
         parser = Parser("python -m tools.x", "Do it:\n  python -m tools.x TASK")
         parser.add_argument("task")
         parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument("--from", choices=("shared", "own"))
         parser.parse_args(argv)
         return 0
 
@@ -72,10 +79,57 @@ def test_ctrl_c_while_a_command_loads_is_no_traceback(when: str) -> None:
     assert "Traceback" in broken.stderr and "ZeroDivisionError" in broken.stderr
 
 
+@pytest.mark.parametrize(
+    "main",
+    [
+        "print('word ' * 50_000); print(1); return 0",
+        "print('one line'); return 0",
+        "print('one line'); raise SystemExit(0)",
+        "print('word ' * 50_000, file=sys.stderr); raise UserError('a', 'is wrong', 'mend it')",
+    ],
+    ids=["while it prints", "at its end", "after its help", "on stderr"],
+)
+def test_a_reader_that_goes_away_is_no_fault(main: str) -> None:
+    script = (
+        f"import sys; from callwright.errors import *\n@command\ndef main(argv=None):\n    {main}\nsys.exit(main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stderr
+    (process.stderr if "stderr" in main else process.stdout).close()
+    said = "" if "stderr" in main else process.stderr.read()
+    assert (process.wait(), said) == (141, "")
+
+
+def test_another_pipe_that_breaks_keeps_its_traceback() -> None:
+    @command
+    def main(argv: Sequence[str] | None = None) -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        main([])
+
+
 def test_a_place_is_told_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert str(UserError(tmp_path / "data/a.jsonl", "no such file", "look")) == "data/a.jsonl: no such file; look"
     assert UserError("/elsewhere/a.jsonl:3", "x", "y").place == "/elsewhere/a.jsonl:3"
+
+
+@pytest.mark.parametrize("typed", [[], ["a", "--cases", "b", "--option-2", "x"], ["a", "--cases", "b", "--strange"]])
+def test_a_long_usage_shows_what_is_needed_alone(typed: list[str]) -> None:
+    parser = Parser("python -m tools.x", "")
+    for number in range(20):
+        parser.add_argument(f"--option-{number}", type=int)
+    either = parser.add_mutually_exclusive_group(required=True)
+    either.add_argument("--cases")
+    either.add_argument("--recipe")
+    parser.add_argument("task")
+    with pytest.raises(UserError) as error:
+        parser.parse_args(typed)
+    usage = error.value.remedy.partition("write ")[2]
+    assert usage == "python -m tools.x (--cases CASES | --recipe RECIPE) task (--help shows the options)"
 
 
 def test_every_command_says_in_one_line_what_is_wrong_with_its_arguments() -> None:

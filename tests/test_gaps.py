@@ -6,6 +6,7 @@ import pytest
 from run_folder import make_run
 
 from callwright.errors import UserError
+from callwright.files import read_json, write_json
 from callwright.records import Call, Seed
 from callwright.schema import canonical_tools
 from callwright.tasks import authors, golden_gaps, read_golden
@@ -135,10 +136,14 @@ def test_the_head_of_a_report_says_that_golden_measures_little(
     assert "warning: golden has 20 lines" in capsys.readouterr().out
     both = make_run(tmp_path / "x" / "both", "tuned", 9, sets=("test", "golden"))
     write_report_of([str(both)])
-    assert "golden has 20 lines" in (both / "report.html").read_text("utf-8")
-    test = make_run(tmp_path / "y" / "test", "tuned", 9, sets=("test",))
-    write_report_of([str(test)])
-    assert "golden has" not in (test / "report.html").read_text("utf-8")
+    page = (both / "report.html").read_text("utf-8")
+    assert "golden has 20 lines" in page and "test has 20 lines" in page
+    given = make_run(tmp_path / "y" / "given", "tuned", 9)
+    write_report_of([str(given)])
+    manifest = read_json(given / "manifest.json")
+    write_json(given / "manifest.json", {**manifest, "suite": None, "cases": {"mine.v2.jsonl": "0" * 64}})
+    print_summary(load_run(given))
+    assert "warning: mine.v2 has 20 lines" in capsys.readouterr().out, "whatever the file is called"
 
 
 def test_arguments_of_branches_are_looked_at_like_others() -> None:

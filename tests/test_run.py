@@ -92,6 +92,53 @@ def test_infra_errors_are_counted_and_asked_again(tmp_path, arguments, capsys):
         assert "6 of 6, 0 infra errors" in capsys.readouterr().out
 
 
+def nested(levels):
+    schema = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"x": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/none"},
+        {"$ref": "https://example.com/schema.json"},
+        {"$ref": "#/properties/prompt"},
+        {"pattern": "(" * 40},
+        {"type": "STRING"},
+        {"$schema": "http://json-schema.org/draft-99/schema#", "type": 7},
+        nested(300),
+        nested(460),
+        {"pattern": "^(?:(a|aa)(?=a))+d"},
+    ],
+    ids=lambda schema: str(schema)[:40],
+)
+def test_a_schema_that_cannot_be_used_costs_its_own_case_alone(tmp_path, arguments, capsys, schema):
+    function = {"name": "generate_image", "parameters": {"type": "object", "properties": {"prompt": schema}}}
+    due = [{"name": "generate_image", "arguments": {"prompt": "a" * 60 + "b"}}]
+    odd = {**CASES[1], "id": "odd-1", "tools": [{"type": "function", "function": function}], "expected": due}
+    write_jsonl(tmp_path / "cases.jsonl", [odd, *CASES])
+    with endpoint() as server:
+        assert main([*arguments, server.url]) == 0
+        asked = len(server.requests)
+        assert main([*arguments, server.url]) == 0
+        assert asked == len(server.requests) == 6, "it is never asked"
+    said = capsys.readouterr().out
+    assert "6 of 7, 0 infra errors" in said and "unchecked, and so unscored: odd-1: " in said
+    summary = read_json(tmp_path / "out" / "summary.json")
+    assert (summary["n"], summary["scored"], summary["verdicts"]) == (7, 6, {"unchecked": 1, "correct": 6})
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "could not be checked" in page and 'id="case-odd-1"' in page
+
+
+def test_a_run_whose_cases_cannot_be_checked_asks_nobody_and_fails(tmp_path, arguments, capsys):
+    function = {"name": "f", "parameters": {"properties": {"x": {"$ref": "#/$defs/none"}}}}
+    write_jsonl(tmp_path / "cases.jsonl", [{**CASES[0], "tools": [{"type": "function", "function": function}]}])
+    assert main([*arguments, "http://127.0.0.1:9/v1"]) == 1
+    assert "0 of 1, 0 infra errors" in capsys.readouterr().out
+
+
 def test_a_run_in_which_nothing_was_scored_fails(tmp_path, arguments, capsys):
     with endpoint(lambda r: Response("no", 500)) as server:
         assert main([*arguments, server.url]) == 1

@@ -15,6 +15,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, write_json
 from callwright.recipes import Recipe
 from callwright.trained import broken_step, broken_tensor, check_trained
+from tools import curve
 from tools.train import main, set_aside
 
 TURNS = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello, how are you?"}]
@@ -145,6 +146,19 @@ def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     write_json(tmp_path / "train/callwright.json", {"fingerprint": "x", "finished": True})
     assert main([str(recipe), "seed=1"]) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_run_that_ended_well_names_the_command_that_measures_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "runs/smollm2-135m_lora/t/train"
+    trained(folder, [{"step": 1, "loss": 1.2}])
+    write_json(folder / "all_results.json", {"train_runtime": 60.0})
+    given = ["smollm2-135m_lora", "dataset=t_train", f"output_dir={folder}", "seed=3"]
+    assert curve.main(given) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"next: make eval RECIPE=smollm2-135m_lora TASK=t ARGS='seed=3 output_dir={folder}'"
+    write_json(folder / "trainer_state.json", {"log_history": [{"step": 1, "loss": 0.0}]})
+    assert curve.main(given) == 2
+    assert "next:" not in capsys.readouterr().out
 
 
 def test_gradients_may_overflow_in_fp16(tmp_path: Path):

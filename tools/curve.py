@@ -1,4 +1,4 @@
-"""Say how a training run ended: losses, time, the curve's path: `python -m tools.curve smollm2-135m_lora`."""
+"""Say how a training run ended, losses, time, the curve's path, and what comes next: `python -m tools.curve smollm2-135m_lora`."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from callwright.trained import check_trained
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print one line on the run of a recipe."""
+    """Print one line on the run of a recipe, and one with the command that measures it."""
     parser = Parser("python -m tools.curve", __doc__)
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     folder = recipe.output_dir
     if not (folder / "trainer_state.json").is_file():
-        raise UserError(folder, "no finished run there", f"run: make train RECIPE={recipe.stem}")
+        raise UserError(folder, "no finished run there", f"run: {recipe.make_command('train')}")
     check_trained(recipe)
     log = read_json(folder / "trainer_state.json")["log_history"]
     losses = [entry["loss"] for entry in log if "loss" in entry]
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if curve.is_file():
         said.append(f"curve: {curve.relative_to(ROOT)}")
     print(f"trained: {recipe.stem}: {', '.join(said)}")
+    print(f"next: {recipe.make_command('eval')}")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 The forms that LLaMA-Factory's templates and the large families write are the lines of `call_readers.forms.FORMS`. Before
 anything is read, thoughts (`callwright.thoughts`) and marks of the end are taken out, and a code fence that is the whole
-answer is opened. A call in a fence, in backticks or in quotes beside other words is an example, not a call.
+answer is opened. A call in a fence, in backticks or in quotes beside other words is no call; where it is in a fence or in
+backticks, whole, and of a tool on offer, it is an attempt: a user reads there what a program should have got.
 
 Nothing here raises on any text, and all of it is linear in the text's length.
 """
@@ -10,6 +11,7 @@ Nothing here raises on any text, and all of it is linear in the text's length.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from callwright.call_readers.bodies import (
@@ -45,6 +47,8 @@ _EXAMPLE = re.compile(
     r"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」|(?P<quote>[\"'`])<(?P<tag>\w{1,30})>.{0,1000}?</(?P=tag)>(?P=quote)",
     re.M | re.S,
 )
+_CODE_SPAN = re.compile(r"(?P<fence>```|~~~)[`~]*+\w*+(?P<block>.*?)(?:(?P=fence)|\Z)|`(?P<span>[^`\n]++)`", re.S)
+"""code as Markdown marks it; a block that is cut off ends with the text"""
 _QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.){0,300}+\"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」", re.S)
 _CODE = re.compile(
     r"^[ \t\[`*$]*+(?:action[:* \t]++(?P<action>[\w.-]++)|(?P<name>[\w.-]++)(?:\(|[ \t]*+\{)"
@@ -120,6 +124,8 @@ def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> A
         return None
     if reading := next((reading for reading in readings if reading.fault), None):
         return Attempt(f"{reading.form} form, {reading.fault}", reading.bad_json)
+    if name := _call_in_code(said, known):
+        return Attempt(f"a whole call of {name} as code beside other words", False)
     words = _EXAMPLE.sub("…", said)
     if mark := _attempted_mark(words, known):
         return Attempt(f"{mark} without a call that can be read", False)
@@ -137,6 +143,17 @@ def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> A
     names = {found[found.lastgroup or 0] for found in begun}
     if written := next((name for name in known if name in names), None):
         return Attempt(f"{written}(…) written as code", False)
+    return None
+
+
+def _call_in_code(said: str, tools: Tools) -> str | None:
+    """The tool on offer of which a whole call stands in a code block or in backticks; None where there is no such call."""
+    codes = (found["block"] or found["span"] or "" for found in _CODE_SPAN.finditer(said))
+    naming = (code for code in codes if any(name in code for name in tools))
+    for code in islice(naming, MOST_TRIES):
+        reading = find_calls(code, tools)
+        if name := next((one.call.name for one in reading.calls if one.call.name in tools), None) if reading else None:
+            return name
     return None
 
 

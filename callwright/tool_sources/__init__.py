@@ -8,6 +8,7 @@ from typing import Any
 
 from callwright import schema
 from callwright.errors import UserError
+from callwright.redact import keep_secret
 from callwright.tool_sources import documents, mcp_server, openapi
 from callwright.tool_sources.found import Found, Note, choose, to_tools
 
@@ -52,12 +53,15 @@ def load_tools(
         tags: the same, of tags of OpenAPI operations.
         paths: the same, of their paths.
         prefix: begins every name; a tools.json keeps its names.
-        headers: sent to an address.
+        headers: sent to an address; their values are secrets (callwright.redact) from then on.
         timeout_s: for a server or an address to give everything.
 
     Raises:
         UserError: no such source, one that is broken, or one that has none of the tools.
     """
+    for value in (headers or {}).values():
+        for secret in (value, *value.split()[-1:]):  # `Bearer KEY`, and the key by itself
+            keep_secret(secret)
     found = read(str(source), headers or {}, timeout_s)
     place = mcp_server.place_of(re.sub("^(mcp|module):", "", str(source)))
     chosen, notes = to_tools(choose(found, only, tags, paths, place), prefix)

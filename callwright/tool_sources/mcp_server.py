@@ -5,7 +5,7 @@ import logging
 import re
 import shlex
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from callwright.errors import UserError
 from callwright.records import explain
+from callwright.redact import redact
 from callwright.tool_sources.documents import shown
 from callwright.tool_sources.found import Found, Note
 from callwright.tool_sources.modern import Modern, expect
@@ -54,10 +55,9 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
 
     server, place = Found("server"), f"mcp server {place_of(source)!r}"
     handler = logging.Handler(logging.WARNING)  # the client warns of messages that are none, and of tools that it drops
-    secrets = [word for value in (headers or {}).values() for word in (value, *value.split()[-1:])]
 
     def emit(record: logging.LogRecord) -> None:
-        server.notes.append(Note("server", "server", blot(record.getMessage(), secrets)))
+        server.notes.append(Note("server", "server", redact(record.getMessage())))
 
     handler.emit = emit  # type: ignore[method-assign]
     logging.getLogger("mcp").addHandler(handler)
@@ -80,7 +80,7 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
             remedy = "run the command by itself, or give it longer with --timeout"
             if is_url(source):
                 remedy = "check the address and --header, or give it longer with --timeout"
-            raise UserError(place, blot(fault + said, secrets), remedy) from None
+            raise UserError(place, redact(fault + said), remedy) from None
         finally:
             logging.getLogger("mcp").removeHandler(handler)
     return [server, *(found(raw, number) for number, raw in enumerate(raws, 1))]
@@ -95,13 +95,6 @@ def _is_http(error: BaseException) -> bool:
     import httpx2
 
     return isinstance(error, httpx2.HTTPError | httpx2.InvalidURL)
-
-
-def blot(text: str, secrets: Iterable[str]) -> str:
-    """A text without these secrets, which a server may repeat."""
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text
 
 
 def first_cause(error: BaseException) -> BaseException:

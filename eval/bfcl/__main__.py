@@ -82,7 +82,8 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
     else:
         ask(plan, [endpoint], limits)
         predictions = read_predictions(plan.predictions)
-        judged = [judge_single(question, predictions[question.id]) for question in questions]
+        lost = [Prediction(id=question.id, error="not asked") for question in questions]
+        judged = [judge_single(q, predictions.get(q.id, none)) for q, none in zip(questions, lost, strict=True)]
     results = [result for result, _ in judged]
     lines = [{"id": r.id, "compatible": fault is None if r.scored else None, "fault": fault} for r, fault in judged]
     write_scores(plan.out, results)

@@ -47,11 +47,10 @@ class Row:
 
     def summary(self) -> dict[str, Any]:
         """The row as JSON: right answers and scored ones, by both measures, with and without the known-bad gold."""
-        scored = sum(result.scored for result in self.results)
         return {
             "n": len(self.results),
             "of": CATEGORIES[self.category],
-            "infra_errors": len(self.results) - scored,
+            "infra_errors": sum(result.verdict == "infra_error" for result in self.results),
             **{
                 name + suffix: list(self.share(right, good_gold))
                 for name, right in (("strict", strict), ("compatible", self.compatible))

@@ -45,7 +45,7 @@ export TOKENIZERS_PARALLELISM = false
 export TORCH_CUDNN_SDPA_DEPRIORITIZED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-convert bench-data bench-eval bench-train bench-router clean
+.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-data bench-eval bench-train bench-router clean
 
 help:  ## list the verbs
 	@$(PYTHON) -m tools.verbs
@@ -196,17 +196,14 @@ check: .venv/stamp  ## ruff, mypy, tests
 	$(PY) -m mypy
 	$(MAKE) test-all
 
-bench-convert: .venv/stamp  ## rows/s and memory of each converter against datasets.map
-	$(PY) -m tools.bench_convert
-
 bench-data: .venv/stamp  ## seconds and memory of cleaning and of generation, and throughput against a rate limit
-	$(PY) -m tools.bench_data
+	$(PY) -m bench.data
 
 bench-eval: .venv/stamp  ## asking an endpoint of 50 ms, against the ideal; scoring 20,000 cases
-	$(PY) -m eval.bench
+	$(PY) -m bench.eval
 
 bench-train: .venv/stamp  ## rows/s, tokens/s, share of the peak, memory: origin, defaults, ours, a bare loop
-	$(PY) -m tools.bench_train $(ARGS)
+	$(PY) -m bench.train $(ARGS)
 
 bench-router: .venv/stamp  ## the router of examples/ under load: requests/s, p99, refusals, memory
 	$(PY) -m examples.router.load

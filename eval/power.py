@@ -6,7 +6,7 @@ python -m eval.power --n 200 --base 0.80 --gain 0.05
 from collections.abc import Sequence
 
 from callwright.errors import Parser, UserError, command
-from eval.stats import cases_needed, detectable, independent, mcnemar_power
+from eval.scoring.stats import cases_needed, detectable, independent, mcnemar_power
 
 LEAST = 1e-4
 """of a gain"""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.files import sha256, write_json, write_jsonl
-from eval import manifest
+from eval.endpoint import manifest
 
 TOOL = {
     "function": {

@@ -16,8 +16,8 @@ from werkzeug import Response
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.records import Prediction
 from eval.agent import main
-from eval.toolbox import ToolResult, bounded
-from eval.trajectory import AgentCase, Trajectory, Turn, missing_facts, result_used, says, score
+from eval.agents.toolbox import ToolResult, bounded
+from eval.agents.trajectory import AgentCase, Trajectory, Turn, missing_facts, result_used, says, score
 
 EXAMPLE = ROOT / "examples" / "agent"
 MCP = shlex.join([sys.executable, str(EXAMPLE / "mcp_server.py")])

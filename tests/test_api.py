@@ -25,8 +25,8 @@ from callwright.files import ROOT, read_jsonl, write_jsonl
 from callwright.records import Example, read_records
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
-from tools.api import ask, batch
 from tools.augment import main
+from tools.utterances.llm import ask, batch
 
 
 @pytest.fixture
@@ -153,13 +153,15 @@ def test_what_is_wrong_after_a_result_is_said(toy: Path, run, results, answered,
 
 
 def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools import audit, clean, split
-    from tools.convert import convert_task
-    from tools.decisions import Decision, rewritten
-    from tools.lint_row import check_row
-    from tools.register import entry_of
+    from tools.checks import audit
+    from tools.checks.lint_row import check_row
+    from tools.formats.dataset_info import entry_of
+    from tools.rows import split
+    from tools.rows.build import convert_task
+    from tools.utterances import clean
+    from tools.utterances.review_log import Decision, rewritten
 
-    monkeypatch.setattr("tools.register.ROOT", toy)
+    monkeypatch.setattr("tools.formats.dataset_info.ROOT", toy)
     house(toy, 60, 60, results=0.5)
     write_jsonl(toy / "data/seeds/toy/golden.jsonl", [{**SEEDS[4], "text": "which year is it in the far north?"}])
     with serve() as server:
@@ -502,7 +504,7 @@ def test_a_run_that_fails_leaves_no_connection_open(toy: Path, answers: int) -> 
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_answers(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools.api.ledger import Ledger
+    from tools.utterances.llm.ledger import Ledger
 
     opened = Ledger.__init__
 
@@ -534,7 +536,7 @@ def test_a_base_url_that_is_none_is_one_line(toy: Path, run, url: str) -> None:
 
 
 def test_two_runs_do_not_share_a_ledger(toy: Path, run) -> None:
-    from tools.api.ledger import Ledger
+    from tools.utterances.llm.ledger import Ledger
 
     held = Ledger(toy / "data/work/toy/ledger.sqlite")
     with serve() as server:
@@ -649,9 +651,9 @@ def ledger_ids(root: Path) -> list[str]:
 
 
 def test_a_share_of_training_rows_is_chat(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools.convert import with_chat
+    from tools.rows.build import with_chat
 
-    monkeypatch.setattr("tools.mix.ROOT", toy)
+    monkeypatch.setattr("tools.rows.mix.ROOT", toy)
     talks = [[{"role": "user", "content": f"hi {n}"}, {"role": "assistant", "content": "hello"}] for n in range(50)]
     write_jsonl(toy / "chat.jsonl", ({"messages": messages} for messages in talks))
     chat = Source.model_validate({"from": "openai", "path": "chat.jsonl", "share": 0.2})

@@ -20,10 +20,10 @@ from test_api import examples, paid, rejected, run, said, toy  # noqa: F401
 
 from callwright.files import ROOT, atomic, sweep
 from callwright.records import Call, Seed
-from tools.api import pace
-from tools.api.label import longest_label
-from tools.api.pace import FIRST_S, Pace
-from tools.api.progress import Shortfall
+from tools.utterances.llm import pace
+from tools.utterances.llm.label import longest_label
+from tools.utterances.llm.pace import FIRST_S, Pace
+from tools.utterances.llm.progress import Shortfall
 
 RUN = """
 import sys

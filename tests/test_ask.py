@@ -17,9 +17,10 @@ from callwright.recipes import load_recipe
 from callwright.records import Call
 from callwright.tasks import say_today
 from callwright.yaml12 import dump_yaml
-from eval.ask import case_of, main
-from eval.handlers import RefusedCall, dispatch, handles
-from eval.serve import running, serves, serving
+from eval.agents.ask import case_of
+from eval.agents.handlers import RefusedCall, dispatch, handles
+from eval.ask import main
+from eval.endpoint.kept_server import running, serves, serving
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def recipe(tmp_path, monkeypatch):
     """A recipe with a trained adapter, whose base model need not be there."""
     write_json(tmp_path / "train" / "adapter_config.json", {"r": 2})
     (tmp_path / "train" / "adapter_model.safetensors").write_bytes(b"weights")
-    monkeypatch.setattr("eval.ask.check_models", lambda recipe, tuned: None)
+    monkeypatch.setattr("eval.agents.ask.check_models", lambda recipe, tuned: None)
     return load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path / 'train'}"])
 
 
@@ -92,7 +93,7 @@ def runs_at(recipe, url, pid):
 
 
 def test_a_server_that_runs_is_asked_and_none_is_started(recipe, capsys, monkeypatch):
-    monkeypatch.setattr("eval.ask.serve", None)
+    monkeypatch.setattr("eval.agents.ask.serve", None)
     with endpoint(key="k") as server:
         server.server.expect_request("/v1/models").respond_with_json({"data": [{"id": "m"}]})
         runs_at(recipe, server.url, os.getpid())
@@ -121,12 +122,12 @@ def test_a_question_says_at_once_what_it_waits_for_and_how_to_wait_no_more(recip
         raise UserError("server", "not in this test", "none")
         yield
 
-    monkeypatch.setattr("eval.ask.serve", starts)
+    monkeypatch.setattr("eval.agents.ask.serve", starts)
     assert main(["draw", "--recipe", recipe.stem, *recipe.overrides]) == 2
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_loaded(recipe, monkeypatch):
-    monkeypatch.setattr("eval.serve.check_models", lambda recipe, tuned: None)
+    monkeypatch.setattr("eval.endpoint.kept_server.check_models", lambda recipe, tuned: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -5,8 +5,8 @@ from endpoint import answer, case
 
 from callwright.files import read_json
 from callwright.records import Case, Prediction
-from eval.attribution import CAUSES, attribute, cause_of, sentence, write_attribution
-from eval.verdict import STAGES, judge
+from eval.scoring.attribution import CAUSES, attribute, cause_of, sentence, write_attribution
+from eval.scoring.verdict import STAGES, judge
 
 CALL = Case(**case("c", "draw", True))
 CHAT = Case(**case("t", "hi", False))

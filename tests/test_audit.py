@@ -7,17 +7,18 @@ from random import Random
 
 import pytest
 
+from bench.data import made
+from bench.data import main as bench
 from callwright.config import Audit, DataConfig, Split
 from callwright.errors import UserError
 from callwright.files import sha256, write_json, write_jsonl, write_text
 from callwright.records import Call, Example, Seed, as_line
-from tools import audit as module
-from tools.audit import AT_LEAST, Data, balance, coverage, distinct, diversity, leakage, main, premium, verdicts
-from tools.baseline import decide, doubts, fit, score
-from tools.bench_data import made
-from tools.bench_data import main as bench
-from tools.card import cell
-from tools.split import easy_first, split
+from tools.audit import main
+from tools.checks import audit as module
+from tools.checks.audit import AT_LEAST, Data, balance, coverage, distinct, diversity, leakage, premium, verdicts
+from tools.checks.data_card import cell
+from tools.rows.split import easy_first, split
+from tools.utterances.baseline import decide, doubts, fit, score
 
 THINGS = (
     "fox",
@@ -183,7 +184,7 @@ def test_every_gate_has_a_figure() -> None:
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root with a task `toy` that was split, and gates of which one fails."""
-    for place in ("callwright.config", "tools.audit"):
+    for place in ("callwright.config", "tools.checks.audit"):
         monkeypatch.setattr(f"{place}.ROOT", tmp_path)
     lines = [e.model_copy(update={"text": f"{e.text} <img src=x onerror=alert(1)> a|b"}) for e in examples()]
     parts = data(lines)

@@ -17,9 +17,10 @@ from callwright.matchers import fold
 from callwright.records import Call, Example, Seed, as_line, read_records
 from callwright.schema import canonical_tools, load_tools
 from callwright.tasks import read_seeds, seed_fault
-from tools.augment import augment, main
-from tools.dedupe import Novelty, normal_form
-from tools.transform import converter
+from tools.augment import main
+from tools.utterances.augment import augment
+from tools.utterances.near_duplicates import Novelty, normal_form
+from tools.utterances.transform import converter
 
 CONFIG = load_data_config("image_intent")
 TOOLS = load_tools(CONFIG.seeds / "tools.json")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tools.bench_data import main
+from bench.data import main
 
 
 def test_throughput_is_a_part_of_what_the_limit_allows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench import train as bench_train
+from bench.train import BASE, FIXED, batch, main, measure, of_recipe, table
 from callwright.errors import UserError
 from callwright.files import read_json, write_text
-from tools import bench_train
-from tools.bench_train import BASE, FIXED, batch, main, measure, of_recipe, table
-from tools.estimate import Shape
+from tools.training.estimate import Shape
 
 TINY = Shape(64, 2, 4, 2, 16, 128, 49152, True, float32=True)
 

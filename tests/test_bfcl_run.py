@@ -15,7 +15,7 @@ from eval.bfcl import checker, replay
 from eval.bfcl.__main__ import main
 from eval.bfcl.questions import CATEGORIES, GOLD_FAILS, GOLD_UNFIT, MULTI_TURN, Question, read_questions
 from eval.bfcl.table import Row, comparable
-from eval.verdict import judge
+from eval.scoring.verdict import judge
 
 SEED = 20260323
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from callwright.files import write_jsonl
+from tools.checks.lint_row import check_row, read_calls
 from tools.formats import call_turn
 from tools.formats.call_turn import CallTurn
-from tools.lint_row import check_row, read_calls
-from tools.register import SHAREGPT, faults_of
+from tools.formats.dataset_info import SHAREGPT, faults_of
 
 F = {"name": "f", "arguments": {"a": 1}}
 TEXT = json.dumps(F)

@@ -8,7 +8,7 @@ import yaml
 
 from callwright.files import write_json
 from callwright.recipes import load_recipe, model_hash
-from tools.write_card import measured, write_card
+from tools.ship.model_card import measured, write_card
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 from run_folder import make_run
 
-from eval.ci import code
 from eval.report import main
+from eval.reporting.ci import code
 
 HOSTILE = "<b>&]]> | `x` @someone #1 [a](http://x) www.x.org\n\n* {{7*7}} \x00\x0b\ufffe\u202e"
 

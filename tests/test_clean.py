@@ -11,9 +11,9 @@ from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
 from callwright.scripts import script_of
 from callwright.tasks import read_seeds
-from tools.augment import augment
-from tools.clean import STEPS, Drop, clean, funnel, language_fault
 from tools.split import main
+from tools.utterances.augment import augment
+from tools.utterances.clean import STEPS, Drop, clean, funnel, language_fault
 
 NUMBERS = iter(range(10**6))
 

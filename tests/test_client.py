@@ -12,11 +12,11 @@ from werkzeug import Response
 
 from callwright.errors import UserError
 from callwright.records import Case
-from eval.client import GONE, ask_all, for_llamafactory
-from eval.endpoint import Endpoint, Limits, Sampling, key_from
-from eval.predictions import read_predictions, read_samples
-from eval.score import score_samples, write_scores
-from eval.verdict import judge
+from eval.endpoint.client import GONE, ask_all, for_llamafactory
+from eval.endpoint.settings import Endpoint, Limits, Sampling, key_from
+from eval.scoring.predictions import read_predictions, read_samples
+from eval.scoring.score import score_samples, write_scores
+from eval.scoring.verdict import judge
 
 CASES = [Case(**case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2))) for i in range(6)]
 QUICK = Limits(concurrency=2, timeout_s=5, retries=0)

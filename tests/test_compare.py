@@ -4,8 +4,9 @@ import pytest
 from run_folder import call, make_run, write_run
 
 from callwright.files import read_jsonl, sha256, write_jsonl
-from eval.compare import compare, main
-from eval.runs import load_run, refresh
+from eval.compare import main
+from eval.reporting.compare import compare
+from eval.reporting.runs import load_run, refresh
 
 
 def test_two_runs_are_told_apart_case_by_case(tmp_path, capsys):

@@ -8,19 +8,19 @@ from random import Random
 from unittest.mock import patch
 
 import pytest
+from made_records import made
 
 from callwright.config import DataConfig
 from callwright.files import ROOT, read_jsonl, write_jsonl
 from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.bench_convert import made
-from tools.convert import rows_by_tag, to_case, to_rows, to_turns, toolboxes
 from tools.formats import call_turn, sharegpt
+from tools.formats.dataset_info import SHAREGPT, register
+from tools.formats.ingest import record_of
 from tools.formats.readers import READERS
 from tools.formats.reshape import reshaped
-from tools.ingest import record_of
-from tools.register import SHAREGPT, register
+from tools.rows.build import rows_by_tag, to_case, to_rows, to_turns, toolboxes
 
 FOLDER = ROOT / "data/seeds/image_intent"
 TOOLS = load_tools(FOLDER / "tools.json")
@@ -98,7 +98,7 @@ def test_llamafactory_keeps_the_rows_of_every_format(tiny_model: Path, tmp_path:
 )  # fmt: skip
 def test_llamafactory_learns_words_and_a_thought_before_the_calls(template: str, written: str):
     """In each of its tool formats but lfm2's, whose marks are others; and not in its Llama2Template, which looks for none."""
-    from tools.encode import encode_pairs, load_view
+    from tools.checks.encode import encode_pairs, load_view
 
     value, _ = call_turn.write("hm", "Let me see.", [{"name": "f", "arguments": {"a": 1}}])
     messages = [{"role": "user", "content": "hi"}, {"role": "function", "content": value}]
@@ -111,7 +111,7 @@ def test_llamafactory_learns_words_and_a_thought_before_the_calls(template: str,
 
 @pytest.mark.parametrize("template", ["qwen", "qwen3", "lfm2", "glm4_7"])
 def test_llamafactory_learns_a_thought_that_names_the_mark_of_a_call(template: str):
-    from tools.encode import encode_pairs, load_view
+    from tools.checks.encode import encode_pairs, load_view
 
     value, held = call_turn.write("shall I <tool_call>?", "", [{"name": "f", "arguments": {"a": "<think>x</think>"}}])
     messages = [{"role": "user", "content": "hi"}, {"role": "function", "content": value}]

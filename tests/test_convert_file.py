@@ -11,11 +11,11 @@ from callwright.config import Source
 from callwright.errors import UserError
 from callwright.files import to_json
 from tools.convert import main
-from tools.convert_file import sources_of
 from tools.formats.arguments import settled
+from tools.formats.dataset_info import SHAREGPT, faults_of
 from tools.formats.foreign import foreign_form
 from tools.formats.readers import READERS
-from tools.register import SHAREGPT, faults_of
+from tools.rows.convert_file import sources_of
 
 GOOD = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ok"}]}
 BAD = {"messages": [{"role": "bot", "content": "hi"}]}

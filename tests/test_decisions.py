@@ -11,7 +11,7 @@ import pytest
 from callwright.errors import UserError
 from callwright.files import ROOT, to_json, write_jsonl
 from callwright.records import Call, Example
-from tools.decisions import Decision, Live, apply, decide, digest, fold, read_decisions, summary
+from tools.utterances.review_log import Decision, Live, apply, decide, digest, fold, read_decisions, summary
 
 TOOLS = [
     {

@@ -22,11 +22,11 @@ from callwright import llamacpp
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
-from eval.cases import read_cases
-from eval.deploy import Row, judged, sameness, served_prompt, slug, table, trained_prompts
-from eval.llamacpp import gguf_files, serve_gguf
-from eval.run import Plan
-from eval.score import rescore
+from eval.endpoint.llamacpp import gguf_files, serve_gguf
+from eval.reporting.deploy import Row, judged, sameness, served_prompt, slug, table, trained_prompts
+from eval.reporting.run import Plan
+from eval.scoring.cases import read_cases
+from eval.scoring.score import rescore
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,7 +55,7 @@ def house(tiny_house: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tiny_house with an export in F16 and its base, in the vocabulary of SmolLM2, and without an adapter."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from tools.export import write_gguf
+    from tools.ship.export import write_gguf
 
     if not SMOLLM2.is_dir():
         pytest.skip("no SmolLM2 here: make model")

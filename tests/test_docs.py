@@ -9,10 +9,10 @@ import sys
 from endpoint import endpoint
 
 from callwright.files import ROOT, read_jsonl, write_text
-from eval.attribution import CAUSES
-from eval.figures import COUNTED, FIGURES, read_gates
 from eval.run import main
-from eval.verdict import STAGES
+from eval.scoring.attribution import CAUSES
+from eval.scoring.figures import COUNTED, FIGURES, read_gates
+from eval.scoring.verdict import STAGES
 
 PAGE = (ROOT / "docs" / "evaluate.md").read_text("utf-8")
 

@@ -13,8 +13,8 @@ from callwright.config import DataConfig
 from callwright.files import ROOT, read_json, write_json, write_jsonl
 from callwright.records import Call, Example
 from tools.formats import sharegpt
-from tools.mine import Failure, to_pair
-from tools.register import PAIRS
+from tools.formats.dataset_info import PAIRS
+from tools.rows.mine import Failure, to_pair
 
 LLAMAFACTORY = Path(sys.executable).with_name("llamafactory-cli")
 RECIPE = "configs/train/smollm2-135m_dpo.yaml"

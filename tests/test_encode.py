@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from callwright.errors import UserError
-from tools.encode import Verbatim, aligned, encode_pairs, encode_row, kept, load_tokenizer, load_view, stand_in
-from tools.register import SHAREGPT
+from tools.checks.encode import Verbatim, aligned, encode_pairs, encode_row, kept, load_tokenizer, load_view, stand_in
+from tools.formats.dataset_info import SHAREGPT
 
 TOOLS = json.dumps([{"name": "a", "description": "d", "parameters": {"type": "object", "properties": {}}}])
 

@@ -4,7 +4,8 @@ import pytest
 
 from callwright.errors import UserError
 from callwright.recipes import load_recipe
-from tools.estimate import CONTEXT, SHAPES, estimate, left_by_loading, longest_row, main, shape_of, verdict
+from tools.estimate import main
+from tools.training.estimate import CONTEXT, SHAPES, estimate, left_by_loading, longest_row, shape_of, verdict
 
 LORA = {"lora_rank": 32, "lora_target": "q_proj,k_proj,v_proj,o_proj", "bf16": True, "lora_dropout": 0.05}
 NF4 = LORA | {"quantization_bit": 4}
@@ -53,7 +54,7 @@ def test_a_run_that_does_not_fit_says_what_would(capsys: pytest.CaptureFixture[s
 
 
 def test_every_recipe_has_an_estimate_and_unknown_models_say_so():
-    from tools.preflight import stems
+    from tools.training.preflight import stems
 
     for stem in stems():
         assert verdict(load_recipe(stem), 80 * 2**30)[1], stem

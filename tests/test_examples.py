@@ -20,8 +20,8 @@ from callwright.schema import load_tools
 from callwright.tool_prompts import call_text, raw_messages
 from callwright.tool_sources.found import to_tools
 from callwright.tool_sources.mcp_server import read
-from eval.endpoint import Endpoint
-from eval.server import serve
+from eval.endpoint.server import serve
+from eval.endpoint.settings import Endpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

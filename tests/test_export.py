@@ -16,8 +16,8 @@ from callwright import llamacpp
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
-from tools import export
-from tools.fetch_model import read_metadata
+from tools.ship import export
+from tools.training.base_models import read_metadata
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 

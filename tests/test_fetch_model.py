@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from callwright.errors import UserError
-from tools import fetch_model
-from tools.download import check_files, record_files
-from tools.fetch_model import SOURCES, Source, build_tokenizer, download_gguf, fetch, main, read_metadata
+from tools.fetch_model import main
+from tools.training import base_models as fetch_model
+from tools.training.base_models import SOURCES, Source, build_tokenizer, download_gguf, fetch, read_metadata
+from tools.training.download import check_files, record_files
 
 
 @pytest.fixture(scope="module")

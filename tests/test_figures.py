@@ -9,11 +9,11 @@ from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, write_jsonl, write_text
 from eval.compare import main as compare
-from eval.figures import FIGURES, at, figure, missed, read_gates
 from eval.report import main as report
+from eval.reporting.suites import Suite
 from eval.run import main as run
 from eval.score import main as score
-from eval.suites import Suite
+from eval.scoring.figures import FIGURES, at, figure, missed, read_gates
 
 SUMMARY = {"n": 20, "scored": 20, "decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
 

@@ -24,7 +24,7 @@ from callwright.files import (
     writing,
 )
 from callwright.records import Prediction
-from eval.predictions import read_log
+from eval.scoring.predictions import read_log
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

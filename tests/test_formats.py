@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from callwright.files import ROOT, parse_json, to_json
 from callwright.records import Case
 from callwright.tool_results import join_results, part_results
-from eval.cases import case_fault
-from eval.client import for_llamafactory
+from eval.endpoint.client import for_llamafactory
+from eval.scoring.cases import case_fault
 from tools.convert import main
-from tools.convert_file import maker
 from tools.formats import call_turn, case, openai, sharegpt
 from tools.formats.conversation import Conversation, Loss
+from tools.formats.ingest import Tally, ingest
 from tools.formats.readers import EVALUATION_ONLY, READERS
-from tools.ingest import Tally, ingest
+from tools.rows.convert_file import maker
 
 NASTY = sorted((ROOT / "tests/cases/nasty").glob("*.jsonl"))
 

@@ -11,10 +11,10 @@ from callwright.records import Call, Seed
 from callwright.schema import canonical_tools
 from callwright.tasks import authors, golden_gaps, read_golden
 from eval.report import main as write_report_of
-from eval.report import print_summary
-from eval.runs import load_run
-from tools.gaps import argument_gaps, given_values, label_gaps, tag_gaps
-from tools.grammar import Grammar
+from eval.reporting.report import print_summary
+from eval.reporting.runs import load_run
+from tools.utterances.gaps import argument_gaps, given_values, label_gaps, tag_gaps
+from tools.utterances.grammar import Grammar
 
 TOOLS = canonical_tools(
     [

@@ -12,12 +12,12 @@ from callwright.errors import UserError
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
-from tools.augment import GrammarWriter
-from tools.generate import content_words, drop_unmentioned_arguments, generate, is_free_text, pinned, turned
-from tools.grammar import Grammar, Pattern, SlotValue, said_in
-from tools.read_grammar import load_grammar
-from tools.transform import Draft, apply, swap
-from tools.vary import draw, say
+from tools.utterances.augment import GrammarWriter
+from tools.utterances.generate import content_words, drop_unmentioned_arguments, generate, is_free_text, pinned, turned
+from tools.utterances.grammar import Grammar, Pattern, SlotValue, said_in
+from tools.utterances.grammar_file import load_grammar
+from tools.utterances.styles import draw, say
+from tools.utterances.transform import Draft, apply, swap
 
 
 def tool(name: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

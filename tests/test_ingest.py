@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tools.ingest
+import tools.formats.ingest
 from callwright.errors import UserError
 from callwright.files import ROOT, to_json
 from tools.convert import main
-from tools.ingest import Tally, ingest, record_of, records
+from tools.formats.ingest import Tally, ingest, record_of, records
 
 CHAT = {"messages": [{"role": "user", "content": "hi [1, {2"}, {"role": "assistant", "content": '好 \\"'}]}
 JSON = st.recursive(
@@ -197,7 +197,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
 
 
 def test_a_line_that_is_too_long_is_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tools.ingest, "LIMIT", 100)
+    monkeypatch.setattr(tools.formats.ingest, "LIMIT", 100)
     path = tmp_path / "x.jsonl"
     path.write_text(f'{{"a": "{"x" * 1000}"}}\n{{"a": 1}}\n')
     tally = Tally()

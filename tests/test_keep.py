@@ -9,14 +9,14 @@ from safetensors.torch import load_file, save_file
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, write_json
 from callwright.recipes import Recipe, model_hash
-from tools import keep as module
-from tools.keep import WEIGHTS, keep
+from tools.ship import keep as module
+from tools.ship.keep import WEIGHTS, keep
 
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A recipe that has trained a small adapter, in a root of its own."""
-    for place in ("tools.keep", "tools.preflight", "callwright.recipes"):
+    for place in ("tools.ship.keep", "tools.training.preflight", "callwright.recipes"):
         monkeypatch.setattr(f"{place}.ROOT", tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/d.jsonl").write_text("{}\n")

@@ -9,12 +9,13 @@ import pytest
 
 from callwright.files import ROOT, write_json, write_jsonl
 from callwright.records import Case
-from tools import lint
-from tools.encode import aligned, load_view, stand_in
-from tools.lint import Across, entry_faults, lint_file, main
-from tools.lint_row import CODES, check_row
-from tools.lint_template import TemplateCheck
-from tools.register import SHAREGPT
+from tools.checks import lint
+from tools.checks.encode import aligned, load_view, stand_in
+from tools.checks.lint import Across, entry_faults, lint_file
+from tools.checks.lint_row import CODES, check_row
+from tools.checks.lint_template import TemplateCheck
+from tools.formats.dataset_info import SHAREGPT
+from tools.lint import main
 
 DRAW = {
     "name": "draw",

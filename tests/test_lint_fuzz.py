@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from callwright.errors import UserError
-from tools.encode import load_view, stand_in
-from tools.lint import Across, lint_file
-from tools.lint_template import TemplateCheck
-from tools.register import SHAREGPT
+from tools.checks.encode import load_view, stand_in
+from tools.checks.lint import Across, lint_file
+from tools.checks.lint_template import TemplateCheck
+from tools.formats.dataset_info import SHAREGPT
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
 FEW = ["qwen", "llama3", "mistral", "glm4", "gemma", "phi", "chatml", "qwen3", "default", "deepseek3"]

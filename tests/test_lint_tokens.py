@@ -12,11 +12,11 @@ import pytest
 
 from callwright.files import ROOT, read_json, write_jsonl
 from callwright.records import Case
-from tools.encode import load_view, stand_in
-from tools.lint import Across, Finding, case_findings, lint_file
-from tools.lint_row import check_row
-from tools.lint_template import TemplateCheck
-from tools.register import SHAREGPT
+from tools.checks.encode import load_view, stand_in
+from tools.checks.lint import Across, Finding, case_findings, lint_file
+from tools.checks.lint_row import check_row
+from tools.checks.lint_template import TemplateCheck
+from tools.formats.dataset_info import SHAREGPT
 
 CASES: dict[str, dict[str, Any]] = read_json(ROOT / "tests/cases/lint_rows.json")
 DRAW = {

@@ -18,12 +18,15 @@ from callwright.files import ROOT, read_json, read_jsonl, sha256, write_json, wr
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
-from eval import run
-from tools import augment, convert, mine, register, split
-from tools.clean import leaks
-from tools.convert import to_case
-from tools.register import PAIRS
-from tools.remedy import GrammarRemedies, cause_of, grow
+from eval.reporting import run
+from tools.formats import dataset_info as register
+from tools.formats.dataset_info import PAIRS
+from tools.rows import build as convert
+from tools.rows import mine, split
+from tools.rows.build import to_case
+from tools.rows.remedies import GrammarRemedies, cause_of, grow
+from tools.utterances import augment
+from tools.utterances.clean import leaks
 
 TASK, RECIPE = "assistant_tools", "smollm2-135m_lora"
 OVERRIDES = [f"dataset={TASK}_train", "output_dir=runs/r/train"]
@@ -72,7 +75,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     house, patch = tmp_path_factory.mktemp("mine").resolve(), pytest.MonkeyPatch()
     for name in ("configs", f"data/seeds/{TASK}"):
         shutil.copytree(ROOT / name, house / name)
-    for module in ("callwright.config", "callwright.recipes", "tools.convert", "tools.register", "tools.mine"):
+    for module in (
+        "callwright.config",
+        "callwright.recipes",
+        "tools.rows.build",
+        "tools.formats.dataset_info",
+        "tools.rows.mine",
+    ):
         patch.setattr(f"{module}.ROOT", house)
     patch.setattr(register.register, "__defaults__", (house / "dataset_info.json",))
     patch.chdir(house)

@@ -10,9 +10,9 @@ from transformers import AutoTokenizer
 
 from callwright.files import ROOT
 from callwright.schema import load_tools
-from tools.encode import load_tokenizer, load_view
-from tools.write_modelfile import write_modelfile
-from tools.write_template import write_template
+from tools.checks.chat_template import write_template
+from tools.checks.encode import load_tokenizer, load_view
+from tools.ship.modelfile import write_modelfile
 
 PROGRAM = """package main
 

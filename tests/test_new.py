@@ -17,22 +17,22 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import callwright.config
-import tools.new
+import tools.utterances.starter.new
 from callwright.config import load_data_config
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl
 from callwright.matchers import fold
 from callwright.records import Example, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds, seed_fault
-from tools.augment import augment
-from tools.convert import convert_task
-from tools.lint import Across, asked, lint_file
+from tools.checks.lint import Across, asked, lint_file
+from tools.formats.dataset_info import SHAREGPT
 from tools.new import main
-from tools.new_task.layout import STARTERS
-from tools.new_task.wording import words
-from tools.read_grammar import load_grammar
-from tools.register import SHAREGPT
+from tools.rows.build import convert_task
 from tools.split import main as split
+from tools.utterances.augment import augment
+from tools.utterances.grammar_file import load_grammar
+from tools.utterances.starter.layout import STARTERS
+from tools.utterances.starter.wording import words
 
 CASES = Path(__file__).parent / "cases/tools"
 LABELS = ("call", "no_call")

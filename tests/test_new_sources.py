@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import callwright.config
-import tools.new
+import tools.utterances.starter.new
 from callwright.schema import load_tools
 from tools.new import main
 

@@ -9,11 +9,11 @@ import pytest
 
 from callwright.config import read_yaml
 from callwright.schema import canonical_tool
-from tools.new_task.arguments import argument_sets, inlined
-from tools.new_task.hints import said_examples, variants
-from tools.new_task.regex import matching
-from tools.new_task.values import Values, fits
-from tools.new_task.wording import GROUPS, TEMPLATES, Wording, lexicon
+from tools.utterances.starter.arguments import argument_sets, inlined
+from tools.utterances.starter.hints import said_examples, variants
+from tools.utterances.starter.regex import matching
+from tools.utterances.starter.values import Values, fits
+from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, lexicon
 
 PHRASES = read_yaml(TEMPLATES / "phrases.yaml")
 EN, ZH = (Wording(lang, PHRASES[lang]) for lang in ("en", "zh-TW"))

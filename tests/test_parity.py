@@ -11,11 +11,12 @@ from jinja2.exceptions import TemplateError
 from callwright.errors import UserError
 from callwright.files import ROOT, write_json, write_jsonl
 from callwright.recipes import load_recipe
-from tools import lint, parity
-from tools.encode import View, load_tokenizer, load_view, stand_in, turn_markers
-from tools.parity import TOOL, Talk, against_own, differences, fuzzed, main, render
-from tools.register import SHAREGPT
-from tools.write_template import MACROS, write_template
+from tools.checks import lint, parity
+from tools.checks.chat_template import MACROS, write_template
+from tools.checks.encode import View, load_tokenizer, load_view, stand_in, turn_markers
+from tools.checks.parity import TOOL, Talk, against_own, differences, fuzzed, render
+from tools.formats.dataset_info import SHAREGPT
+from tools.parity import main
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 FORMATS = sorted(path.stem for path in MACROS.glob("*.jinja"))

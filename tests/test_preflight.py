@@ -8,9 +8,10 @@ import pytest
 from callwright.errors import UserError
 from callwright.files import write_json
 from callwright.recipes import Recipe, load_recipe
-from tools import preflight
-from tools.preflight import check, clear_way, fingerprint, gpus, main
-from tools.register import making
+from tools.formats.dataset_info import making
+from tools.preflight import main
+from tools.training import preflight
+from tools.training.preflight import check, clear_way, fingerprint, gpus
 
 UNBUILT = ["dataset=nowhere_train", "eval_dataset=nowhere_val"]
 """rows that nobody has made: what is estimated does not depend on what is in data/"""

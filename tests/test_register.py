@@ -8,7 +8,7 @@ import pytest
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, write_jsonl, write_text
-from tools.register import PAIRS, SAMPLE, SHAREGPT, VISION, check, making, register
+from tools.formats.dataset_info import PAIRS, SAMPLE, SHAREGPT, VISION, check, making, register
 
 
 def add(args: tuple[Path, int]) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from callwright.files import to_json, write_json, write_jsonl
-from tools import render
-from tools.encode import load_tokenizer
-from tools.register import SHAREGPT
-from tools.render import main, spans
+from tools.checks import render
+from tools.checks.encode import load_tokenizer
+from tools.checks.render import spans
+from tools.formats.dataset_info import SHAREGPT
+from tools.render import main
 
 STEM = "smollm2-135m_lora"
 

@@ -8,8 +8,8 @@ from run_folder import make_run
 
 from callwright.files import read_json, sha256, write_json, write_text
 from callwright.records import Baseline, baseline_path
-from eval.pages import anchor, spread
 from eval.report import main
+from eval.reporting.pages import anchor, spread
 
 HOSTILE = (
     "<script>document.title = 'pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre></details>"

@@ -13,8 +13,8 @@ from callwright.records import Call, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tests.test_convert import load_rows
-from tools.convert import in_talk, to_case, to_rows
-from tools.results import follow, load_results, nothing
+from tools.rows.build import in_talk, to_case, to_rows
+from tools.rows.tool_results import follow, load_results, nothing
 
 SEEDS = ROOT / "data/seeds"
 TASKS = ["assistant_tools", "image_intent"]

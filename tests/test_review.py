@@ -14,9 +14,10 @@ import yaml
 from callwright.files import ROOT, read_jsonl, write_jsonl, write_text
 from callwright.records import Call, Example, read_records
 from callwright.schema import canonical_tools
-from tools.decisions import apply, digest, fold, read_decisions
-from tools.desk import Desk, Line, inspect
-from tools.review import MOST_BYTES, main
+from tools.checks.review_page import MOST_BYTES
+from tools.review import main
+from tools.utterances.review_log import apply, digest, fold, read_decisions
+from tools.utterances.review_queue import Desk, Line, inspect
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre>"
 PROPERTIES = {

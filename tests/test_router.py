@@ -18,8 +18,8 @@ from werkzeug import Response
 from callwright.files import ROOT
 from callwright.records import Case
 from callwright.web import OwnHosts, bind, make_server
-from eval.endpoint import Endpoint
-from eval.handlers import HANDLERS
+from eval.agents.handlers import HANDLERS
+from eval.endpoint.settings import Endpoint
 from examples.router import service
 from examples.router.service import MOST_BYTES, Bounds, Router, main, make_app
 

@@ -15,13 +15,14 @@ from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.recipes import load_recipe
 from callwright.records import Case
-from eval import manifest
-from eval.endpoint import Endpoint, Sampling
-from eval.plan import Plan, open_run_folder, run_plan
-from eval.run import attribute_failures, main, share_out
-from eval.score import rescore
-from eval.server import check_models
-from eval.suites import Suite, load_suite
+from eval.endpoint import manifest
+from eval.endpoint.plan import Plan, open_run_folder, run_plan
+from eval.endpoint.server import check_models
+from eval.endpoint.settings import Endpoint, Sampling
+from eval.reporting.run import attribute_failures, share_out
+from eval.reporting.suites import Suite, load_suite
+from eval.run import main
+from eval.scoring.score import rescore
 
 CASES = [case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2)) for i in range(6)]
 

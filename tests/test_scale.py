@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from callwright.files import ROOT, read_json, read_jsonl, write_json, write_jsonl
+from tools.formats.dataset_info import SHAREGPT
 from tools.formats.sharegpt import tools_text
-from tools.register import SHAREGPT
 
 SCALE = ROOT / "configs/scale"
 

@@ -11,8 +11,8 @@ from callwright.files import ROOT, to_json
 from callwright.matchers import is_matcher
 from callwright.records import Call, Case, Prediction, read_arguments
 from callwright.schema import SPELLINGS, call_fault, canonical_tool, load_tools, null_is_padding
-from eval.cases import case_fault
-from eval.verdict import judge
+from eval.scoring.cases import case_fault
+from eval.scoring.verdict import judge
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 SHIPPED = {

@@ -9,13 +9,14 @@ import pytest
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, write_jsonl
 from callwright.records import Call, Case, Prediction, read_records
-from eval.cases import validators_of
-from eval.compare import compare
-from eval.score import main, write_scores
-from eval.stats import wilson
-from eval.summary import summarise
-from eval.tally import check
-from eval.verdict import STAGES, Result, _assign, _pair_fault, judge
+from eval.reporting.compare import compare
+from eval.score import main
+from eval.scoring.cases import validators_of
+from eval.scoring.score import write_scores
+from eval.scoring.stats import wilson
+from eval.scoring.summary import summarise
+from eval.scoring.tally import check
+from eval.scoring.verdict import STAGES, Result, _assign, _pair_fault, judge
 
 GOLDEN = json.loads((Path(__file__).parent / "cases" / "verdicts.json").read_text("utf-8"))
 TOOLS = [

@@ -9,9 +9,9 @@ from callwright.matchers import fold
 from callwright.records import Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.augment import augment
-from tools.dedupe import nearest
-from tools.vary import expected_words
+from tools.utterances.augment import augment
+from tools.utterances.near_duplicates import nearest
+from tools.utterances.styles import expected_words
 
 SIZES = {"image_intent": (300, 200), "assistant_tools": (150, 100)}
 """task → least numbers of seeds and golden lines"""

@@ -9,7 +9,7 @@ import pytest
 
 from callwright.files import read_json, read_jsonl, write_text
 from callwright.web import bind
-from eval.predictions import read_predictions
+from eval.scoring.predictions import read_predictions
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,12 @@ from callwright.files import ROOT, write_jsonl
 from callwright.records import Call, Example, as_line
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools import split as module
-from tools.augment import augment
-from tools.dedupe import near_pairs, normal_form
-from tools.split import LOPSIDED, SIDES, Sides, components, interleave, main, split
-from tools.transform import converter
+from tools.rows import split as module
+from tools.rows.split import LOPSIDED, SIDES, Sides, components, interleave, split
+from tools.split import main
+from tools.utterances.augment import augment
+from tools.utterances.near_duplicates import near_pairs, normal_form
+from tools.utterances.transform import converter
 
 
 def example(number: int, text: str, lineage: str, call: bool = True, lang: str = "en") -> Example:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eval import power
-from eval.stats import (
+from eval.scoring.stats import (
     binomial_p,
     bootstrap,
     cases_needed,

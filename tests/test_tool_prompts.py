@@ -5,7 +5,7 @@ import pytest
 from callwright.errors import UserError
 from callwright.schema import canonical_tools
 from callwright.tool_prompts import FORMATS, call_text, format_of, raw_messages, tool_prompt
-from tools.parity import fuzzed
+from tools.checks.parity import fuzzed
 
 TEMPLATE_OF = {
     "default": "phi",
@@ -77,7 +77,7 @@ def test_a_whole_prompt_is_what_the_server_makes_natively(templates, name):
     ]
 
     def prompt(messages, system, tools):
-        from tools.encode import Verbatim
+        from tools.checks.encode import Verbatim
 
         pieces = template._encode(Verbatim(), [*messages, {"role": "assistant", "content": ""}], system, tools)
         return "".join("".join(piece) for piece in pieces[:-1])

@@ -16,7 +16,8 @@ from callwright.files import ROOT, write_json
 from callwright.recipes import Recipe
 from callwright.trained import broken_step, broken_tensor, check_trained
 from tools import curve
-from tools.train import main, set_aside
+from tools.train import main
+from tools.training.guard import set_aside
 
 TURNS = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello, how are you?"}]
 
@@ -35,7 +36,7 @@ def with_infinity(model: Path, folder: Path) -> Path:
 
 def train(folder: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Train a model for three steps on eight rows that all say the same, into `folder`/run/train."""
-    from tools.register import SHAREGPT
+    from tools.formats.dataset_info import SHAREGPT
 
     rows = "".join(json.dumps({"conversations": TURNS, "system": "", "tools": ""}) + "\n" for _ in range(8))
     (folder / "rows.jsonl").write_text(rows)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from tools import try_attention
-from tools.estimate import SHAPES
-from tools.try_attention import attention_gradients, main
+from tools.training import attention as try_attention
+from tools.training.attention import attention_gradients
+from tools.training.estimate import SHAPES
+from tools.try_attention import main
 
 SHAPE = SHAPES["SmolLM2-135M"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from callwright.files import ROOT, read_jsonl
 from tools.formats import case, openai, sharegpt
-from tools.register import SHAREGPT
+from tools.formats.dataset_info import SHAREGPT
 
 EXAMPLE = ROOT / "examples/vision/rows.jsonl"
 VISION = {**SHAREGPT, "columns": {**SHAREGPT["columns"], "images": "images"}}
@@ -45,7 +45,7 @@ def test_llamafactory_puts_the_images_tokens_where_they_belong(rows: list[dict],
     from llamafactory.data.processor import SupervisedDatasetProcessor
     from transformers import Qwen2VLImageProcessor
 
-    from tools.encode import load_view, stand_in
+    from tools.checks.encode import load_view, stand_in
 
     processor = SimpleNamespace(image_processor=Qwen2VLImageProcessor(), video_processor=Qwen2VLImageProcessor())
     processor.image_max_pixels, processor.image_min_pixels = 262144, 1024

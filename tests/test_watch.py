@@ -9,7 +9,7 @@ import pytest
 
 from callwright.files import ROOT, read_jsonl
 from callwright.locks import LOCK, only_writer
-from tools import watch
+from tools.training import watch
 from tools.watch import main
 
 DRIVER = """#!/bin/sh

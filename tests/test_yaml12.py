@@ -14,7 +14,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT
 from callwright.recipes import read_settings
 from callwright.yaml12 import LOADER, YamlFault, dump_yaml, parse_yaml
-from tools.grammar import Grammar
+from tools.utterances.grammar import Grammar
 
 TEXT = [
     "on",

@@ -8,7 +8,7 @@ from pathlib import Path
 from callwright.bfcl import FOLDER, VERSION
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, make_folder
-from tools.download import check_digest, download_wheel
+from tools.training.download import check_digest, download_wheel
 
 PACKAGE = f"bfcl-eval=={VERSION}"
 DIGEST = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"

@@ -7,33 +7,16 @@ import sys
 from collections.abc import Sequence
 from string import Template
 
-from callwright.config import Api, Augment, DataConfig, Price
+from callwright.config import Api, Price
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, atomic, make_folder, write_jsonl
-from callwright.records import Seed, as_line
-from callwright.tasks import WRITTEN, read_seeds
+from callwright.records import as_line
+from callwright.tasks import read_seeds
 from callwright.tool_sources import load_tools
 from callwright.tool_sources.found import lines
-from tools.api.backend import from_openai
-from tools.new_task.draft import FEW, MOST_SAID, Tool, required_beyond_speech
-from tools.new_task.layout import NEXT, lay_out
-
-
-def written(task: str, tools: list[Tool], starters: Sequence[Seed], api: Api) -> list[Seed]:
-    """As many lines of each label as the starters, written and labelled by a large model that is shown the starters.
-
-    Raises:
-        UserError: see tools.api.backend.from_openai; or nothing that it wrote was good.
-    """
-    sizes = {label: 2 * sum(seed.label == label for seed in starters) for label in ("call", "no_call")}
-    config = DataConfig(task=task, augment=Augment(backend="openai", api=api, **sizes))
-    made = [example for example in from_openai(config, starters, tools, batch=False) if example.source != "seed"]
-    if {example.label for example in made} != sizes.keys():
-        raise UserError(api.model, "wrote no good line of each label", f"read {config.work}/rejected.jsonl")
-    return [
-        Seed(id=f"{WRITTEN}{number:03}", **example.model_dump(include={"text", "calls", "reply", "expected", "tags"}))
-        for number, example in enumerate(made, 1)
-    ]
+from tools.utterances.starter.draft import FEW, MOST_SAID, required_beyond_speech
+from tools.utterances.starter.layout import NEXT, lay_out
+from tools.utterances.starter.new import written
 
 
 @command

@@ -14,7 +14,8 @@ from typing import Any
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_text, write_json, write_text
 from callwright.recipes import read_settings
-from tools import fetch_bfcl, fetch_model
+from tools import fetch_bfcl
+from tools.training import base_models as fetch_model
 
 GEMMA = "Gemma Terms of Use; its prohibited uses go on to derivatives"
 LLAMA = "Community License; derivatives are named Llama and say what they were built with"

@@ -23,7 +23,6 @@ from callwright.files import ROOT, write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Prediction
 from callwright.tool_prompts import FORMATS
-from eval import manifest
 from eval.bfcl import checker
 from eval.bfcl.questions import (
     CATEGORIES,
@@ -39,13 +38,14 @@ from eval.bfcl.questions import (
 from eval.bfcl.replay import replay
 from eval.bfcl.table import Row, comparable, show
 from eval.bfcl.turns import Talk, converse, drop_rounds
-from eval.endpoint import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
-from eval.plan import Plan, ask, open_run_folder
-from eval.predictions import read_predictions
-from eval.report import write_report
-from eval.score import write_scores
-from eval.server import serve
-from eval.verdict import Result, judge
+from eval.endpoint import manifest
+from eval.endpoint.plan import Plan, ask, open_run_folder
+from eval.endpoint.server import serve
+from eval.endpoint.settings import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
+from eval.reporting.report import write_report
+from eval.scoring.predictions import read_predictions
+from eval.scoring.score import write_scores
+from eval.scoring.verdict import Result, judge
 
 START_S = 300.0
 """for a recipe's server to load"""

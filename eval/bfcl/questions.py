@@ -12,7 +12,7 @@ from callwright.files import read_jsonl
 from callwright.records import Call, Case, Prediction
 from callwright.schema import parameters_of
 from eval.bfcl import checker
-from eval.verdict import read_call
+from eval.scoring.verdict import read_call
 
 DATA = FOLDER / "bfcl_eval" / "data"
 PREFIX = "BFCL_v4_"

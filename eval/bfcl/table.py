@@ -11,8 +11,8 @@ from rich.table import Table
 
 from callwright.files import read_json
 from eval.bfcl.questions import CATEGORIES, GOLD_FAILS, GOLD_UNFIT
-from eval.stats import wilson
-from eval.verdict import Result
+from eval.scoring.stats import wilson
+from eval.scoring.verdict import Result
 
 WIDTH = 100
 """of the tables, also where no terminal says otherwise"""

@@ -12,10 +12,10 @@ from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, parameters_of
 from eval.bfcl import checker, simulation
 from eval.bfcl.questions import Question
-from eval.client import ask_all
-from eval.endpoint import Endpoint, Limits, Sampling
-from eval.score import PREDICTIONS
-from eval.verdict import Result, Verdict, decide, judge, read_call
+from eval.endpoint.client import ask_all
+from eval.endpoint.settings import Endpoint, Limits, Sampling
+from eval.scoring.score import PREDICTIONS
+from eval.scoring.verdict import Result, Verdict, decide, judge, read_call
 
 MOST_STEPS = 20
 """answers with calls in one turn, after which BFCL stops a conversation"""

@@ -33,10 +33,10 @@ from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, Prediction, explain
 from callwright.web import OwnHosts, check_open, listen, make_server
-from eval.ask import MAX_TOKENS, case_of, decision
-from eval.client import ask_once
-from eval.endpoint import Endpoint, Limits, Sampling, endpoint_at, positive
-from eval.handlers import HANDLERS, dispatch
+from eval.agents.ask import MAX_TOKENS, case_of, decision
+from eval.agents.handlers import HANDLERS, dispatch
+from eval.endpoint.client import ask_once
+from eval.endpoint.settings import Endpoint, Limits, Sampling, endpoint_at, positive
 
 MOST_BYTES, MOST_CHARACTERS = 16 << 10, 2_000
 UNREAD = (401, 404, 405, 408, 413, 415)
@@ -223,7 +223,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--base-url", required=True, help="the model's server, URL ending in /v1; gets OPENAI_API_KEY")
     parser.add_argument("--model", required=True, help="the model's name there")
     parser.add_argument("--task", default="image_intent", help="whose tools (default: image_intent)")
-    parser.add_argument("--handlers", metavar="MODULE", help="registers more handlers, with eval.handlers.handles")
+    parser.add_argument(
+        "--handlers", metavar="MODULE", help="registers more handlers, with eval.agents.handlers.handles"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="another than loopback needs ROUTER_API_KEY")
     parser.add_argument(
         "--host-name",

@@ -1,0 +1,1 @@
+"""Whole conversations: the model calls, tools answer, and the outcome is judged."""

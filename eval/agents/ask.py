@@ -1,0 +1,143 @@
+"""Ask about one sentence, or each line of standard input (-), and print the decision as a line of JSON.
+
+python -m eval.ask "幫我畫一隻戴墨鏡的柴犬" --recipe smollm2-135m_lora --keep
+python -m eval.ask - --recipe smollm2-135m_lora < questions.txt
+python -m eval.ask "draw a red bicycle" --base-url http://127.0.0.1:8000/v1 --model NAME
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from callwright.config import DataConfig
+from callwright.errors import UserError
+from callwright.recipes import Recipe
+from callwright.records import Call, Case, Prediction
+from callwright.schema import call_fault, load_tools
+from callwright.tasks import today_message
+from eval.agents.handlers import RefusedCall, dispatch
+from eval.endpoint.client import ask_all
+from eval.endpoint.kept_server import background, running, wait
+from eval.endpoint.server import answers, check_models, serve
+from eval.endpoint.settings import Endpoint, Limits, Sampling
+from eval.scoring.verdict import read_call
+
+MAX_TOKENS = 160
+
+
+def case_of(text: str, data: DataConfig, today: date | None = None) -> Case:
+    """The sentence as a case: the task's tools, its system message, and what day it is.
+
+    Args:
+        today: is said where the task's lines say a day, in their words; without it none is.
+    """
+    said = [data.system, _day(data.seeds, today) if today else None]
+    system = [{"role": "system", "content": "\n".join(filter(None, said))}] if any(said) else []
+    messages = [*system, {"role": "user", "content": text}]
+    return Case(id="ask", messages=messages, tools=_tools(data.seeds), expected=[])
+
+
+@lru_cache
+def _day(folder: Path, today: date) -> str | None:
+    return today_message(folder, today)
+
+
+@lru_cache
+def _tools(folder: Path) -> list[dict[str, Any]]:
+    return load_tools(folder / "tools.json")
+
+
+def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
+    """Ask the endpoint, one case after the other.
+
+    Raises:
+        UserError: it does not answer.
+    """
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "predictions.jsonl"
+            asked = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
+        if (error := asked[case.id].error) is not None:
+            raise UserError(endpoint.base_url, error, "look at the server's log")
+        yield asked[case.id]
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for, and for how long; on a terminal the seconds run."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    print(f"ask: {what}", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    terminal = sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal) as progress:
+        progress.add_task("waiting")
+        yield
+    print(f"ask: … {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
+    """The server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
+
+    Raises:
+        UserError: nothing is trained, or the server does not start.
+    """
+    check_models(recipe, tuned=True)
+    if found := running(recipe):
+        if not answers(found.endpoint):
+            with told(f"waiting for the server at {found.base_url}, which loads"):
+                wait(found, recipe)
+        yield found.endpoint
+    elif keep:
+        with told(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
+            found = background(recipe)
+            endpoint = wait(found, recipe)
+        print(f"ask: the next questions find it; `kill {found.pid}` ends it", file=sys.stderr)
+        yield endpoint
+    else:
+        kept = (
+            f"`{recipe.make_command('serve')}` in another terminal, or ARGS=--keep, makes the next answers come at once"
+        )
+        with ExitStack() as stack:
+            with told(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
+                endpoint = stack.enter_context(serve(recipe, tuned=True)).wait()
+            yield endpoint
+
+
+def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """The decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
+
+    A call that cannot be acted on is no intent: `fault` says why. Of several calls, which then stand in `calls` in place
+    of `call`, the first is the intent.
+    """
+    read = [read_call(call) for call in prediction.tool_calls]
+    calls = [call for call in read if isinstance(call, Call)]
+    faults = [call["fault"] for call in read if not isinstance(call, Call)]
+    faults += [fault for call in calls if (fault := call_fault(call, tools))]
+    if faults:
+        return {"intent": None, "reply": (prediction.content or "").strip(), "fault": faults[0]}
+    if not calls:
+        return {"intent": None, "reply": (prediction.content or "").strip()}
+    made = [call.model_dump() for call in calls]
+    return {"intent": f"{calls[0].name}_intent"} | ({"call": made[0]} if len(made) == 1 else {"calls": made})
+
+
+def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:
+    """Run the handler of each call; a call that is refused says so in its place."""
+    results: list[Any] = []
+    for call in map(read_call, prediction.tool_calls):
+        try:
+            results.append(dispatch(call, tools) if isinstance(call, Call) else {"refused": call["fault"]})
+        except RefusedCall as refusal:
+            results.append({"refused": str(refusal)})
+    return results

@@ -1,0 +1,1 @@
+"""Ask any OpenAI-compatible server, and start those that we serve ourselves."""

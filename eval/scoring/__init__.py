@@ -1,0 +1,1 @@
+"""From cases and predictions to verdicts, counts and figures; pure functions."""

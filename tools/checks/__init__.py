@@ -1,0 +1,1 @@
+"""Find what would go wrong before it costs a training run."""

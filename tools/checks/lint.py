@@ -1,0 +1,264 @@
+"""Find what LLaMA-Factory would drop, die of, corrupt or learn wrongly: `python -m tools.lint --recipe smollm2-135m_lora`.
+
+`python -m tools.lint FILE [--template qwen] [--model DIR] [--cutoff-len 1024] [--cases FILE]` lints one file of rows.
+Exit status 1 when there are errors.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callwright.errors import UserError
+from callwright.files import ROOT, scan_jsonl, to_json
+from callwright.matchers import fold
+from callwright.recipes import load_recipe
+from callwright.records import Case, read_records
+from tools.checks.lint_row import CODES, Fault, Row, Turn, check_row
+from tools.checks.lint_tokens import TokenCheck, leaves
+from tools.formats.dataset_info import SHAREGPT, find_entry
+from tools.formats.ingest import reason_of, record_of, records
+from tools.formats.values import kind
+
+SHOWN = 10
+"""findings of one code that the text format prints"""
+CHUNK = 10 << 20
+"""bytes that LLaMA-Factory's JSON reader types at a time (`datasets.packaged_modules.json`)"""
+PARTS = "columns", "tags"
+ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
+"""what LLaMA-Factory takes where an entry has no such part at all"""
+EFFECTS = {
+    "function_tag": "every row with a call is dropped",
+    "tools": "tools are not read",
+    "system": "system messages are not read",
+}
+"""of a column or tag that an entry leaves out"""
+DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?")
+"""what Arrow takes for a timestamp"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault at one place."""
+
+    place: str
+    """`file:line`, or what else it is about"""
+    code: str
+    """a key of CODES"""
+    message: str
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warning`."""
+        return CODES[self.code][0]
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.severity}[{self.code}] {self.message}; {CODES[self.code][1]}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For --format json; `row` is the line number, or the index in a list."""
+        row = re.search(r"(?::|\[)(\d+)\]?$", self.place)
+        return {
+            **vars(self),
+            "row": int(row[1]) if row else None,
+            "severity": self.severity,
+            "remedy": CODES[self.code][1],
+        }
+
+
+def entry_faults(entry: dict[str, Any]) -> list[Fault]:
+    """What a dataset_info.json entry leaves out. LLaMA-Factory takes a key that is left out for absent, not for default."""
+    if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
+        what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
+        return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
+    if entry.get("columns", {}).get("images"):
+        return [("unchecked", "images: only rows of text are linted")]
+    return [
+        ("registry", f"`{part}` lacks {key!r}: {EFFECTS.get(key, 'no row is read as it stands')}")
+        for part in PARTS
+        for key in SHAREGPT[part]
+        if not entry.get(part, ABSENT[part]).get(key)
+    ]
+
+
+class Types:
+    """Keys and kinds of values over a file, as its JSON reader needs them: one type for each path."""
+
+    def __init__(self, big: bool) -> None:
+        self.big = big
+        self.keys: set[str] = set()
+        self.kinds: dict[str, str] = {}
+        self.dates: dict[str, bool] = {}
+
+    def faults(self, row: dict[str, Any]) -> Iterator[Fault]:
+        """What in `row` has another type than in the rows before."""
+        if self.big and self.keys and self.keys != row.keys():
+            keys = sorted(self.keys ^ row.keys())
+            yield "columns", f"key {keys[0]!r} is not in every row: the reader dies of it in a file above 10 MB"
+        self.keys |= row.keys()
+        for path, value in _paths(row, ""):
+            what = kind(value)
+            if isinstance(value, str) and self.dates.get(path, True):
+                self.dates[path] = DATE.fullmatch(value) is not None
+            if what != "null" and self.kinds.setdefault(path, what) != what:
+                yield "columns", f"`{path}` is {what} here and {self.kinds[path]} above: the reader dies of it"
+
+    def whole_file(self, columns: dict[str, str], tags: dict[str, str]) -> Iterator[Fault]:
+        """Columns that no row has, and texts that would be read as dates."""
+        for column in columns.values():
+            if self.keys and column not in self.keys:
+                yield "columns", f"no row has `{column}`: the converter dies of it"
+        for path in (columns["system"], f"{columns['messages']}[].{tags['content_tag']}"):
+            if self.dates.get(path):
+                yield "columns", f"every `{path}` looks like a date, and would be read as one"
+
+
+def _paths(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if path:
+        yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item, f"{path}[]")
+
+
+class Across:
+    """What only shows across rows: duplicates, conflicts, overlap with evaluation cases. One for all files of a recipe."""
+
+    def __init__(self, cases: dict[str, str]) -> None:
+        self.cases = cases
+        self.rows: dict[bytes, str] = {}
+        self.labels: dict[tuple[str, str], tuple[frozenset[str], str]] = {}
+
+    def faults(self, row: Row, place: str) -> Iterator[Fault]:
+        """The faults of a row against those before it."""
+        turns = [(turn.role, turn.value) for turn in row.turns]
+        digest = hashlib.blake2b(to_json([row.system, row.tools, turns]).encode(), digest_size=16).digest()
+        if (first := self.rows.setdefault(digest, place)) != place:
+            yield "duplicate", f"the same row as {first}"
+        conversation = any(turn.role == "observation" for turn in row.turns)
+        for number, turn in enumerate(row.turns):
+            if turn.role != "human":
+                continue
+            words = fold(turn.value)
+            if words in self.cases:
+                yield "overlap", f"turn {number + 1} is what {self.cases[words]} asks"
+            if number and conversation:
+                continue  # what a later turn means depends on those before it
+            label = frozenset(call.name for call in row.turns[number + 1].calls)
+            other, where = self.labels.setdefault((words, row.tools), (label, place))
+            if other != label:
+                yield "conflict", f"turn {number + 1} {_decision(label)}; the same words at {where}: {_decision(other)}"
+
+
+def _decision(names: Iterable[str]) -> str:
+    return " and ".join(f"calls {name}" for name in sorted(names)) or "does not call"
+
+
+def asked(paths: Iterable[Path]) -> dict[str, str]:
+    """What the cases of evaluation files ask last, folded, with the case's id."""
+    result = {}
+    for path in paths:
+        for case in read_records(path, Case):
+            text = next((m["content"] for m in reversed(case.messages) if m.get("role") == "user"), None)
+            if isinstance(text, str):
+                result[fold(text)] = f"{path.name} {case.id}"
+    return result
+
+
+def case_findings(path: Path, tokens: TokenCheck) -> Iterator[Finding]:
+    """The control tokens and marks in evaluation cases, which ask something else than they seem to."""
+    for case in read_records(path, Case):
+        row = Row("", to_json(case.tools), (Turn("human", leaves(case.messages)), Turn("gpt", "")))
+        for _, fault in tokens.faults(row):
+            yield Finding(f"{path} {case.id}", "marker", fault.replace("turn 1 holds", "its conversation holds"))
+
+
+def scan_json(path: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
+    """The rows of a .json file, a list or one a line, each with its place: the object, or what is wrong with it.
+
+    Raises:
+        UserError: missing, unreadable, or a list that is broken off.
+    """
+    for place, raw in records(str(path)):
+        try:
+            yield place, record_of(raw)
+        except (ValueError, RecursionError) as error:
+            yield place, UserError(place, reason_of(error), CODES["json"][1])
+
+
+def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = None) -> tuple[int, list[Finding]]:
+    """The number of rows of a file, and its findings.
+
+    Args:
+        entry: its entry in dataset_info.json.
+        check: a lint_template.TemplateCheck, or None for what holds under every template.
+    """
+    known = entry_faults(entry) if path.suffix in (".jsonl", ".json") else [("unchecked", "only JSON is; convert it")]
+    count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
+    if any(finding.code == "unchecked" for finding in findings):
+        return 0, findings
+    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in PARTS}
+    types = Types(path.is_file() and path.stat().st_size > CHUNK)
+    for place, value in scan_jsonl(path) if path.suffix == ".jsonl" else scan_json(path):
+        count += 1
+        if isinstance(value, UserError):
+            findings.append(Finding(place, "json", value.fault))
+            continue
+        faults, row = check_row(value, parts)
+        if not any(code in ("columns", "tools") for code, _ in faults):
+            faults += types.faults(value)
+        if row is not None:
+            any_tools = any_tools or bool(row.tools)
+            faults += check.check(row) if check else ()
+            faults += across.faults(row, place)
+        findings += [Finding(place, *fault) for fault in faults]
+    whole: list[Fault] = list(types.whole_file(**parts)) if count else [("json", "the file is empty")]
+    whole += check.whole_file(any_tools) if check else ()
+    return count, findings + [Finding(str(path), *fault) for fault in whole]
+
+
+def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
+    """The TemplateCheck for a recipe's settings, and what it cannot check."""
+    from tools.checks.encode import announce_loading, fetch_hint, is_at_hand, load_tokenizer, load_view
+    from tools.checks.lint_template import TemplateCheck
+
+    announce_loading("lint")
+
+    model = settings.get("model_name_or_path")
+    if model and is_at_hand(model):
+        return TemplateCheck(load_view(settings, *load_tokenizer(settings)), True), []
+    check = TemplateCheck(load_view(settings), False)
+    missing = f"no tokenizer of {model} here, so nothing says what cutoff_len cuts; {fetch_hint(model or '')}"
+    return check, [Finding(model, "unchecked", missing)] if model else []
+
+
+def recipe_files(stem: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]], list[Path]]:
+    """A recipe's settings, its local dataset files with their entries, and the evaluation files beside them."""
+    recipe = load_recipe(stem, overrides)
+    known = [find_entry(name, ROOT / "dataset_info.json") for name in recipe.datasets]
+    entries = {_shown(ROOT / entry["file_name"]): entry for entry in known if "file_name" in entry}
+    tasks = sorted({name.rsplit("_", 1)[0] for name in recipe.datasets})
+    cases = [ROOT / "data" / f"{task}_{part}.jsonl" for task in tasks for part in ("test", "golden")]
+    return recipe.train, entries, [_shown(path) for path in cases if path.is_file()]
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def report(findings: list[Finding]) -> Iterator[str]:
+    """The findings as lines, at most SHOWN of a code."""
+    shown: Counter[str] = Counter()
+    for finding in findings:
+        shown[finding.code] += 1
+        if shown[finding.code] <= SHOWN:
+            yield str(finding)
+    for code, count in shown.items():
+        if count > SHOWN:
+            yield f"… and {count - SHOWN} more of {code} (--format json has them all)"

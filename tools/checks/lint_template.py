@@ -1,0 +1,180 @@
+"""What one template makes of a sound row, by LLaMA-Factory's own code: `TemplateCheck(view).check(row)`; tools.lint runs it."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from tools.checks.encode import View, encode_pairs, kept
+from tools.checks.lint_row import LF_ROLES, Fault, Row, Turn, form_fault, read_tools
+from tools.checks.lint_tokens import TokenCheck
+from tools.formats.sharegpt import tools_text
+
+SLACK = 16
+"""tokens that joining texts may add to the sum of their parts"""
+
+READ = 20_000
+"""characters of an answer or a call that are read back: LLaMA-Factory's patterns take time that grows with the square"""
+
+DIES = "LLaMA-Factory dies of it"
+
+
+class DiedError(Exception):
+    """LLaMA-Factory died of what it was given; the fault that says so."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def llamafactory(code: str, what: str, part: Callable[..., Any], *values: Any) -> Any:
+    """What a part of LLaMA-Factory makes of values that may be anything.
+
+    Raises:
+        DiedError: it raised. No kind of exception is left out: each would end the training run, or the server's answer.
+    """
+    try:
+        return part(*values)
+    except Exception as error:
+        raise DiedError((code, f"{what}: {type(error).__name__}: {str(error)[:120]}")) from error
+
+
+class TemplateCheck:
+    """Checks rows under one view. Token checks happen where the view has a real tokenizer."""
+
+    def __init__(self, view: View, has_tokenizer: bool) -> None:
+        self.view, self.has_tokenizer = view, has_tokenizer
+        self.text = view.verbatim()
+        self.tokens = TokenCheck(view, has_tokenizer)
+        self.empty = functools.lru_cache(maxsize=1024)(self._empty_prompt)
+        self.tool_text = functools.lru_cache(maxsize=1024)(self._tool_text)
+        self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
+
+    def whole_file(self, rows_have_tools: bool) -> Iterator[Fault]:
+        """The faults of the template itself."""
+        name = self.view.tool_format
+        if rows_have_tools and not self.readable:
+            yield "unreadable", f"tool format {name!r} writes calls that its own reader does not read"
+        probe = '[{"name": "a", "parameters": {"type": "object", "properties": {}}}]'
+        if rows_have_tools and datetime.now().strftime("%d %b %Y") in self.tool_text(probe):
+            yield "date", f"tool format {name!r} writes today's date into the prompt, at training and at serving"
+        try:
+            self._process_media([])
+        except DiedError as died:
+            yield died.fault
+
+    def check(self, row: Row) -> list[Fault]:
+        """The faults of a row that check_row found sound, up to the one that training dies of."""
+        faults: list[Fault] = []
+        try:
+            for fault in self._faults(row):
+                faults.append(fault)
+        except DiedError as died:
+            faults.append(died.fault)
+        return faults
+
+    def _faults(self, row: Row) -> Iterator[Fault]:
+        messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
+        tool_text = llamafactory("tools", DIES, self.tool_text, row.tools) if row.tools else ""
+        served = tools_text(read_tools(row.tools)[0]) if row.tools else ""
+        if served and not form_fault(row.tools) and self.tool_text(served) != tool_text:
+            name = self.view.tool_format
+            yield "tool-form", f"tool format {name!r} shows what stands around a function; serving sends it bare"
+        written = [self._written(number, turn) for number, turn in enumerate(row.turns, 1)]
+        self._process_media(messages)
+        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.text)
+        pieces = ["".join(piece) for pair in pairs for piece in pair]
+        yield from self._altered(row, pieces, written, tool_text)
+        named = set()
+        for number, (turn, text) in enumerate(zip(row.turns, written, strict=True), 1):
+            for fault in self._turn_faults(number, turn, text):
+                named.add(f"turn {number}")
+                yield fault
+        for code, words in self.tokens.faults(row):
+            if (
+                code == "special" or words.partition(" holds ")[0] not in named
+            ):  # a mark that does harm is named already
+                yield code, words
+        if self.has_tokenizer:
+            yield from self._cut(row, messages, sum(len(piece.encode()) for piece in pieces))
+
+    def _written(self, number: int, turn: Turn) -> str:
+        """A turn's value as the template is given it."""
+        if not turn.calls:
+            return turn.value
+        code = "parallel" if len(turn.calls) > 1 else "call"
+        calls = [(call.name, call.arguments) for call in turn.calls]
+        return str(llamafactory(code, f"turn {number}: {DIES}", self._write, calls))
+
+    def _altered(self, row: Row, pieces: list[str], written: list[str], tool_text: str) -> Iterator[Fault]:
+        system = row.system or self.view.template.default_system
+        if (system or row.tools) and system + tool_text not in pieces[0]:
+            yield "altered", "the system message and the tools are not in the prompt"
+        for number, (turn, text, piece) in enumerate(zip(row.turns, written, pieces, strict=True), 1):
+            if text not in piece or turn.beside.strip() not in piece:
+                yield "altered", f"turn {number} is not in the training text as it stands"
+
+    def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:
+        if (
+            turn.calls
+            and len(text) < READ
+            and self.readable
+            and not self._reads_back([(c.name, c.arguments) for c in turn.calls], text)
+        ):
+            own = f"{self.view.tool_format}'s own reader"
+            yield "unreadable", f"turn {number}: {own} does not read its call of {turn.calls[0].name!r}"
+        if turn.role == "gpt":
+            dies = f"turn {number}: the API server would die reading the answer"
+            try:
+                read = llamafactory("reads-as-call", dies, self.view.tools.tool_extractor, turn.value[:READ])
+            except DiedError as died:
+                yield died.fault  # the training run goes on
+            else:
+                if not isinstance(read, str):
+                    yield "reads-as-call", f"turn {number}: the answer reads as {len(read)} call(s)"
+
+    def _cut(self, row: Row, messages: list[dict[str, str]], size: int) -> Iterator[Fault]:
+        """What `cutoff_len` takes of a row of so many bytes."""
+        limit = self.view.data_args.cutoff_len
+        tokens, taken = self.empty(row.system, row.tools)
+        if tokens + size - taken + SLACK < limit:  # a token is a byte or more
+            return
+        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.view)
+        lengths = [(len(s), len(t)) for s, t in pairs]
+        total = sum(map(sum, lengths)) + int(self.view.template.efficient_eos)
+        for number, (have, keep) in enumerate(zip(lengths, kept(lengths, self.view), strict=True)):
+            of = f"of a row of {total}, with cutoff_len {limit}"
+            if keep[0] < have[0]:
+                yield "cut-prompt", f"turn {2 * number + 1} keeps {keep[0]} of {have[0]} tokens, {of}"
+            if keep[1] < have[1]:
+                yield "cut-answer", f"turn {2 * number + 2} keeps {keep[1]} of {have[1]} tokens, {of}"
+
+    def _process_media(self, messages: list[dict[str, str]]) -> None:
+        if self.has_tokenizer:
+            process = self.view.template.mm_plugin.process_messages
+            llamafactory("media", DIES, process, messages, [], [], [], self.view.processor)
+
+    def _tool_text(self, tools: str) -> str:
+        return str(self.view.template.format_tools.apply(content=tools)[0])
+
+    def _write(self, calls: list[tuple[str, dict[str, Any]]]) -> str:
+        from llamafactory.data.tool_utils import FunctionCall
+
+        functions = [FunctionCall(name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls]
+        return str(self.view.tools.function_formatter(functions))
+
+    def _reads_back(self, calls: list[tuple[str, dict[str, Any]]], text: str | None = None) -> bool:
+        try:
+            text = llamafactory("call", DIES, self._write, calls) if text is None else text
+            read = llamafactory("unreadable", DIES, self.view.tools.tool_extractor, text)
+            return not isinstance(read, str) and [(name, json.loads(arguments)) for name, arguments in read] == calls
+        except (DiedError, json.JSONDecodeError):
+            return False
+
+    def _empty_prompt(self, system: str, tools: str) -> tuple[int, int]:
+        """Tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
+        empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
+        [(tokens, _)] = encode_pairs(empty, system, tools, self.view)
+        [(texts, _)] = encode_pairs(empty, system, tools, self.text)
+        return len(tokens), len("".join(texts).encode())

@@ -1,0 +1,135 @@
+"""Find the texts of a row that become control tokens: `TokenCheck(view, True).faults(row)`; tools.lint_template runs it.
+
+What a control token is, the tokenizer says. A row is rendered twice, as it stands and with every `<`, `|>` … of its texts
+made harmless: a control token that only the first holds comes from a text, and not from the template.
+"""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from callwright.files import parse_json, to_json
+from tools.checks.encode import View, encode_pairs, turn_markers
+from tools.checks.lint_row import LF_ROLES, Fault, Row, Turn
+from tools.formats.call_turn import CLOSE, OPEN
+
+Message = dict[str, str]
+
+PROBE_TOOLS = to_json([{"name": "a", "description": "", "parameters": {"type": "object", "properties": {}}}])
+PROBE = [
+    {"role": "user", "content": "a"},
+    {"role": "function", "content": '{"name": "a", "arguments": {"a": "a"}}'},
+    {"role": "observation", "content": "a"},
+    {"role": "assistant", "content": "a"},
+]
+"""a conversation in which a template writes all of its tool format's marks"""
+
+
+class TokenCheck:
+    """Counts control tokens and the tool format's own marks in what one template makes of a row."""
+
+    def __init__(self, view: View, has_tokenizer: bool) -> None:
+        self.view, self.text = view, view.verbatim()
+        self.added: dict[int, str] = {}
+        self.turns = turn_markers(view.template)
+        self.normalize = str
+        if has_tokenizer:
+            tokens = view.tokenizer.added_tokens_decoder
+            # Some tokenizers add runs of spaces, or a letter such as ü: nobody means a command by those.
+            self.added = {i: t.content for i, t in tokens.items() if len(t.content.strip()) > (0 if t.special else 2)}
+            self.turns |= {view.tokenizer.bos_token, view.tokenizer.eos_token} - {None}
+            normalizer = getattr(getattr(view.tokenizer, "backend_tokenizer", None), "normalizer", None)
+            if normalizer and any(token.normalized for token in tokens.values()):
+                self.normalize = normalizer.normalize_str
+        words = sorted(self.turns | self._marks(), key=len, reverse=True)
+        self.words = re.compile("|".join(map(re.escape, words)) or r"(?!)")
+        edges = {word[at] for word in [*words, *self.added.values()] for at in (0, -1)}
+        self.edges = re.compile("|".join(re.escape(edge) for edge in sorted(edges) if not edge.isalnum()) or r"(?!)")
+        self.tools = functools.lru_cache(maxsize=1024)(self._tools)
+
+    def faults(self, row: Row) -> list[Fault]:
+        """The control tokens and marks that the texts of a row bring into it, each with the part that holds it."""
+        try:
+            return list(self._faults(row))
+        except RecursionError:
+            return [("unchecked", "nested too deeply to be searched for control tokens")]
+
+    def _faults(self, row: Row) -> Iterator[Fault]:
+        messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
+        harmless = [{**message, "content": self._turn(turn)} for message, turn in zip(messages, row.turns, strict=True)]
+        system, tools = self._neutral(row.system), self.tools(row.tools)
+        if (harmless, system, tools) == (messages, row.system, row.tools):
+            return
+        found = zip(self._count(messages, row.system, row.tools), self._count(harmless, system, tools), strict=True)
+        holds: dict[tuple[str, str], list[str]] = {}
+        for number, (words, own) in enumerate(found, 1):
+            for word in words - own:
+                for part in _holders(row, number, word):
+                    holds.setdefault(("special" if word in self.turns else "marker", part), []).append(repr(word))
+        yield from ((code, f"{part} holds {', '.join(words)}") for (code, part), words in holds.items())
+
+    def _count(self, messages: list[Message], system: str, tools: str) -> Iterator[Counter[str]]:
+        """How often each control token and mark stands in what the template makes of each message."""
+        texts = [piece for pair in encode_pairs(messages, system, tools, self.text) for piece in pair]
+        counts = [Counter(word for part in piece for word in self.words.findall(part)) for piece in texts]
+        if self.added:
+            ids = [piece for pair in encode_pairs(messages, system, tools, self.view) for piece in pair]
+            for count, piece in zip(counts, ids, strict=True):
+                count |= Counter(self.added[token] for token in piece if token in self.added)
+        yield from counts
+
+    def _neutral(self, value: Any) -> Any:
+        """A JSON value whose texts, keys included, hold nothing that a control token begins or ends with."""
+        if isinstance(value, str):
+            text = self.normalize(value)
+            return self.edges.sub("x", text) if self.edges.search(text) else value
+        if isinstance(value, dict):
+            return {self._neutral(key): self._neutral(item) for key, item in value.items()}
+        return [self._neutral(item) for item in value] if isinstance(value, list) else value
+
+    def _tools(self, text: str) -> str:
+        tools = parse_json(text or "[]")
+        return text if (harmless := self._neutral(tools)) == tools else to_json(harmless)
+
+    def _turn(self, turn: Turn) -> str:
+        """A turn's value with harmless texts; a thought before an answer or a call keeps its marks."""
+        words, beside = self.view.template.thought_words, turn.beside if turn.calls else turn.value
+        opened, (begin, end) = "", words if words and len(words) == 2 else ("", "")
+        if begin and turn.role in ("gpt", "function_call") and beside.startswith(begin) and end in beside:
+            thought, _, beside = beside.removeprefix(begin).partition(end)
+            opened = begin + self._neutral(thought) + end
+        beside = opened + self._neutral(beside)
+        if not turn.calls:
+            return beside
+        calls = [call.model_dump() for call in turn.calls]
+        harmless = [{"name": self._neutral(c["name"]), "arguments": self._neutral(c["arguments"])} for c in calls]
+        if (beside, harmless) == (turn.beside, calls):
+            return turn.value
+        marked = CLOSE in turn.value.partition(OPEN)[2]
+        call_begin, call_end = self.view.template.tool_call_words if marked else ("", "")
+        return beside + call_begin + to_json(harmless) + call_end
+
+    def _marks(self) -> set[str]:
+        """The tags that the tool format writes, such as <tool_call>, and those of a thought."""
+        thought = [word for word in self.view.template.thought_words or () if word]
+        texts = [piece for pair in encode_pairs(PROBE, "", PROBE_TOOLS, self.text) for piece in pair]
+        names = re.findall(r"</([\w:.-]+)>", "".join([*thought, *(part for piece in texts for part in piece)]))
+        return {word for name in names for word in (f"<{name}>", f"</{name}>")}
+
+
+def _holders(row: Row, number: int, word: str) -> list[str]:
+    """The parts of a row that hold a word and are rendered with its turn of this number."""
+    turn = row.turns[number - 1]
+    parts = {f"turn {number}": leaves([turn.beside or turn.value, [call.model_dump() for call in turn.calls]])}
+    if number == 1:
+        parts |= {"the system message": row.system, "the list of tools": leaves(parse_json(row.tools or "[]"))}
+    return [part for part, text in parts.items() if word in text] or [f"turn {number}"]
+
+
+def leaves(value: Any) -> str:
+    """All texts of a JSON value, keys included, a line each."""
+    if isinstance(value, dict):
+        return "\n".join(f"{key}\n{leaves(item)}" for key, item in value.items())
+    return "\n".join(map(leaves, value)) if isinstance(value, list) else str(value)

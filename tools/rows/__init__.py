@@ -1,0 +1,1 @@
+"""From examples to the rows and cases that training and evaluation read."""

@@ -1,0 +1,227 @@
+"""Turn split examples into rows and cases, or any format into another: `python -m tools.convert image_intent`, or
+`python -m tools.convert --from xlam FILE --out data/xlam.jsonl`."""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any
+
+from callwright.config import DataConfig, Source
+from callwright.errors import UserError
+from callwright.files import parse_json, to_json, write_jsonl
+from callwright.records import Case, Example, Seed, read_records
+from callwright.schema import load_tools
+from callwright.tasks import read_golden, read_seeds
+from tools.formats import call_turn, openai, sharegpt
+from tools.formats.conversation import Lose
+from tools.formats.ingest import Tally
+from tools.formats.sharegpt import Turn
+from tools.rows.mix import read_source, reader_of
+from tools.rows.split import MINE
+from tools.rows.tool_results import RESULTS, Follow, follow, nothing
+
+MASKED = {"names": "masked"}
+"""the tag of examples whose row calls the tools by other names"""
+
+
+def to_turns(seed: Seed) -> list[Turn]:
+    """A seed as ShareGPT turns; ValueError for messages that cannot alternate as LLaMA-Factory demands."""
+    calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
+    answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
+    _, given = seed.asked(None)
+    conversation = openai.read({"messages": [*given, answer]})
+    conversation.tell(_refuse)
+    return sharegpt.turns(conversation.messages, _refuse)
+
+
+def _refuse(what: str, text: str, at: str) -> None:
+    raise ValueError(f"{at}: {what} has no place in a row")
+
+
+def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
+    """The row with its tools renamed to tool_1, tool_2, … alike in `tools` and in every call, in an order drawn by `key`:
+    only descriptions and parameters are left to choose by."""
+    tools = parse_json(row["tools"])
+    order = Random(key).sample(range(1, len(tools) + 1), len(tools))
+    names = {tool["name"]: f"tool_{number}" for tool, number in zip(tools, order, strict=True)}
+
+    def renamed(value: Any) -> Any:
+        return (
+            [renamed(item) for item in value]
+            if isinstance(value, list)
+            else {**value, "name": names.get(value["name"], "tool_0")}
+        )
+
+    turns = []
+    for turn in row["conversations"]:
+        if turn["from"] == "function_call":
+            held = call_turn.read(turn["value"])
+            turn = {**turn, "value": call_turn.write(held.thought, held.words, renamed(held.calls))[0]}
+        turns.append(turn)
+    return {**row, "conversations": turns, "tools": to_json(renamed(tools))}
+
+
+def to_rows(
+    examples: Sequence[Seed],
+    tools: list[dict[str, Any]],
+    system: str | None,
+    turns: int,
+    reply_prefix: str = "",
+    after: Follow = nothing,
+) -> Iterable[dict]:
+    """ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
+
+    The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own. Plain
+    replies begin with `reply_prefix` (see callwright.config.Rows). Examples tagged MASKED are among themselves. What comes
+    `after` an example stands behind it.
+    """
+    single = [example for example in examples if example.messages is None]
+    plain, renamed = ([example for example in single if is_masked(example) == mask] for mask in (False, True))
+    groups, others = (packed(one, turns) for one in (plain, renamed))
+    for number, group in enumerate(others):  # early, for runs that read only a part
+        groups.insert(2 * number, group)
+    groups += [[example] for example in examples if example.messages is not None]
+    functions = sharegpt.tools_text(tools)
+    for group in groups:
+        talk = (turn for example in group for turn in (*to_turns(example), *after(example)))
+        conversations = with_prefix(talk, reply_prefix)
+        row = {"conversations": conversations, "system": group[0].asked(system)[0], "tools": functions}
+        yield masked(row, group[0].id) if is_masked(group[0]) else row
+
+
+def packed(examples: Sequence[Seed], turns: int) -> list[list[Seed]]:
+    """Examples in groups of `turns` that share a system message, in the order in which the groups are full."""
+    full, open_ = list[list[Seed]](), dict[str | None, list[Seed]]()
+    for example in examples:
+        group = open_.setdefault(example.system, [])
+        group.append(example)
+        if len(group) == turns:
+            full.append(open_.pop(example.system))
+    return [*full, *open_.values()]
+
+
+def with_prefix(turns: Iterable[Turn], prefix: str) -> list[Turn]:
+    """Turns whose plain replies begin with a prefix."""
+    return [{**turn, "value": prefix + turn["value"]} if turn["from"] == "gpt" else turn for turn in turns]
+
+
+def is_masked(seed: Seed) -> bool:
+    """Whether a seed is to be trained on with other names for the tools."""
+    return MASKED.items() <= seed.tags.items()
+
+
+def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case:
+    """The evaluation case of a seed: what to ask, and what to accept."""
+    system, messages = seed.asked(system)
+    if system:
+        messages = [{"role": "system", "content": system}, *messages]
+    return Case(
+        id=seed.id,
+        messages=messages,
+        tools=tools,
+        expected=seed.calls if seed.expected is None else seed.expected,
+        tags=seed.tags,
+        group=getattr(seed, "lineage", seed.id),
+    )
+
+
+def in_talk(cases: Iterable[Case], examples: Sequence[Seed], after: Follow, seed: int) -> Iterable[Case]:
+    """Each case again in a conversation that began before: a plain reply, and a call with its result and a word on it.
+
+    Args:
+        examples: what the beginnings are drawn from.
+        after: of a call, its result and the word.
+    """
+    begun: dict[bool, list[Seed]] = {False: [], True: []}
+    for example in examples:
+        if example.messages is None and (not example.calls or after(example)):
+            begun[bool(example.calls)].append(example)
+    for one in cases if all(begun.values()) else ():
+        rng = Random(f"{seed}/talk/{one.id}")
+        turns = [turn for drawn in begun.values() for e in [rng.choice(drawn)] for turn in (*to_turns(e), *after(e))]
+        messages = sharegpt.read({"conversations": turns}).messages
+        first = 1 if one.messages[0]["role"] == "system" else 0
+        yield one.model_copy(update={"messages": [*one.messages[:first], *messages, *one.messages[first:]]})
+
+
+def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
+    """Training rows with general chat among them, as much as its share asks for and its source has."""
+    read, tally, share = reader_of(chat), Tally(), chat.share or 0
+
+    def make(record: dict[str, Any], lose: Lose) -> list[dict[str, Any]]:
+        return [sharegpt.write(conversation, lose) for conversation in read(record)]
+
+    found = [row for rows_of_one in read_source(chat, make, tally) for row in rows_of_one]
+    print("".join(f"{line}\n" for line in tally.lines()), end="")
+    rng, mixed = Random(f"{seed}/chat"), list(rows)
+    wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))
+    for row in rng.sample(found, wanted):
+        for turn in row["conversations"]:
+            turn["value"] = (reply_prefix if turn["from"] == "gpt" else "") + turn["value"]
+        mixed.insert(rng.randrange(len(mixed) + 1), row)
+    return mixed
+
+
+def toolboxes(seeds: Iterable[Seed], tools: Sequence[dict[str, Any]], tag: str) -> dict[str, list[dict[str, Any]]]:
+    """Value of a tag → the tools, in the order of tools.json, that calls of seeds with that value name."""
+    names: dict[str, set[str]] = {}
+    for seed in seeds:
+        names.setdefault(seed.tags.get(tag, ""), set()).update(call.name for call in seed.calls)
+    return {value: [tool for tool in tools if tool["function"]["name"] in called] for value, called in names.items()}
+
+
+def rows_by_tag(
+    examples: Sequence[Example],
+    boxes: dict[str, list[dict[str, Any]]],
+    config: DataConfig,
+    turns: int,
+    after: Follow = nothing,
+) -> list[dict]:
+    """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
+    rng = Random(f"{config.seed}/toolboxes")
+    rows: list[dict] = []
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.tags.get(str(config.rows.tools_by), ""), []).append(example)
+    for value, group in groups.items():
+        others = [tool for other, box in boxes.items() if other != value for tool in box if tool not in boxes[value]]
+        for start in range(0, len(group), turns):
+            count = min(rng.randint(0, config.rows.distractors), len(others))
+            shown = [*boxes[value], *rng.sample(others, count)]
+            rng.shuffle(shown)
+            some = group[start : start + turns]
+            rows += to_rows(some, shown, config.system, turns, config.rows.reply_prefix, after)
+    rng.shuffle(rows)
+    return rows
+
+
+def convert_task(config: DataConfig) -> dict[str, int]:
+    """Write the rows and cases of a task's split examples; return how many there are of each part."""
+    tools = load_tools(config.seeds / "tools.json")
+    cases = ("test", MINE) if config.split.mine else ("test",)
+    parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
+    golden = read_golden(config.seeds / "golden.jsonl", tools)
+    tag, boxes = config.rows.tools_by, {}
+    if tag:
+        boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)
+
+    rows: dict[str, list[dict]] = {}
+    for part, turns, after in (("train", config.rows.turns_per_row, follow(config, tools)), ("val", 1, nothing)):
+        try:
+            if tag:
+                rows[part] = rows_by_tag(parts[part], boxes, config, turns, after)
+            else:
+                rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix, after))
+        except ValueError as error:
+            raise UserError(config.work / f"{part}.jsonl", str(error), "fix the seed that it descends from") from None
+    if config.rows.chat:
+        rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
+    counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
+    for part, seeds in ((part, parts.get(part, golden)) for part in (*cases, "golden")):
+        asked = [to_case(seed, boxes[seed.tags.get(tag, "")] if tag else tools, config.system) for seed in seeds]
+        counts[part] = write_jsonl(config.built(part), (case.model_dump() for case in asked))
+        if part == "golden" and (config.seeds / RESULTS).is_file():
+            talk = in_talk(asked, parts["val"], follow(config, tools, 1.0), config.seed)
+            counts["talk"] = write_jsonl(config.built("talk"), (case.model_dump() for case in talk))
+    for part in {MINE, "talk"} - counts.keys():  # of an earlier config
+        config.built(part).unlink(missing_ok=True)
+    return counts

@@ -1,0 +1,1 @@
+"""Turn what was trained into what is served or published."""

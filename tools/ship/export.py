@@ -1,0 +1,307 @@
+"""Merge a recipe's adapter into what any runtime serves: `python -m tools.export smollm2-135m_lora --gguf f16,q8_0,q4_k_m`.
+
+runs/<recipe>/export/ gets the weights, the tokenizer with the trained chat template with tools, a model card, a manifest
+and the GGUF files that are asked for. It is replaced whole or not at all.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from callwright import llamacpp
+from callwright.config import choose
+from callwright.errors import UserError
+from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
+from callwright.recipes import Recipe, check_base
+from callwright.schema import load_tools
+from callwright.trained import check_trained
+from tools.checks.chat_template import write_template
+from tools.checks.encode import fetch_hint, load_tokenizer, load_view
+from tools.checks.parity import day_of_training, differences, fuzzed
+from tools.ship.model_card import write_card
+from tools.ship.modelfile import write_modelfile
+from tools.training.base_models import read_metadata
+
+FORMATS = {"f16": 1, "q8_0": 7, "q4_k_m": 15}
+"""GGUF format → `enum llama_ftype` of llama.cpp's include/llama.h"""
+TALKS = 50
+"""made-up talks that the written tokenizer must turn into the trained tokens; make parity proves more"""
+
+QUANTISE = """
+import sys
+from cyllama.llama import llama_cpp
+params = llama_cpp.LlamaModelQuantizeParams()
+params.ftype = int(sys.argv[3])
+llama_cpp.model_quantize(sys.argv[1], sys.argv[2], params)
+"""
+
+
+def tensors(folder: Path) -> dict[str, list[int]]:
+    """Name → shape of the tensors of a folder's safetensors files.
+
+    Raises:
+        UserError: there are none, or one is cut short: writing it was stopped.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, list[int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                shapes |= {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise UserError(path, f"half-written ({error})", "train again: what is there cannot be read") from None
+    if not shapes:
+        raise UserError(folder, "holds no *.safetensors: half-written", "train again")
+    return shapes
+
+
+def base_folder(model: str) -> Path | None:
+    """Where the base model's files are; None where they are not on this machine yet."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if (ROOT / model).is_dir():
+        return ROOT / model
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError, ValueError):
+        return None
+
+
+def check_whole(recipe: Recipe) -> None:
+    """Find out before anything is loaded whether training's output is whole and of this base.
+
+    Raises:
+        UserError: there is none, it is half-written, or it is of another base.
+    """
+    folder = check_trained(recipe)
+    shapes = tensors(folder)
+    if not recipe.is_lora:
+        return
+    remedy = f"train it again, or export the recipe that it is of: make train RECIPE={recipe.stem}"
+    check_base(folder, recipe.model, remedy)
+    base = base_folder(recipe.model)
+    known = tensors(base) if base else {}
+    wanted: dict[str, list[int]] = {}
+    for name, shape in shapes.items():
+        module, _, part = name.removeprefix("base_model.model.").rpartition(".lora_")
+        if part[:1] in ("A", "B"):
+            wanted.setdefault(f"{module}.weight", [0, 0])[part[0] == "A"] = shape[part[0] == "A"]
+    shared = wanted.keys() & known.keys()
+    for module, shape in wanted.items():
+        if shared and known.get(module) != shape:
+            fault = f"an adapter of another base: {module} is {shape} in it, and {known.get(module)} in {recipe.model}"
+            raise UserError(folder, fault, remedy)
+
+
+def run(what: str, words: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command whose output goes to a log.
+
+    Raises:
+        UserError: it failed; its last line says why.
+    """
+    with open(log, "ab") as out:
+        done = subprocess.run(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    if done.returncode:
+        said = [line.strip() for line in read_text(log).splitlines() if line.strip()]
+        full = next((line for line in said if "No space left" in line or "File too large" in line), None)
+        fault = f"{what} failed: {(full or said[-1] if said else f'status {done.returncode}')[:300]}"
+        raise UserError(log, fault, "free some space" if full else "mend the cause; the log has more")
+
+
+def merge(recipe: Recipe, part: Path, log: Path) -> None:
+    """Let LLaMA-Factory merge into `part`."""
+    config = choose("configs/export", recipe.stem, "recipe")
+    trained = "adapter_name_or_path" if recipe.is_lora else "model_name_or_path"
+    words = [f"{trained}={recipe.train['output_dir']}", f"export_dir={part}"]
+    run("llamafactory-cli export", [Path(sys.executable).with_name("llamafactory-cli"), "export", config, *words], log)
+    (part / "Modelfile").unlink(missing_ok=True)  # its template has no tools: it would serve other bytes
+
+
+def put_template(recipe: Recipe, part: Path) -> str:
+    """Put the trained chat template with tools into the tokenizer in `part`, and prove it by that tokenizer.
+
+    Raises:
+        UserError: it sends other tokens than training saw.
+    """
+    settings = recipe.train | {"model_name_or_path": str(part)}
+    view = load_view(recipe.train, *load_tokenizer(settings))
+    template = write_template(view, day_of_training(recipe))
+    write_text(part / "chat_template.jinja", template)
+    config = part / "tokenizer_config.json"
+    write_json(config, read_json(config) | {"chat_template": template})  # where transformers before 4.56 look
+    own = load_tokenizer(settings)[0].chat_template
+    for talk in fuzzed(TALKS, view.tool_format != "glm4"):
+        for found in differences(talk, own, view):
+            if found.kind != "history":
+                raise UserError(part, f"the written template differs from training: {found}", "run: make parity")
+    return view.tool_format
+
+
+def put_modelfile(recipe: Recipe, part: Path, weights: str) -> None:
+    """Write an Ollama Modelfile for a GGUF file in `part`, where the task has tools of its own to write into it."""
+    tools = ROOT / "data/seeds" / recipe.task / "tools.json"
+    if not tools.is_file():
+        return
+    tokenizer = load_tokenizer(recipe.train | {"model_name_or_path": str(part)})[0]
+
+    def render(messages: list[dict[str, Any]], offered: list[dict[str, Any]] | None, answer: bool) -> str:
+        return str(tokenizer.apply_chat_template(messages, offered, tokenize=False, add_generation_prompt=answer))
+
+    write_text(part / "Modelfile", write_modelfile(render, load_tools(tools), weights, tokenizer.eos_token))
+
+
+def write_gguf(folder: Path, out: Path, stem: str, formats: Sequence[str], log: Path) -> None:
+    """Convert and quantise the model in `folder` to `<out>/<stem>-<FORMAT>.gguf`, our template inside.
+
+    Raises:
+        UserError: llama.cpp is not installed, or cannot.
+    """
+    environment, f16 = llamacpp.environment(), out / f"{stem}-F16.gguf"
+    convert: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "convert_hf_to_gguf",
+        "--outtype",
+        "f16",
+        "--outfile",
+        f16,
+        folder,
+    ]
+    run("llama.cpp's converter", convert, log, environment)
+    if read_metadata(f16).get("tokenizer.chat_template") != read_text(folder / "chat_template.jinja"):
+        raise UserError(f16, "holds another chat template", "report it: the converter has changed")
+    for name in formats:
+        if name != "f16":
+            target = out / f"{stem}-{name.upper()}.gguf"
+            words: list[str | Path] = [sys.executable, "-c", QUANTISE, f16, target, str(FORMATS[name])]
+            run(f"llama.cpp's quantiser to {name}", words, log, environment)
+    if "f16" not in formats:
+        f16.unlink()
+
+
+def write_base(recipe: Recipe, part: Path, out: Path, log: Path) -> None:
+    """Write the base model in F16, with the tokenizer and template of the export: what eval compares the tuned one with."""
+    base = base_folder(recipe.model)
+    if base is None:
+        raise UserError(recipe.model, "is not on this machine", f"fetch it: {fetch_hint(recipe.model)}")
+    with tempfile.TemporaryDirectory(dir=part.parent, prefix=".base.") as scratch:
+        tokenizer = [path for path in part.iterdir() if path.suffix in (".json", ".jinja", ".txt", ".model")]
+        weights = [*base.glob("*.safetensors*"), base / "config.json"]
+        for path in {path.name: path for path in [*tokenizer, *weights]}.values():
+            (Path(scratch) / path.name).symlink_to(path.resolve())
+        write_gguf(Path(scratch), Path(scratch), "base", ["f16"], log)
+        (Path(scratch) / "base-F16.gguf").replace(out)
+
+
+def fingerprint(recipe: Recipe) -> dict[str, Any]:
+    """What an export is made of, GGUF files apart."""
+    base = ROOT / recipe.model
+    return {
+        "trained": {path.name: sha256(path) for path in sorted(recipe.output_dir.glob("*.safetensors"))},
+        "base": {p.name: sha256(p) for p in sorted(base.glob("*.safetensors"))} if base.is_dir() else recipe.model,
+        "settings": sha256(choose("configs/export", recipe.stem, "recipe")),
+        "template": {key: recipe.train.get(key) for key in ("template", "tool_format", "default_system")},
+        "packages": {name: version(name) for name in ("llamafactory", "transformers")},
+    }
+
+
+def is_there(target: Path, made_of: dict[str, Any], formats: Sequence[str], packages: dict[str, str]) -> bool:
+    """Whether an export holds all that is asked for already."""
+    known = read_json(target / "manifest.json") if (target / "manifest.json").is_file() else {}
+    if known.get("made_of") != made_of:
+        return False
+    return not formats or (set(formats) <= set(known["gguf"]["formats"]) and known["gguf"]["packages"] == packages)
+
+
+def write_card_again(recipe: Recipe, target: Path) -> None:
+    """Write the card of an export that is there already: it may have been measured since."""
+    known = read_json(target / "manifest.json")
+    if "tool_format" in known:
+        write_card(recipe, target, known["tool_format"])
+        card = target / "README.md"
+        known["files"][card.name] = {"bytes": card.stat().st_size, "sha256": sha256(card)}
+        write_json(target / "manifest.json", known)
+
+
+def replace_folder(part: Path, target: Path) -> None:
+    """Put `part` in the place of `target`. A kill between the two renames leaves the old one aside: see `recover`."""
+    aside = target.with_name(f".{target.name}.old")
+    if target.exists():
+        target.rename(aside)
+    part.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover(target: Path) -> None:
+    """Undo what a kill left of an earlier export."""
+    aside = target.with_name(f".{target.name}.old")
+    if aside.exists() and not target.exists():
+        aside.rename(target)
+    for rest in (aside, *target.parent.glob(f".{target.name}.part-*"), *target.parent.glob(".base.*")):
+        shutil.rmtree(rest, ignore_errors=True)
+
+
+def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | None) -> bool:
+    """Write the export; False where it was there already.
+
+    Args:
+        base: where to write the base model's F16 GGUF as well.
+
+    Raises:
+        UserError: nothing to export, or it cannot be written; what was there before stays.
+    """
+    check_trained(recipe)
+    if formats or base:
+        llamacpp.environment()
+    recover(target)
+    made_of, packages = fingerprint(recipe), llamacpp.versions() if formats else {}
+    if is_there(target, made_of, formats, packages) and (base is None or base.is_file()):
+        write_card_again(recipe, target)
+        return False
+    log = recipe.run_dir / "export.log"
+    try:
+        log.unlink(missing_ok=True)
+        make_folder(target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.part-") as scratch:
+            part = Path(scratch) / target.name
+            merge(recipe, part, log)
+            tool_format = put_template(recipe, part)
+            if formats:
+                write_gguf(part, part, recipe.stem, formats, log)
+                if tool_format == "qwen":  # the form that tests hold against Go's own text/template
+                    put_modelfile(recipe, part, f"{recipe.stem}-{formats[0].upper()}.gguf")
+            if base:
+                write_base(recipe, part, base, log)
+            write_card(recipe, part, tool_format)
+            files = sorted(path for path in part.iterdir() if path.is_file())
+            for path in files:
+                path.chmod(0o644)
+            manifest = {
+                "recipe": recipe.stem,
+                "tool_format": tool_format,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "made_of": made_of,
+                "gguf": {"formats": list(formats), "packages": packages},
+                "files": {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files},
+            }
+            write_json(part / "manifest.json", manifest)
+            replace_folder(part, target)
+    except OSError as error:
+        raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
+    return True
+
+
+def read_formats(text: str) -> list[str]:
+    """The formats that --gguf names."""
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if strange := next((name for name in names if name not in FORMATS), None):
+        raise UserError("--gguf", f"{strange!r} is no format", f"choose from: {','.join(FORMATS)}")
+    return names

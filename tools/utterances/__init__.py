@@ -1,0 +1,1 @@
+"""From hand-written lines to labelled examples."""

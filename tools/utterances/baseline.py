@@ -1,0 +1,104 @@
+"""A character-n-gram classifier of the decision: what the surface of an utterance gives away by itself.
+
+`python -m tools.baseline image_intent` writes what it decides beside the task's cases, for the reports to show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callwright.errors import UserError
+from callwright.files import sha256
+from callwright.records import Baseline, Case, Example, Seed, read_records
+
+FOLDS = 5
+CASES = ("golden", "test", "talk", "mine")
+"""what cases are made of"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well the baseline decides, `call` being the positive class."""
+
+    lines: int
+    f1: float
+    low: float
+    """of the 95% interval of F1, which takes lines as independent"""
+    high: float
+    accuracy: float
+    majority: float
+    """accuracy of always giving the commoner label"""
+    always: float
+    """F1 of always calling"""
+
+
+def untrained() -> Any:
+    """TF-IDF of character 1- to 4-grams, and logistic regression."""
+    import numpy
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    grams = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), sublinear_tf=True, dtype=numpy.float32)
+    return make_pipeline(grams, LogisticRegression(C=10, solver="liblinear", random_state=0))
+
+
+def fit(seeds: Sequence[Seed]) -> Any:
+    """The baseline, trained on seeds.
+
+    Raises:
+        UserError: they are all of one label.
+    """
+    if len({seed.label for seed in seeds}) < 2:
+        raise UserError("train", "has lines of one label only", "give it calls and lines that do not call")
+    return untrained().fit([seed.utterance for seed in seeds], [bool(seed.calls) for seed in seeds])
+
+
+def score(model: Any, seeds: Sequence[Seed]) -> Score:
+    """The baseline's score on seeds; an F1 of 0 where nothing calls, nor is said to.
+
+    The interval is Wilson's of q = tp / (tp + fp + fn); F1 = 2q / (1 + q) rises with q.
+    """
+    from scipy.stats import binomtest
+
+    pairs = list(zip(model.predict([s.utterance for s in seeds]).tolist(), (bool(s.calls) for s in seeds), strict=True))
+    right = sum(said == true for said, true in pairs)
+    tp, either, calls = (sum(f(*pair) for pair in pairs) for f in (bool.__and__, bool.__or__, lambda _, true: true))
+    either = max(either, 1)
+    bounds = binomtest(tp, either).proportion_ci(method="wilson")
+    f1, low, high = (2 * q / (1 + q) for q in (tp / either, float(bounds.low), float(bounds.high)))
+    n = len(pairs)
+    return Score(n, f1, low, high, right / n, max(calls, n - calls) / n, 2 * calls / (n + calls))
+
+
+def doubts(examples: Sequence[Example]) -> list[float]:
+    """The baseline's probability of the other label for each example, by models that saw none of its lineage; 0.5 where a
+    tool's result decides.
+
+    Raises:
+        UserError: a label has fewer lineages than FOLDS.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+    open_ = [example for example in examples if not example.after_result]
+    labels, lineages = [example.label for example in open_], [example.lineage for example in open_]
+    for label in ("call", "no_call"):
+        if (count := len({e.lineage for e in open_ if e.label == label})) < FOLDS:
+            raise UserError("examples", f"only {count} lineages of {label}", f"give at least {FOLDS}")
+    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in open_]
+    chances = cross_val_predict(untrained(), texts, labels, groups=lineages, cv=folds, method="predict_proba")
+    found = (float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True))
+    return [0.5 if example.after_result else next(found) for example in examples]
+
+
+def decide(model: Any, lines: int, cases: Path) -> Baseline:
+    """What the baseline, trained on so many lines, decides about a cases file, by what each user says last.
+
+    Raises:
+        UserError: a broken case.
+    """
+    asked = read_records(cases, Case)
+    decided = model.predict([case.text for case in asked]).tolist()
+    calls = dict(zip((case.id for case in asked), decided, strict=True))
+    return Baseline(cases=sha256(cases), lines=lines, calls=calls)

@@ -1,0 +1,93 @@
+"""Sets of arguments with values, of which every combination makes a valid call of a tool."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, islice, product
+from typing import Any
+
+from callwright.errors import UserError
+from callwright.records import Call
+from callwright.schema import call_fault
+from callwright.tool_sources.schemas import Inliner, flat
+from tools.utterances.starter.values import Values
+
+INDEPENDENT = {
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "description",
+    "title",
+    "$defs",
+    "$schema",
+    "definitions",
+}
+"""keywords of a tool's schema under which no argument depends on another"""
+COMBINATIONS = 300
+"""of names, and of values, that are tried where arguments may depend on each other"""
+SETS = 6
+"""of arguments of such a tool"""
+
+Tool = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Arguments and their values; the order is that of the schema, the required ones first."""
+
+    columns: dict[str, list[Any]]
+    required: frozenset[str]
+    """those that a call needs, or of which this very set does not do without"""
+
+
+def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
+    """A tool's schema with every `$ref` in its place, and among its properties those of its branches.
+
+    What is cut is told to `lose`.
+    """
+    parameters = tool["function"]["parameters"]
+    schema: dict[str, Any] = flat(Inliner(parameters, lose).inline(parameters))
+    properties = dict(schema.get("properties", {}))
+    for branch in (branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])):
+        if isinstance(branch, dict):
+            properties = {**flat(branch).get("properties", {}), **properties}
+    return {**schema, "properties": properties}
+
+
+def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Table]:
+    """One set with all arguments of which a value is known; up to SETS sets that work where arguments may depend on others.
+
+    Raises:
+        UserError: no call is known that fits the schema.
+    """
+    name, cut = tool["function"]["name"], list[str]()
+    schema = inlined(tool, cut.append)
+    required = list(dict.fromkeys(schema.get("required", [])))
+    known = {**values.free_keys(schema), **schema["properties"]}
+    rest = schema.get("additionalProperties", {})
+    columns = {key: values.of(known.get(key, rest), key) for key in [*required, *known]}
+    if empty := ", ".join(key for key in required if not columns[key]):
+        raise UserError(f"tool {name!r}", f"no value is known that fits {empty}", "add `examples` to its schema")
+    columns = values.in_order({key: column for key, column in columns.items() if column})
+    optional = [key for key in columns if key not in required]
+    valid = lambda row: not call_fault(Call(name=name, arguments=row), tools)  # noqa: E731
+    if not cut and set(schema) <= INDEPENDENT:
+        firsts = {key: column[0] for key, column in columns.items()}
+        if valid({key: firsts[key] for key in required}) and valid(firsts):
+            yield Table(columns, frozenset(required))
+            return
+    some = (names for size in range(4) for names in combinations(optional, size))
+    found = 0
+    for names in [*islice(some, COMBINATIONS), tuple(optional)]:
+        keys = [*required, *names]
+        most = max(1, int(COMBINATIONS ** (1 / max(1, len(keys)))))
+        rows = [dict(zip(keys, row, strict=True)) for row in product(*(columns[key][:most] for key in keys))]
+        good = [row for row in rows if valid(row)]
+        if good:
+            found += 1
+            every = good == rows
+            yield Table({key: columns[key][:most] if every else [good[0][key]] for key in keys}, frozenset(keys))
+        if found == SETS:
+            return
+    if not found:
+        raise UserError(f"tool {name!r}", "no arguments are known that fit together", "add `examples` to its schema")

@@ -1,0 +1,128 @@
+"""Draw a manner of speaking, whatever the label, and say an utterance in it: carrier, loan from a language, transforms."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from callwright.matchers import fold
+from callwright.records import Call
+from tools.utterances.generate import Saying, convert, turned
+from tools.utterances.grammar import Grammar, Transform
+from tools.utterances.transform import Draft, apply
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to say something. It is drawn before what to say, so that no label has a manner of its own."""
+
+    lang: str
+    origin: str
+    """the language that patterns and carriers are taken from: `lang`, or the one it borrows from"""
+    register: str
+    native: bool
+    """whether a pattern of the register is wanted; else the carrier or a transform makes the register"""
+    carrier: str | None
+    carrier_lang: str
+    makers: tuple[Transform, ...]
+    """transforms that make the register; the first that finds something to change does"""
+    transforms: tuple[Transform, ...]
+
+
+def weighted(rng: Random, weights: dict[str, float]) -> str:
+    """A key, drawn in proportion to its weight."""
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def carriers_of(grammar: Grammar, lang: str, register: str) -> tuple[str, Sequence[str]]:
+    """The carriers of a register, or of all registers where it has none, and their language.
+
+    A language without carriers borrows them.
+    """
+    carriers = grammar.carriers.get(lang, {})
+    borrow = grammar.languages[lang].borrow
+    if not carriers and borrow:
+        return carriers_of(grammar, borrow.from_, register)
+    return lang, carriers.get(register) or [carrier for own in carriers.values() for carrier in own]
+
+
+def draw(grammar: Grammar, lang: str, rng: Random) -> Manner:
+    """A manner of a language."""
+    borrow = grammar.languages[lang].borrow
+    origin = borrow.from_ if borrow and rng.random() < borrow.share else lang
+    register = weighted(rng, {name: register.share for name, register in grammar.registers.items()})
+    mine = [transform for transform in grammar.transforms if lang in transform.lang]
+    makers = [transform for transform in mine if transform.register_ == register]
+    native = rng.random() < grammar.registers[register].native
+    carrier_lang, carriers = carriers_of(grammar, origin, register)
+    carry = rng.random() < grammar.carried or not (native or makers)
+    rng.shuffle(makers)
+    return Manner(
+        lang=lang,
+        origin=origin,
+        register=register,
+        native=native,
+        carrier=rng.choice(carriers) if carriers and carry else None,
+        carrier_lang=carrier_lang,
+        makers=() if native else tuple(makers),
+        transforms=tuple(transform for transform in mine if rng.random() < transform.share),
+    )
+
+
+def say(draft: Draft, manner: Manner, grammar: Grammar, rng: Random, borrowed: bool) -> tuple[Draft, list[str]] | None:
+    """A draft said in a manner, and the names of what was done: `carrier:<template>` and transforms, in order.
+
+    A `borrowed` draft, one in another language than the manner's, is turned into it first; None where it cannot be.
+    Transforms that find nothing to change, and those that would part an expected word from the text, are left out.
+    """
+    done: list[str] = []
+    borrow = grammar.languages[manner.lang].borrow
+    if borrowed and borrow:
+        native = convert(draft, grammar, borrow.with_, rng)
+        if native is None:
+            return None
+        draft = native
+        done += borrow.with_
+    if manner.carrier is not None and opens_differently(manner.carrier, draft.text):
+        saying = Saying(grammar, manner.carrier_lang, rng)
+        before, after = (saying.said(part) for part in manner.carrier.split("{text}"))
+        if borrow and manner.carrier_lang != manner.lang:
+            before, after = (turned(part, grammar, borrow.with_, rng) for part in (before, after))
+        draft = replace(draft, text=before + joined(draft.text, after))
+        done.append(f"carrier:{manner.carrier}")
+    for transform in manner.transforms:
+        changed = apply(transform, draft, rng)
+        if changed is not None and grounded(changed):
+            draft = changed
+            done.append(transform.name)
+    for transform in manner.makers:
+        changed = apply(transform, draft, rng)
+        if changed is not None and grounded(changed):
+            return changed, [*done, transform.name]
+    return draft, done
+
+
+def joined(text: str, after: str) -> str:
+    """A text and what a carrier puts after it, with one mark between them: the text's own if it asks or exclaims."""
+    if not after or after[0] not in ",.，。":
+        return text + after
+    if text[-1] in "?!？！～~…":
+        return text + after[1:]
+    return text.rstrip(".。") + after
+
+
+def opens_differently(carrier: str, text: str) -> bool:
+    """Whether a carrier does not repeat what the text opens or ends with ("欸，欸，…")."""
+    before, after = carrier.split("{text}")
+    return not (before and text[:2] == before[:2]) and not (after and text[-2:] == after[-2:])
+
+
+def grounded(draft: Draft) -> bool:
+    """Whether the text holds every word that is expected to arrive."""
+    said = fold(draft.text)
+    return all(fold(word) in said for word in expected_words(draft.expected))
+
+
+def expected_words(calls: Iterable[Call]) -> list[str]:
+    """The words of all `contains` matchers of expected calls."""
+    matchers = [matcher for call in calls for matcher in call.arguments.values()]
+    return [word for matcher in matchers if isinstance(matcher, dict) for word in matcher.get("contains", [])]

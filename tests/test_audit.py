@@ -184,7 +184,7 @@ def test_every_gate_has_a_figure() -> None:
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root with a task `toy` that was split, and gates of which one fails."""
-    for place in ("callwright.config", "tools.checks.audit"):
+    for place in ("callwright.config", "tools.audit"):
         monkeypatch.setattr(f"{place}.ROOT", tmp_path)
     lines = [e.model_copy(update={"text": f"{e.text} <img src=x onerror=alert(1)> a|b"}) for e in examples()]
     parts = data(lines)
@@ -283,4 +283,6 @@ def test_what_the_baseline_decides_stands_beside_the_cases(tmp_path: Path) -> No
     write_jsonl(tmp_path / "t_golden.jsonl", asked)
     found = decide(fit(examples()), 240, tmp_path / "t_golden.jsonl")
     assert found.calls == {"a": True, "b": False}, "it decides by what the user says last"
+    (tmp_path / "t_test.jsonl").touch()
+    assert decide(fit(examples()), 240, tmp_path / "t_test.jsonl").calls == {}, "a task may keep no lines for a test"
     assert (found.lines, found.cases) == (240, sha256(tmp_path / "t_golden.jsonl"))

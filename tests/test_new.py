@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import callwright.config
-import tools.utterances.starter.new
 from callwright.config import load_data_config
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl
 from callwright.matchers import fold
@@ -42,7 +41,7 @@ LABELS = ("call", "no_call")
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty house, of which tools.new and the steps of `make data` think that it is theirs."""
     monkeypatch.setattr(callwright.config, "ROOT", tmp_path)
-    monkeypatch.setattr(tools.new, "ROOT", tmp_path)
+    monkeypatch.setattr("tools.new.ROOT", tmp_path)
     return tmp_path
 
 

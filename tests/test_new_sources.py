@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 import callwright.config
-import tools.utterances.starter.new
 from callwright.schema import load_tools
 from tools.new import main
 
@@ -14,7 +13,7 @@ from tools.new import main
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty house, of which tools.new thinks that it is its own."""
     monkeypatch.setattr(callwright.config, "ROOT", tmp_path)
-    monkeypatch.setattr(tools.new, "ROOT", tmp_path)
+    monkeypatch.setattr("tools.new.ROOT", tmp_path)
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from jinja2.exceptions import TemplateError
 from callwright.errors import UserError
 from callwright.files import ROOT, write_json, write_jsonl
 from callwright.recipes import load_recipe
-from tools.checks import lint, parity
+from tools.checks import parity
 from tools.checks.chat_template import MACROS, write_template
 from tools.checks.encode import View, load_tokenizer, load_view, stand_in, turn_markers
 from tools.checks.parity import TOOL, Talk, against_own, differences, fuzzed, render
@@ -217,8 +217,8 @@ def test_what_the_models_own_template_does_otherwise_is_told_by_aspect():
 def test_the_command_writes_the_template_and_says_how_to_serve_it(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    for module in (lint, parity):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    for place in ("tools.checks.lint", "tools.checks.parity", "tools.parity"):
+        monkeypatch.setattr(f"{place}.ROOT", tmp_path, raising=False)
     monkeypatch.setattr("callwright.recipes.ROOT", tmp_path)
     write_json(tmp_path / "dataset_info.json", {"d": {"file_name": "d.jsonl", **SHAREGPT}})
     turns = [("human", "畫貓"), ("function_call", '{"name": "draw", "arguments": {"what": "貓"}}'), ("observation", "好"), ("gpt", "好了")]  # fmt: skip

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from callwright.files import to_json, write_json, write_jsonl
-from tools.checks import render
 from tools.checks.encode import load_tokenizer
 from tools.checks.render import spans
 from tools.formats.dataset_info import SHAREGPT
@@ -17,7 +16,8 @@ STEM = "smollm2-135m_lora"
 @pytest.fixture
 def arguments(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A recipe on two rows of its own and the tiny model."""
-    monkeypatch.setattr(render, "ROOT", tmp_path)
+    for place in ("tools.checks.render", "tools.render"):
+        monkeypatch.setattr(f"{place}.ROOT", tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     write_json(tmp_path / "dataset_info.json", {"d": {"file_name": "d.jsonl", **SHAREGPT}})
     turns = [

@@ -18,7 +18,7 @@ from callwright.tasks import STARTER, WRITTEN, authors
 if TYPE_CHECKING:
     from tools.checks.audit import Data, Findings
 
-TEMPLATE = Path(__file__).with_name("card.md.j2")
+TEMPLATE = Path(__file__).with_name("data_card.md.j2")
 FONTS = ("Noto Sans CJK", "Noto Sans TC", "PingFang", "Microsoft JhengHei", "Heiti", "WenQuanYi", "Source Han Sans")
 """families that write Chinese, on one system or another; labels that no font can write stay boxes"""
 

@@ -158,6 +158,7 @@ def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch
     from tools.formats.dataset_info import entry_of
     from tools.rows import split
     from tools.rows.build import convert_task
+    from tools.split import main as split_main
     from tools.utterances import clean
     from tools.utterances.review_log import Decision, rewritten
 
@@ -170,7 +171,7 @@ def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch
     kept, dropped = clean.clean(made, load_data_config("toy").clean, [])
     assert sum(e.after_result for e in made) == 30 and sum(e.after_result for e in kept) > 20
     assert {drop.step for drop in dropped if drop.example.after_result} <= {"near"}
-    assert split.main(["toy"]) == 0
+    assert split_main(["toy"]) == 0
     line = next(e for e in kept if e.after_result)
     edited = Decision(id=line.id, action="edit", text="draw it", calls=[], reply="Done.", sha="", time="")
     assert rewritten(line, edited).messages == [{"role": "user", "content": "draw it"}, *line.messages[1:]]
@@ -494,9 +495,7 @@ def test_a_run_that_fails_leaves_no_connection_open(toy: Path, answers: int) -> 
         code = (
             "import sys; from pathlib import Path; import callwright.config; callwright.config.ROOT = Path(sys.argv[1])"
         )
-        code += (
-            "; from tools.api import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
-        )
+        code += "; from tools.utterances.llm import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
         environment = {**os.environ, "OPENAI_BASE_URL": server.url}
         command = [sys.executable, "-X", "dev", "-c", code, str(toy)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -577,7 +576,7 @@ from callwright.config import Api, Augment, DataConfig
 from callwright.files import ROOT
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.api.backend import start
+from tools.utterances.llm.backend import start
 config = DataConfig(task="image_intent", augment=Augment(backend="openai", api=Api(model="m", prices={"m": {"input": 0, "output": 0}}, budget_usd=0)))
 tools = load_tools(config.seeds / "tools.json")
 print([job.request.key for job in start(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)[1].plan()])

@@ -135,7 +135,7 @@ def test_code_mixed_lines_hold_latin_and_chinese(examples: list[Example]) -> Non
 def test_another_process_with_another_hash_seed_writes_the_same_bytes(examples: list[Example], tmp_path: Path) -> None:
     code = (
         "import sys; from callwright.config import *; from callwright.schema import *; from callwright.tasks import *\n"
-        "from callwright.files import write_jsonl; from callwright.records import as_line; from tools.augment import augment\n"
+        "from callwright.files import write_jsonl; from callwright.records import as_line; from tools.utterances.augment import augment\n"
         "c = load_data_config('image_intent'); t = load_tools(c.seeds / 'tools.json')\n"
         "write_jsonl(sys.argv[1], map(as_line, augment(c, read_seeds(c.seeds / 'seeds.jsonl', t), t)))"
     )

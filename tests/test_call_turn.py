@@ -71,7 +71,7 @@ def test_rows_with_words_and_thoughts_pass_register_and_lint(tmp_path: Path):
     for number in range(8):
         value, _ = call_turn.write("hm" * (number % 2), "So. <|x|>" * (number // 2 % 2), [F])
         turns = [{"from": "human", "value": f"hi {number}"}, {"from": "function_call", "value": value}]
-        rows.append({"conversations": turns, "system": "", "tools": json.dumps([{"name": "f", "parameters": {"type": "object", "properties": {"a": {}}}}])})  # fmt: skip
+        rows.append({"conversations": turns, "system": "", "tools": json.dumps([{"name": "f", "description": "", "parameters": {"type": "object", "properties": {"a": {}}}}])})  # fmt: skip
     write_jsonl(tmp_path / "rows.jsonl", rows)
     assert list(faults_of({"file_name": "rows.jsonl", **SHAREGPT}, tmp_path)) == []
     assert [check_row(row, SHAREGPT)[0] for row in rows] == [[]] * 8

@@ -13,19 +13,23 @@ import pytest
 import yaml
 from endpoint import answer, endpoint
 
+import tools.augment
+import tools.convert
+import tools.mine
+import tools.register
+import tools.split
 from callwright.config import DataConfig, load_data_config
 from callwright.files import ROOT, read_json, read_jsonl, sha256, write_json, write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
-from eval.reporting import run
+from eval import run
 from tools.formats import dataset_info as register
 from tools.formats.dataset_info import PAIRS
 from tools.rows import build as convert
 from tools.rows import mine, split
 from tools.rows.build import to_case
 from tools.rows.remedies import GrammarRemedies, cause_of, grow
-from tools.utterances import augment
 from tools.utterances.clean import leaks
 
 TASK, RECIPE = "assistant_tools", "smollm2-135m_lora"
@@ -78,9 +82,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for module in (
         "callwright.config",
         "callwright.recipes",
-        "tools.rows.build",
+        "tools.convert",
+        "tools.register",
+        "tools.mine",
         "tools.formats.dataset_info",
-        "tools.rows.mine",
     ):
         patch.setattr(f"{module}.ROOT", house)
     patch.setattr(register.register, "__defaults__", (house / "dataset_info.json",))
@@ -114,7 +119,7 @@ def configure(house: Path, **keys: dict[str, Any]) -> None:
 
 
 def make_data() -> None:
-    for step in (augment, split, convert, register):
+    for step in (tools.augment, tools.split, tools.convert, tools.register):
         assert step.main([TASK]) == 0
 
 
@@ -135,7 +140,7 @@ def pairs(house: Path) -> list[dict[str, Any]]:
 
 
 def mined(*more: str) -> int:
-    return mine.main([RECIPE, *OVERRIDES, *more])
+    return tools.mine.main([RECIPE, *OVERRIDES, *more])
 
 
 @pytest.fixture
@@ -364,7 +369,7 @@ def test_refused(copy: Path, capsys: pytest.CaptureFixture[str], change: Callabl
 
 
 def test_a_recipe_of_other_data_and_settings_that_cannot_be_mined(capsys: pytest.CaptureFixture[str]) -> None:
-    assert mine.main([RECIPE, "dataset=alpaca"]) == 2
+    assert tools.mine.main([RECIPE, "dataset=alpaca"]) == 2
     assert "dataset 'alpaca' does not tell the task" in capsys.readouterr().err
     for settings in (
         {"split": {"mine": 5, "by": "line"}},

@@ -1,4 +1,4 @@
-"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.server: `serve_gguf(path, log)`.
+"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.endpoint.server: `serve_gguf(path, log)`.
 
 As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
 """

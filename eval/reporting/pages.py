@@ -182,7 +182,7 @@ def section(
 
     Args:
         probes: the tokens after which a probe cut a model's answers, so that nothing is said of its replies and seconds.
-        baseline: what the n-grams decide (see eval.runs).
+        baseline: what the n-grams decide (see eval.reporting.runs).
     """
     summaries = [
         (clip(model, 80), summarise(results) | (UNMEASURED if probe else {}))

@@ -24,7 +24,7 @@ from tools.utterances.review_log import Decision, Live, decide, digest, rewritte
 UNLIKELY = 0.8
 """probability of the other label from which a label is suspicious"""
 NEAR = 85.0
-"""similarity (tools.dedupe, 0 to 100) from which lines of two lineages, or two labels, are suspicious"""
+"""similarity (tools.utterances.near_duplicates, 0 to 100) from which lines of two lineages, or two labels, are suspicious"""
 GROUNDED = 0.6
 """share of an argument's words below which it is suspicious"""
 WORD = re.compile(r"[a-z0-9]+|\w")

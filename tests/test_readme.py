@@ -68,7 +68,7 @@ def test_every_verb_and_module_that_is_named_exists(page: str):
     for package, name in re.findall(r"python -m (tools|eval|bench)\.([a-z_.]+)", text):
         module = ROOT / package / name.strip(".").replace(".", "/")
         assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), f"{package}.{name}"
-    for path in re.findall(r"`((?:tools|eval|callwright|bench|configs|examples)/[\w./-]*(?:\.\w+|/))`", text):
+    for path in re.findall(r"`((?:tools|eval|callwright|bench|examples)/[\w./-]*(?:\.\w+|/))`", text):
         assert (ROOT / path).exists(), path
 
 

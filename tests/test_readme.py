@@ -1,80 +1,121 @@
-"""The README's tree and commands are the repository's, in both languages."""
+"""The README's folders, commands, links and worked example are the repository's, in both languages, and so are docs' links."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from callwright.files import ROOT
+from callwright.files import ROOT, read_jsonl, read_text, write_text
+from tools import new
 
 READMES = ("README.md", "README.zh-TW.md")
-CODE = ("callwright", "tools", "eval")
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+TEXTS = [*READMES, *(f"docs/{page}" for page in PAGES)]
+CODE = ("callwright", "tools", "eval", "bench")
+LONGEST = 190
+"""lines that a README may have and still be read in five minutes"""
 
 
-def blocks(readme: str, language: str) -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / readme).read_text(), re.DOTALL | re.MULTILINE)
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a page that are marked with a language."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", read_text(ROOT / page), re.DOTALL | re.MULTILINE)
     return [block for name, block in found if name == language]
 
 
 def tree(readme: str) -> set[str]:
-    """The paths of the annotated tree: a path a line, indented names belong to the folder above."""
+    """The paths of the annotated folders: one a line, and an indented one belongs to the folder above."""
     found: set[str] = set()
     folder = ""
-    for line in next(block for block in blocks(readme, "") if "callwright/" in block).splitlines():
-        name = line.split()[0] if line.strip() else ""
-        if not name:
-            continue
+    for line in next(block for block in blocks(readme, "text") if block.startswith("callwright/")).splitlines():
+        name = line.split()[0]
         if not line.startswith(" "):
-            folder = name if name.endswith("/") else ""
+            folder = name
             found.add(name)
         else:
             found.add(folder + name)
     return found
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_everything_in_the_tree_exists(readme: str):
-    missing = [path for path in tree(readme) if not any(ROOT.glob(path.rstrip("/")))]
-    made = {"models/", "runs/"}
-    assert set(missing) <= made
+def anchors(page: Path) -> set[str]:
+    """The fragments by which GitHub links to the headings of a page."""
+    headings = re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```", "", read_text(page), flags=re.DOTALL | re.MULTILINE), re.M
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("readme", READMES)
-def test_every_module_is_in_the_tree(readme: str):
-    named = tree(readme)
-    for folder in CODE:
-        for path in (ROOT / folder).glob("*"):
-            if path.name == "__init__.py" or path.name == "__pycache__":
-                continue
-            name = f"{folder}/{path.name}" + ("/" if path.is_dir() else "")
-            assert name in named, name
+def test_every_folder_that_is_named_exists(readme: str):
+    assert [path for path in tree(readme) if not (ROOT / path).is_dir()] == []
 
 
 @pytest.mark.parametrize("readme", READMES)
-def test_every_verb_and_module_that_is_named_exists(readme: str):
-    text = (ROOT / readme).read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for words in re.findall(r"make ((?:[a-z-]+ ?)+)", "\n".join(re.findall(r"`[^`]*`", text) + blocks(readme, "sh"))):
+def test_every_package_is_named(readme: str):
+    packages = [path.parent for top in CODE for path in (ROOT / top).rglob("__init__.py")]
+    rooms = {f"{path.relative_to(ROOT)}/" for path in packages if len(path.relative_to(ROOT).parts) <= 2}
+    assert rooms - tree(readme) == set()
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_verb_and_module_that_is_named_exists(page: str):
+    text = read_text(ROOT / page)
+    targets = set(re.findall(r"^([a-z-]+):", read_text(ROOT / "Makefile"), re.MULTILINE))
+    quoted = "\n".join(re.findall(r"`[^`\n]*`", text) + blocks(page, "sh"))
+    for words in re.findall(r"\bmake ((?:[a-z-]+\b(?!=) ?)+)", quoted):
         assert set(words.split()) <= targets, words
-    for package, module in re.findall(r"\b(tools|eval)\.(?!json)([a-z_]+)\b", text):
-        assert (ROOT / package / f"{module}.py").is_file(), f"{package}.{module}"
+    for package, name in re.findall(r"python -m (tools|eval|bench)\.([a-z_.]+)", text):
+        module = ROOT / package / name.strip(".").replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), f"{package}.{name}"
+    for path in re.findall(r"`((?:tools|eval|callwright|bench|examples)/[\w./-]*(?:\.\w+|/))`", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_relative_link_leads_somewhere(page: str):
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)\s]+)\)", read_text(path)):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, fragment = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        if fragment:
+            assert fragment in anchors(target), link
+
+
+def test_every_recipe_has_a_row():
+    page = read_text(ROOT / "docs/recipes.md")
+    assert [p.stem for p in (ROOT / "configs/train").glob("*.yaml") if f"| `{p.stem}` |" not in page] == []
 
 
 @pytest.mark.parametrize("readme", READMES)
-def test_every_recipe_has_a_row(readme: str):
-    text = (ROOT / readme).read_text()
-    for path in (ROOT / "configs/train").glob("*.yaml"):
-        assert f"| `{path.stem}` |" in text, path.stem
+def test_every_page_is_linked(readme: str):
+    text = read_text(ROOT / readme)
+    assert [page for page in PAGES if f"(docs/{page})" not in text] == []
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_it_reads_in_five_minutes(readme: str):
+    assert len(read_text(ROOT / readme).splitlines()) <= LONGEST
 
 
 def test_both_languages_have_the_same_commands_and_figures():
-    def essence(readme: str) -> tuple[list[str], list[str]]:
-        text = (ROOT / readme).read_text()
+    def essence(readme: str) -> tuple[list[str], list[str], list[str]]:
         commands = [line.split("#")[0].strip() for block in blocks(readme, "sh") for line in block.splitlines()]
-        return commands, sorted(re.findall(r"0\.\d{2,}", text))
+        return commands, blocks(readme, "json"), sorted(re.findall(r"0\.\d{2,}", read_text(ROOT / readme)))
 
     assert essence("README.md") == essence("README.zh-TW.md")
+
+
+def test_the_worked_example_is_what_make_new_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tools, seed = (block for block in blocks("README.md", "json") if "book_table" in block)
+    monkeypatch.setattr("callwright.config.ROOT", tmp_path)
+    monkeypatch.setattr("tools.new.ROOT", tmp_path)
+    write_text(tmp_path / "tools.json", tools)
+    assert new.main(["bookings", "--tools", str(tmp_path / "tools.json")]) == 0
+    assert json.loads(seed) in [line for _, line in read_jsonl(tmp_path / "data/seeds/bookings/seeds.jsonl")]
 
 
 def test_help_lists_every_verb():

@@ -1,4 +1,4 @@
-"""A server of OpenAI's form for the tests of tools.api: a model whose answers hang on the question alone, and faults."""
+"""A server of OpenAI's form for the tests of tools.utterances.llm: a model whose answers hang on the question alone, and faults."""
 
 import hashlib
 import json

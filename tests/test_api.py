@@ -495,7 +495,7 @@ def test_a_run_that_fails_leaves_no_connection_open(toy: Path, answers: int) -> 
             "import sys; from pathlib import Path; import callwright.config; callwright.config.ROOT = Path(sys.argv[1])"
         )
         code += (
-            "; from tools.api import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
+            "; from tools.utterances.llm import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
         )
         environment = {**os.environ, "OPENAI_BASE_URL": server.url}
         command = [sys.executable, "-X", "dev", "-c", code, str(toy)]
@@ -577,7 +577,7 @@ from callwright.config import Api, Augment, DataConfig
 from callwright.files import ROOT
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.api.backend import start
+from tools.utterances.llm.backend import start
 config = DataConfig(task="image_intent", augment=Augment(backend="openai", api=Api(model="m", prices={"m": {"input": 0, "output": 0}}, budget_usd=0)))
 tools = load_tools(config.seeds / "tools.json")
 print([job.request.key for job in start(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)[1].plan()])

@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 import callwright.config
 from tools import augment
-from tools.api import ask, progress
+from tools.utterances.llm import ask, progress
 callwright.config.ROOT = Path(sys.argv[1])
 ask.BACKOFF_S, progress.EVERY_S = 0.01, 0.1
 sys.exit(augment.main(["toy"]))

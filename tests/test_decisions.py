@@ -135,7 +135,7 @@ def test_an_open_last_line_is_closed_first(tmp_path):
 APPEND = """
 import sys
 from pathlib import Path
-from tools.decisions import Decision, decide
+from tools.utterances.review_log import Decision, decide
 me = sys.argv[2]
 for number in range(60):
     decide(Path(sys.argv[1]), lambda live, time: [

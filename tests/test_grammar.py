@@ -9,11 +9,12 @@ import yaml
 
 from callwright.config import DataConfig
 from callwright.errors import UserError
+from callwright.expectations import content_words, is_free_text
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.utterances.augment import GrammarWriter
-from tools.utterances.generate import content_words, drop_unmentioned_arguments, generate, is_free_text, pinned, turned
+from tools.utterances.generate import drop_unmentioned_arguments, generate, pinned, turned
 from tools.utterances.grammar import Grammar, Pattern, SlotValue, said_in
 from tools.utterances.grammar_file import load_grammar
 from tools.utterances.styles import draw, say

@@ -13,13 +13,14 @@ from callwright.config import Audit, DataConfig
 from callwright.records import Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds
+from callwright.text import normal_form
 from tools.rows.split import SIDES, split
 from tools.utterances.baseline import Score, fit, score
 from tools.utterances.clean import hand_written
 from tools.utterances.gaps import gaps
 from tools.utterances.grammar import Grammar
 from tools.utterances.grammar_file import load_grammar
-from tools.utterances.near_duplicates import nearest, normal_form
+from tools.utterances.near_duplicates import nearest
 
 REPEATS = 3
 """splits of each sort that the leakage premium is a mean of"""

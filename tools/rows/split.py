@@ -12,8 +12,9 @@ from callwright.files import to_json
 from callwright.records import Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden
+from callwright.text import normal_form
 from tools.utterances.baseline import doubts
-from tools.utterances.near_duplicates import near_pairs, nearest, normal_form
+from tools.utterances.near_duplicates import near_pairs, nearest
 
 SIDES = ("train", "val", "test")
 MINE = "mine"

@@ -8,6 +8,7 @@ from typing import Any
 
 from callwright.config import DataConfig
 from callwright.errors import UserError
+from callwright.expectations import contains_expected_words
 from callwright.records import Example, Seed, read_records
 from callwright.schema import call_fault
 from callwright.tasks import seed_fault
@@ -17,7 +18,7 @@ from tools.utterances.grammar_file import load_grammar, place_of
 from tools.utterances.llm.backend import from_openai
 from tools.utterances.llm.plan import LABELS, own_seeds
 from tools.utterances.near_duplicates import Novelty, plain_forms
-from tools.utterances.styles import Manner, draw, grounded, say
+from tools.utterances.styles import Manner, draw, say
 from tools.utterances.transform import Draft, swap
 
 TRIES = 40
@@ -88,7 +89,11 @@ class GrammarWriter:
 
     def admits(self, draft: Draft, example: Example) -> bool:
         """Whether an example is sound and says something new."""
-        return grounded(draft) and seed_fault(example, self.tools) is None and self.novelty.admits(draft.text)
+        return (
+            contains_expected_words(draft.text, draft.expected)
+            and seed_fault(example, self.tools) is None
+            and self.novelty.admits(draft.text)
+        )
 
     def pattern(self, label: str, kind: str, manner: Manner) -> Pattern | None:
         """The least used pattern that fits: of the manner's register if it is native, else of any register.

@@ -1,42 +1,20 @@
 """Drop examples that would teach nothing, or the wrong thing, and say why: `tools.split` begins with it."""
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
 
 from callwright.config import Clean, DataConfig
 from callwright.errors import UserError
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.scripts import script_of
 from callwright.tasks import read_golden
-from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, normal_form, plain_forms
-from tools.utterances.transform import converter
+from callwright.text import language_fault, normal_form
+from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, plain_forms
 
-SCRIPTS = {
-    "zh": {"CJK", "BOPOMOFO"},
-    "ja": {"CJK", "HIRAGANA", "KATAKANA"},
-    "ko": {"HANGUL"},
-    "el": {"GREEK"},
-    "he": {"HEBREW"},
-    "hi": {"DEVANAGARI"},
-    "th": {"THAI"},
-    **{lang: {"ARABIC"} for lang in ("ar", "fa", "ur")},
-    **{lang: {"CYRILLIC"} for lang in ("bg", "ru", "uk")},
-    **{lang: {"LATIN"} for lang in ("de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "sv", "tr", "vi")},
-}
-"""language → the scripts that it is written in, as Unicode names them; a lang tag that is not here is not checked"""
-UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI"}
-"""scripts whose every letter counts as a word"""
-OWN = 0.3
-"""least share of words in the language's own scripts: a line may name or quote something in another"""
 NUMBER = re.compile(r"\d+")
-TRADITIONAL, SIMPLIFIED = {"zh-tw", "zh-hk", "zh-hant"}, {"zh-cn", "zh-sg", "zh-hans"}
 
 Found = dict[int, str]
 """index of an example → why it goes"""
@@ -71,37 +49,6 @@ def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
     fault = f"characters, not {shortest} to {longest}"
     sizes = enumerate(len(example.utterance.strip()) for example in examples)
     return {index: f"{size} {fault}" for index, size in sizes if not shortest <= size <= longest}
-
-
-@cache
-def form_of(char: str) -> str:
-    """`traditional` or `simplified` for a Chinese character that only that form has, else "".
-
-    OpenCC alone would also change characters that both forms write (后, 台, 只): the national character sets have those.
-    """
-    for form, charset, config in (("traditional", "gb2312", "t2s"), ("simplified", "big5", "s2t")):
-        if not char.encode(charset, "ignore") and converter(config).convert(char) != char:
-            return form
-    return ""
-
-
-def language_fault(text: str, lang: str) -> str | None:
-    """Why a text is not in the language of its tag (BCP 47), by its script; None where it is, or the tag is unknown."""
-    own = SCRIPTS.get(lang.partition("-")[0].lower())
-    if own is None:
-        return None
-    words: Counter[str] = Counter()
-    for name, run in groupby(unicodedata.normalize("NFKC", text), script_of):
-        words[name] += len(list(run)) if name in UNSPACED else 1
-    del words[""]
-    if words and sum(words[name] for name in own) < OWN * words.total():
-        return f"tagged {lang}, written in {words.most_common(1)[0][0].title()} script"
-    if lang.lower() in TRADITIONAL | SIMPLIFIED:
-        forms = Counter(form_of(char) for char in text if char > "\u2e7f")
-        right, wrong = ("traditional", "simplified") if lang.lower() in TRADITIONAL else ("simplified", "traditional")
-        if forms[wrong] > forms[right]:
-            return f"tagged {lang}, written in {wrong} characters"
-    return None
 
 
 def languages(examples: Sequence[Example]) -> Found:

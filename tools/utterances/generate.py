@@ -1,46 +1,20 @@
 """Fill grammar patterns with slot values, and derive calls and what is expected of them from what was said."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from callwright.expectations import LISTED, MOST_WORDS, SPELT, content_words, is_free_text, leaves
 from callwright.json_schema import Unchecked, argument_schema
 from callwright.records import Call
 from callwright.schema import parameters_of
 from tools.utterances.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, said_in
 from tools.utterances.transform import Draft, apply, strings
 
-MOST_WORDS = 5
-"""expected words of one argument: enough to prove that the content arrived, few enough to be fair"""
-HAN = re.compile(r"[\u3400-\u9fff]")
-MEASURED = re.compile(
-    r"^[一兩两三四五六七八九十幾几半這这那某每0-9]{1,2}"
-    r"[隻只個个位條条張张座匹朵棵顆颗輛辆台臺架艘間间棟栋杯碗盤盘份把頂顶本頭头群對对雙双片塊块幅組组款套枚串株尊名堆排盞盏家支枝艘幢扇面滴場场鍋锅籃篮桌瓶罐種种]"
-)
-BETWEEN = re.compile(r"正?在|和(?![服平室])|[的與与跟著着，、。！？；：「」『』（）,.!?;:()\"“”/\s]+")
 ARTICLE = re.compile(r"(?<![\wÀ-ɏ])([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
 """an English "a" before a vowel sound, by spelling"""
-FUNCTION_WORD = re.compile(
-    "a|an|the|of|in|on|at|to|for|with|and|or|by|from|into|over|under|up|out|off|near|through|while|as|like|just|very|some"
-    "|its|it|his|her|their|my|your|our|this|that|who|which|is|are|was|be|being|one|two|three",
-    re.IGNORECASE,
-)
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a phrase that carry its content, as they stand in it.
-
-    Chinese is cut at particles and marks, and loses its measure words; other scripts are cut at white space and lose
-    English function words. A phrase of function words alone is its own content.
-    """
-    words: list[str] = []
-    for part in BETWEEN.split(text):
-        part = MEASURED.sub("", part) if HAN.search(part) else part.strip("-'’")
-        if part and (HAN.search(part) or not FUNCTION_WORD.fullmatch(part)) and part not in words:
-            words.append(part)
-    return words or [text.strip()]
 
 
 @dataclass
@@ -175,27 +149,12 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 
-def leaves(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The scalars of a call's arguments, each with what its tool's schema says of it in any branch: {} if nothing."""
-    return ((value, own) for _, value, own in argument_schema(parameters or {}).steps.leaves(arguments))
-
-
-LISTED, SPELT = {"enum", "const"}, {"format", "pattern"}
-"""keywords of a schema that give a string's text, or its form"""
-
-
 def pinned(calls: Iterable[Call], tools: list[dict[str, Any]]) -> tuple[frozenset[str], frozenset[str]]:
     """A draft's `fixed` and `copied`: the strings whose text the schema does not leave free, and those of no list."""
     every = [pair for call in calls for pair in leaves(call.arguments, parameters_of(call.name, tools))]
     texts = [(value, schema.keys()) for value, schema in every if isinstance(value, str)]
     fixed = frozenset(value for value, keys in texts if keys & (LISTED | SPELT))
     return fixed, fixed - {value for value, keys in texts if keys & LISTED} - {""}
-
-
-def is_free_text(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> bool:
-    """Whether arguments are strings alone, which the schema gives without enum, const, format and pattern."""
-    every = leaves(arguments, parameters)
-    return all(isinstance(value, str) and not own.keys() & (LISTED | SPELT) for value, own in every)
 
 
 def expected_argument(template: Any, value: Any, is_free: bool, saying: Saying) -> Any:

@@ -1,12 +1,11 @@
 """Find texts that say the same: exactly, after normalising, or nearly."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from tools.utterances.transform import converter
+from callwright.text import converter, normal_form
 
 BLOCK = 512
 """rows of the similarity matrix held at once, so that memory grows with the number of texts and not with its square"""
@@ -22,12 +21,6 @@ LINES = 2048
 """texts whose shingles are held at once"""
 PAIRS = 20_000
 """proposed pairs that are held at once"""
-
-
-def normal_form(text: str) -> str:
-    """Text by which duplicates are told: NFKC, case folded, letters and digits only (text without any stays)."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in folded if char.isalnum()) or folded.strip()
 
 
 @dataclass

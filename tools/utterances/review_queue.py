@@ -1,7 +1,6 @@
 """What lies before a reviewer: lines, why they are suspicious, and what may be decided about them."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from callwright.errors import UserError
+from callwright.expectations import GROUNDED, share_said, unlisted_values
 from callwright.files import parse_json
 from callwright.json_schema import argument_schema
-from callwright.matchers import fold as folded
 from callwright.records import Call, Example, explain
 from callwright.schema import parameters_of
 from callwright.tasks import seed_fault
+from callwright.text import fold_case
 from tools.utterances.baseline import doubts
-from tools.utterances.generate import LISTED, leaves
 from tools.utterances.near_duplicates import near_pairs
 from tools.utterances.review_log import Decision, Live, decide, digest, rewritten
 
@@ -25,10 +24,6 @@ UNLIKELY = 0.8
 """probability of the other label from which a label is suspicious"""
 NEAR = 85.0
 """similarity (tools.dedupe, 0 to 100) from which lines of two lineages, or two labels, are suspicious"""
-GROUNDED = 0.6
-"""share of an argument's words below which it is suspicious"""
-WORD = re.compile(r"[a-z0-9]+|\w")
-"""of folded text: a word in ASCII, else a character"""
 FACETS = ("language", "label", "kind", "source", "reason", "decision")
 
 Tools = list[dict[str, Any]]
@@ -72,15 +67,13 @@ class Line:
 
 
 def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
-    """Free-text arguments most of whose words the utterance does not have; those of a list need not be said so."""
-    said = set(WORD.findall(folded(example.utterance)))
+    """Yield the text arguments that the utterance does not say; those of a list need not be said."""
     for call in example.calls:
         parameters = parameters_of(call.name, tools)
         for key, value in call.arguments.items():
-            free = (leaf for leaf, own in leaves({key: value}, parameters) if not own.keys() & LISTED)
-            words = WORD.findall(folded(" ".join(leaf for leaf in free if isinstance(leaf, str))))
-            share = sum(word in said for word in words) / max(len(words), 1)
-            if words and share < GROUNDED:
+            texts = [leaf for leaf in unlisted_values({key: value}, parameters) if isinstance(leaf, str)]
+            share = min((share_said(leaf, example.utterance) for leaf in texts), default=1.0)
+            if share < GROUNDED:
                 yield Reason("grounding", 1 - share, f"the utterance has only {share:.0%} of the words of {key}")
 
 
@@ -125,8 +118,8 @@ class Desk:
         def passes(line: Line) -> bool:
             if any(want and want not in have for want, have in zip(chosen, line.facets(live), strict=False)):
                 return False
-            now, words = line.now(live), folded(chosen[-1])
-            return not words or words in folded(f"{now.id} {now.utterance} {pretty(now.calls)} {now.reply}")
+            now, words = line.now(live), fold_case(chosen[-1])
+            return not words or words in fold_case(f"{now.id} {now.utterance} {pretty(now.calls)} {now.reply}")
 
         return [identity for identity, line in self.lines.items() if passes(line)]
 

@@ -1,11 +1,10 @@
 """Draw a manner of speaking, whatever the label, and say an utterance in it: carrier, loan from a language, transforms."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from callwright.matchers import fold
-from callwright.records import Call
+from callwright.expectations import contains_expected_words
 from tools.utterances.generate import Saying, convert, turned
 from tools.utterances.grammar import Grammar, Transform
 from tools.utterances.transform import Draft, apply
@@ -91,12 +90,12 @@ def say(draft: Draft, manner: Manner, grammar: Grammar, rng: Random, borrowed: b
         done.append(f"carrier:{manner.carrier}")
     for transform in manner.transforms:
         changed = apply(transform, draft, rng)
-        if changed is not None and grounded(changed):
+        if changed is not None and contains_expected_words(changed.text, changed.expected):
             draft = changed
             done.append(transform.name)
     for transform in manner.makers:
         changed = apply(transform, draft, rng)
-        if changed is not None and grounded(changed):
+        if changed is not None and contains_expected_words(changed.text, changed.expected):
             return changed, [*done, transform.name]
     return draft, done
 
@@ -114,15 +113,3 @@ def opens_differently(carrier: str, text: str) -> bool:
     """Whether a carrier does not repeat what the text opens or ends with ("欸，欸，…")."""
     before, after = carrier.split("{text}")
     return not (before and text[:2] == before[:2]) and not (after and text[-2:] == after[-2:])
-
-
-def grounded(draft: Draft) -> bool:
-    """Whether the text holds every word that is expected to arrive."""
-    said = fold(draft.text)
-    return all(fold(word) in said for word in expected_words(draft.expected))
-
-
-def expected_words(calls: Iterable[Call]) -> list[str]:
-    """The words of all `contains` matchers of expected calls."""
-    matchers = [matcher for call in calls for matcher in call.arguments.values()]
-    return [word for matcher in matchers if isinstance(matcher, dict) for word in matcher.get("contains", [])]

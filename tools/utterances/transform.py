@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from random import Random
 from typing import Any
 
 from callwright.records import Call
+from callwright.text import converter
 from tools.utterances.grammar import Transform
 
 MARKS = re.compile(r"[,.;:](?=\s|$)|[!?~]+(?![!-~])|[，。！？、；：～…]+")
@@ -140,14 +140,6 @@ def _append(transform: Transform, draft: Draft, rng: Random) -> Draft:
 def _unpunctuate(transform: Transform, draft: Draft, rng: Random) -> Draft:
     gap = rng.choice(transform.choices or [" "])
     return draft.mapped(lambda text: re.sub(r" {2,}", " ", MARKS.sub(lambda m: gap if m[0] > "\u3000" else "", text)))
-
-
-@cache
-def converter(config: str) -> Any:
-    """The opencc converter of a configuration."""
-    from opencc import OpenCC
-
-    return OpenCC(config)
 
 
 APPLY: dict[str, Callable[[Transform, Draft, Random], Draft | None]] = {

@@ -13,8 +13,11 @@ from typing import Any
 
 from callwright.config import Api, DataConfig
 from callwright.errors import UserError
+from callwright.expectations import expected_call
 from callwright.files import atomic, to_json
 from callwright.records import Call, Example, Seed
+from callwright.schema import parameters_of
+from callwright.text import normal_form
 from tools.formats.talk import Talk
 from tools.utterances.llm import check
 from tools.utterances.llm.ask import REFUSED, Asker, connected, cost
@@ -23,7 +26,6 @@ from tools.utterances.llm.label import TextCallError, in_form, labelling, longes
 from tools.utterances.llm.ledger import Answer, Ledger, Request
 from tools.utterances.llm.plan import LABELS, Job, Planner, again, own_seeds
 from tools.utterances.llm.progress import Progress, Shortfall, counted, shown
-from tools.utterances.near_duplicates import normal_form
 
 BYTES_PER_TOKEN = 3.5
 """an estimate for English and Chinese alike; a model's own tokenizer would come from a network"""
@@ -211,8 +213,8 @@ def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example |
     history = {"tags": job.tags, "lineage": job.lineage, "source": source, "transforms": [*done, job.mode]}
     reason = line.reason
     if reason is None:
-        wanted = check.expected(line.text, line.calls, planner.tools) or None
-        example = Example(**values, **history, expected=wanted)
+        wanted = [expected_call(call, line.text, parameters_of(call.name, planner.tools)) for call in line.calls]
+        example = Example(**values, **history, expected=wanted or None)
         if line.messages or planner.admit(example):
             return example, None
         if not planner.missing(job.label):

@@ -1,31 +1,19 @@
 """What is wrong with what a large model wrote: its form, its call, its grounding, its script."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from callwright.expectations import GROUNDED, share_said, unlisted_values
 from callwright.files import parse_json, to_json
-from callwright.matchers import missing_words
 from callwright.records import Call, Seed, explain
 from callwright.schema import parameters_of
-from callwright.scripts import script_of
+from callwright.text import language_fault, script_of
 from callwright.thoughts import split_thoughts
-from tools.utterances.clean import language_fault
-from tools.utterances.generate import LISTED, leaves
 from tools.utterances.llm.ledger import Answer
 
-BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
-"""what parts the content words of a text: all but letters and digits, and the commonest Chinese particles"""
-FILLERS = re.compile(r"(?i)(an?|the|of|in|on|at|to|and|or|with|for|from|by|is|are|my|me|it|some|that|this)")
-NUMERALS = re.compile(r"\d|[零〇一二三四五六七八九十百千半兩两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|"
-                      r"twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|half|quarter|"
-                      r"week|weekend|fortnight)\b", re.IGNORECASE)  # fmt: skip
-"""a sign that a text names a number"""
-GROUNDED = 0.8
-"""share of a string argument's content words that the utterance must hold"""
 SCRIPT = 0.2
 """share of an utterance's letters from which a script counts as used"""
 USUAL = 0.9
@@ -96,41 +84,15 @@ def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
     return None if ours == theirs else f"the parent's call has {dict(ours)}, this has {dict(theirs)}"
 
 
-def content_words(text: str) -> list[str]:
-    """The words, or where nothing parts words the phrases, that carry a text's meaning."""
-    return [word for word in BREAK.split(text) if len(word) > word.isascii() and not FILLERS.fullmatch(word)]
-
-
-def _free(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> list[str | float]:
-    """The strings that no enum or const fixes, and the numbers, of a call's arguments under its tool's schema."""
-    every = [leaf for leaf, own in leaves(arguments, parameters) if not own.keys() & LISTED]
-    return [leaf for leaf in every if isinstance(leaf, str | int | float) and not isinstance(leaf, bool)]
-
-
 def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> str | None:
-    """The first argument that the utterance does not bear out, in words; None where all are grounded."""
+    """Say which argument is the first that the utterance does not say; None where it says all."""
     for call in calls:
-        for value in _free(call.arguments, parameters_of(call.name, tools)):
-            if not isinstance(value, str):
-                if not NUMERALS.search(text):
-                    return f"{call.name}: the utterance names no number, the call says {value}"
-            elif len(missing_words(words := content_words(value), text)) > (1 - GROUNDED) * len(words):
-                return f"{call.name}: {value!r} is not in the utterance's words"
+        for value in unlisted_values(call.arguments, parameters_of(call.name, tools)):
+            if share_said(value, text) < GROUNDED:
+                if isinstance(value, str):
+                    return f"{call.name}: {value!r} is not in the utterance's words"
+                return f"{call.name}: the utterance names no number, the call says {value}"
     return None
-
-
-def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> list[Call]:
-    """Calls as matchers: of a free string, its content words that the utterance holds must arrive."""
-    result = []
-    for call in calls:
-        parameters = parameters_of(call.name, tools)
-        arguments = dict(call.arguments)
-        for key, value in call.arguments.items():
-            if isinstance(value, str) and _free({key: value}, parameters):
-                words = [word for word in content_words(value) if not missing_words([word], text)]
-                arguments[key] = {"contains": words} if words else value
-        result.append(Call(name=call.name, arguments=arguments))
-    return result
 
 
 def scripts(text: str) -> set[str]:

@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 
 from callwright.config import Api, DataConfig, Mode
 from callwright.errors import UserError
+from callwright.expectations import content_words
 from callwright.files import to_json
 from callwright.records import Example, Seed
-from tools.utterances.llm.check import content_words, form
+from tools.utterances.llm.check import form
 from tools.utterances.llm.ledger import Request
 from tools.utterances.near_duplicates import Novelty
 

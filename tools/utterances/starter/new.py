@@ -14,7 +14,7 @@ def written(task: str, tools: list[Tool], starters: Sequence[Seed], api: Api) ->
     """As many lines of each label as the starters, written and labelled by a large model that is shown the starters.
 
     Raises:
-        UserError: see tools.api.backend.from_openai; or nothing that it wrote was good.
+        UserError: see from_openai; or nothing that it wrote was good.
     """
     sizes = {label: 2 * sum(seed.label == label for seed in starters) for label in ("call", "no_call")}
     config = DataConfig(task=task, augment=Augment(backend="openai", api=api, **sizes))

@@ -12,8 +12,8 @@ from uuid import UUID
 from callwright.files import to_json
 from callwright.records import Call
 from callwright.schema import call_fault
+from callwright.text import language_fault
 from callwright.tool_sources.schemas import flat
-from tools.utterances.clean import language_fault
 from tools.utterances.generate import ARTICLE
 from tools.utterances.starter.hints import author_values, variants
 from tools.utterances.starter.regex import matching

@@ -10,8 +10,7 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.files import to_json
-from callwright.scripts import script_of
-from tools.utterances.clean import language_fault
+from callwright.text import language_fault, script_of
 from tools.utterances.starter.hints import author_values
 
 TEMPLATES = Path(__file__).parent

@@ -156,7 +156,7 @@ def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch
     from tools.checks import audit
     from tools.checks.lint_row import check_row
     from tools.formats.dataset_info import entry_of
-    from tools.rows import split
+    from tools import split
     from tools.rows.build import convert_task
     from tools.utterances import clean
     from tools.utterances.review_log import Decision, rewritten

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
-from tools.utterances.review_log import Decision, Live, fold, read_decisions
-from tools.utterances.review_queue import FACETS, Desk, pretty
+from tools.utterances.review_log import Decision, Live, read_decisions, replay_log
+from tools.utterances.review_queue import FACETS, ReviewQueue, pretty
 
 HOST, PORT = "127.0.0.1", 7861
 MOST_BYTES = 1 << 20
@@ -17,15 +17,17 @@ POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-an
 """Gradio's page asks a CDN for a script that is not needed here; nothing is to leave or enter this machine"""
 
 
-def build(desk: Desk, title: str) -> Any:
-    """The page, as Gradio Blocks. A button sends the line that the browser shows, so that none is decided unseen."""
+def build(queue: ReviewQueue, title: str) -> Any:
+    """Build the page as Gradio Blocks. A button sends the line that the browser shows, so that none is decided unseen."""
     import gradio as gr
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)  # the words are anyone's
-    draw = environment.get_template("review.html.j2").render
-    places = {identity: place for place, identity in enumerate(desk.lines)}
-    values = [sorted(set().union(*own)) for own in zip(*(line.facets({}) for line in desk.lines.values()), strict=True)]
+    render = environment.get_template("review.html.j2").render
+    places = {identity: place for place, identity in enumerate(queue.lines)}
+    values = [
+        sorted(set().union(*own)) for own in zip(*(line.facets({}) for line in queue.lines.values()), strict=True)
+    ]
     values[-1] = ["open", "decided", "accept", "reject", "edit", "relabel"]
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     head = Path(__file__).with_name("review.head.html")
@@ -58,47 +60,47 @@ def build(desk: Desk, title: str) -> Any:
                 buttons |= {name: gr.Button(name, elem_id=name) for name in ("yes", "no")}
 
     def view(live: Live, identity: str, chosen: Sequence[str], step: int) -> dict[Any, Any]:
-        """The line that is `step` from `identity` among those that pass the filters, round and round; 0 is itself."""
-        picked, at = desk.pick(live, chosen), places.get(identity, -1)
+        """Show the line that is `step` from `identity` among those that pass the filters, round and round; 0 is itself."""
+        picked, at = queue.pick(live, chosen), places.get(identity, -1)
         if step:
             on = [one for one in picked if (places[one] - at) * step > 0] or picked or [""]
             identity = on[0 if step > 0 else -1]
-        line, done = desk.lines.get(identity), sum(line.held(live) is not None for line in desk.lines.values())
+        line, done = queue.lines.get(identity), sum(line.held(live) is not None for line in queue.lines.values())
         now = line and line.now(live)
-        html = draw(
+        html = render(
             **{"line": line, "now": now, "held": line and line.held(live), "calls": now and pretty(now.calls)},
-            **{"done": done, "left": len(desk.lines) - done, "picked": len(picked)},
+            **{"done": done, "left": len(queue.lines) - done, "picked": len(picked)},
         )
         counted = {buttons[f"{name}-all"]: f"{name} all {len(picked)} shown" for name in ("accept", "reject")}
         hidden = {editor: gr.Column(visible=False), sure: gr.Column(visible=False), notice: ""}
         return {card: html, shown: identity, **counted, **hidden}
 
     def act(name: str, identity: str, mine: list[str], todo: list[str], *said: str) -> dict[Any, Any]:
-        """What a button does to the line `identity`; `mine` is when this page decided, `todo` what waits for a yes."""
+        """Do what a button does to the line `identity`; `mine` is when this page decided, `todo` what waits for a yes."""
         rewriting, chosen = said[:3], said[3:]
-        live, new = fold(read_decisions(desk.path)), list[Decision]()
+        live, new = replay_log(read_decisions(queue.path)), list[Decision]()
         step = {"next": 1, "previous": -1}.get(name, 0)
-        line = desk.lines.get(identity)
+        line = queue.lines.get(identity)
         if name == "load":
             mine, step = sorted({decision.time for decision in live.values()}), 1
-        elif name == "filter" and identity not in desk.pick(live, chosen):
+        elif name == "filter" and identity not in queue.pick(live, chosen):
             step, identity = 1, ""
         elif name == "undo":
-            live, undone = desk.undo(mine)
+            live, undone = queue.undo(mine)
             identity = undone[0].id if undone else identity
         elif name == "yes":
-            (live, new), step = desk.judge(todo[0], todo[1:]), 1
+            (live, new), step = queue.judge(todo[0], todo[1:]), 1
         elif name.endswith("-all"):
-            action, ids = name.removesuffix("-all"), desk.pick(live, chosen)
+            action, ids = name.removesuffix("-all"), queue.pick(live, chosen)
             question = f"yes, {action} all {len(ids)} shown"
             return {sure: gr.Column(visible=True), buttons["yes"]: question, asked: [action, *ids]}
         elif line and name in ("accept", "reject"):
-            (live, new), step = desk.judge(name, [identity]), 1
+            (live, new), step = queue.judge(name, [identity]), 1
         elif line and name == "save":
-            (live, new), step = desk.rewrite(identity, *rewriting), 1
+            (live, new), step = queue.rewrite(identity, *rewriting), 1
         elif line and name in ("edit", "relabel"):
             now = line.now(live)
-            fresh = now if name == "edit" else desk.relabelled(now)
+            fresh = now if name == "edit" else queue.relabelled(now)
             opened = {editor: gr.Column(visible=True), notice: ""}
             return {**opened, text: fresh.utterance, calls: pretty(fresh.calls), reply: fresh.reply or ""}
         return view(live, identity, chosen, step) | {times: [*mine, *{decision.time for decision in new}]}

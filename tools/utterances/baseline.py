@@ -34,7 +34,7 @@ class Score:
 
 
 def untrained() -> Any:
-    """TF-IDF of character 1- to 4-grams, and logistic regression."""
+    """Return TF-IDF of character 1- to 4-grams with logistic regression, untrained."""
     import numpy
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -45,7 +45,7 @@ def untrained() -> Any:
 
 
 def fit(seeds: Sequence[Seed]) -> Any:
-    """The baseline, trained on seeds.
+    """Train the baseline on seeds.
 
     Raises:
         UserError: they are all of one label.
@@ -56,7 +56,7 @@ def fit(seeds: Sequence[Seed]) -> Any:
 
 
 def score(model: Any, seeds: Sequence[Seed]) -> Score:
-    """The baseline's score on seeds; an F1 of 0 where nothing calls, nor is said to.
+    """Score the baseline on seeds; its F1 is 0 where nothing calls, nor is said to.
 
     The interval is Wilson's of q = tp / (tp + fp + fn); F1 = 2q / (1 + q) rises with q.
     """
@@ -72,9 +72,10 @@ def score(model: Any, seeds: Sequence[Seed]) -> Score:
     return Score(n, f1, low, high, right / n, max(calls, n - calls) / n, 2 * calls / (n + calls))
 
 
-def doubts(examples: Sequence[Example]) -> list[float]:
-    """The baseline's probability of the other label for each example, by models that saw none of its lineage; 0.5 where a
-    tool's result decides.
+def out_of_fold_label_error(examples: Sequence[Example]) -> list[float]:
+    """Return the probability (0 to 1) of the other label for each example, by baselines that saw none of its lineage.
+
+    It is 0.5 where a tool's result decides.
 
     Raises:
         UserError: a label has fewer lineages than FOLDS.
@@ -93,7 +94,7 @@ def doubts(examples: Sequence[Example]) -> list[float]:
 
 
 def decide(model: Any, lines: int, cases: Path) -> Baseline:
-    """What the baseline, trained on so many lines, decides about a cases file, by what each user says last.
+    """Return what the baseline, trained on so many lines, decides about a cases file, by what each user says last.
 
     Raises:
         UserError: a broken case.

@@ -30,38 +30,38 @@ class Drop:
 
 
 def hand_written(example: Example) -> bool:
-    """Whether a person wrote it just so."""
+    """Tell whether a person wrote it just so."""
     return example.source == "seed" and example.id == example.lineage
 
 
 def decision(seed: Seed) -> tuple[str, ...]:
-    """What is decided: the names of the tools that are called, in alphabetical order."""
+    """Return what is decided: the names of the tools that are called, in alphabetical order."""
     return tuple(sorted(call.name for call in seed.calls))
 
 
-def said(seed: Seed) -> str:
-    """All that a seed says: the utterance, or every turn of a conversation."""
+def whole_text(seed: Seed) -> str:
+    """Return all that a seed says: the utterance, or every turn of a conversation."""
     return "\n".join(str(message.get("content") or "") for message in seed.messages or ()) or seed.utterance
 
 
 def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
-    """Utterances out of bounds."""
+    """Find utterances that are too short or too long."""
     fault = f"characters, not {shortest} to {longest}"
     sizes = enumerate(len(example.utterance.strip()) for example in examples)
     return {index: f"{size} {fault}" for index, size in sizes if not shortest <= size <= longest}
 
 
 def languages(examples: Sequence[Example]) -> Found:
-    """Utterances in another script than their language tag says."""
+    """Find utterances in another script than their language tag says."""
     faults = (language_fault(example.utterance, example.tags.get("lang", "")) for example in examples)
     return {index: fault for index, fault in enumerate(faults) if fault}
 
 
 def conflicts(examples: Sequence[Example]) -> Found:
-    """Lines that say the same and decide otherwise: all of them, but what hand-written lines agree on stands."""
+    """Find lines that say the same and decide otherwise: all of them, but what hand-written lines agree on stands."""
     found: Found = {}
     same: dict[str, list[int]] = defaultdict(list)
-    for index, form in enumerate(plain_forms([said(example) for example in examples])):
+    for index, form in enumerate(plain_forms([whole_text(example) for example in examples])):
         same[form].append(index)
     for members in same.values():
         decisions = {index: decision(examples[index]) for index in members}
@@ -70,17 +70,19 @@ def conflicts(examples: Sequence[Example]) -> Found:
             for index in members:
                 if len(stands) != 1 or decisions[index] not in stands:
                     other = examples[next(i for i in members if decisions[i] != decisions[index])]
-                    found[index] = f"{shown(decisions[index])}, but {other.id} is {shown(decision(other))}"
+                    found[index] = (
+                        f"{decision_words(decisions[index])}, but {other.id} is {decision_words(decision(other))}"
+                    )
     return found
 
 
-def shown(decided: Sequence[str]) -> str:
-    """A decision in words."""
+def decision_words(decided: Sequence[str]) -> str:
+    """Say a decision in words."""
     return f"call of {', '.join(decided)}" if decided else "no_call"
 
 
 def repeated(examples: Sequence[Example], keys: Sequence[str]) -> Found:
-    """The examples whose key a hand-written or an earlier one has."""
+    """Find the examples whose key a hand-written or an earlier one has."""
     first: dict[str, int] = {}
     found: Found = {}
     for index in sorted(range(len(examples)), key=lambda index: (not hand_written(examples[index]), index)):
@@ -90,18 +92,20 @@ def repeated(examples: Sequence[Example], keys: Sequence[str]) -> Found:
 
 
 def deliberate(one: Example, other: Example) -> bool:
-    """Whether two near copies shall both stay: people wrote both, they decide otherwise (a minimal pair), they name other
-    numbers, or transforms made one from the other. A large model was asked to say something else."""
+    """Tell whether two near copies shall both stay.
+
+    People wrote both, they decide otherwise (a minimal pair), they name other numbers, or transforms made one from the
+    other. A large model was asked to say something else."""
     return (
         (hand_written(one) and hand_written(other))
         or decision(one) != decision(other)
-        or NUMBER.findall(said(one)) != NUMBER.findall(said(other))
+        or NUMBER.findall(whole_text(one)) != NUMBER.findall(whole_text(other))
         or (one.lineage == other.lineage and not other.source.startswith("openai:"))
     )
 
 
 def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Found:
-    """Of each pair that is not deliberate the one that nobody wrote by hand, or the later."""
+    """Find of each pair that is not deliberate the one that nobody wrote by hand, or the later."""
     rank = [(not hand_written(example), index) for index, example in enumerate(examples)]
     found: Found = {}
     for (_, keep), (_, drop) in sorted(sorted((rank[one], rank[other])) for one, other in pairs):
@@ -111,9 +115,9 @@ def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Fou
 
 
 def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float) -> Found:
-    """Lines near a golden one, which would give the examination away."""
-    texts = [example.utterance if example.after_result else said(example) for example in examples]
-    scores = nearest(texts, [said(seed) for seed in golden]) if golden else []
+    """Find lines near a golden one, which would give the examination away."""
+    texts = [example.utterance if example.after_result else whole_text(example) for example in examples]
+    scores = nearest(texts, [whole_text(seed) for seed in golden]) if golden else []
     return {
         index: f"near golden {golden[other].id} ({score:.0f})"
         for index, (score, other) in enumerate(scores)
@@ -136,14 +140,14 @@ STEPS: dict[str, Callable[[list[Example], list[str], Clean, Sequence[Seed]], Fou
 
 
 def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> tuple[list[Example], list[Drop]]:
-    """What stays, and what goes and why, step by step.
+    """Return the examples that stay, and those that go with the reason, step by step.
 
     Raises:
         UserError: a hand-written seed would go.
     """
     kept, dropped = list(examples), list[Drop]()
     for step, find in STEPS.items():
-        found = find(kept, [said(example) for example in kept], config, golden)
+        found = find(kept, [whole_text(example) for example in kept], config, golden)
         for index in sorted(found):
             if hand_written(kept[index]):
                 remedy = "mend it in seeds.jsonl, or the bounds under `clean:`"
@@ -154,14 +158,14 @@ def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) ->
 
 
 def funnel(dropped: Sequence[Drop]) -> list[tuple[str, int, str]]:
-    """How many each step dropped, and one of them with the reason."""
+    """Return how many examples each step dropped, and one of them with the reason."""
     counts = Counter(drop.step for drop in dropped)
     examples = {drop.step: f"{drop.example.id}: {drop.reason}" for drop in reversed(dropped)}
     return [(step, counts[step], examples.get(step, "")) for step in STEPS]
 
 
 def clean_task(config: DataConfig) -> list[Example]:
-    """The clean examples of data/work/<task>/examples.jsonl; the others are named in dropped.jsonl beside it."""
+    """Return the clean examples of data/work/<task>/examples.jsonl; name the others in dropped.jsonl beside it."""
     examples = read_records(config.work / "examples.jsonl", Example)
     golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
     kept, dropped = clean(examples, config.clean, golden)

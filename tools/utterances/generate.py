@@ -10,15 +10,15 @@ from callwright.expectations import LISTED, MOST_WORDS, SPELT, content_words, is
 from callwright.json_schema import Unchecked, argument_schema
 from callwright.records import Call
 from callwright.schema import parameters_of
-from tools.utterances.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, said_in
-from tools.utterances.transform import Draft, apply, strings
+from tools.utterances.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, places_in
+from tools.utterances.transform import Draft, apply_transform, strings
 
 ARTICLE = re.compile(r"(?<![\wÀ-ɏ])([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
 """an English "a" before a vowel sound, by spelling"""
 
 
 @dataclass
-class Saying:
+class SlotBindings:
     """The slot values that one utterance chose, so that its calls and replies say the same."""
 
     grammar: Grammar
@@ -27,7 +27,7 @@ class Saying:
     chosen: dict[str, SlotValue] = field(default_factory=dict)
 
     def value(self, name: str, number: str | None) -> SlotValue:
-        """The value of {name} or {name.number}: the same wherever it stands, another one for another number."""
+        """Return the value of {name} or {name.number}: the same wherever it stands, another one for another number."""
         key = f"{name}.{number or 1}"
         if key not in self.chosen:
             values, borrow = self.grammar.slot(self.lang, name)
@@ -35,25 +35,25 @@ class Saying:
             free = [value for value in values if value.text not in taken] or values
             value = self.rng.choice(free)
             if PLACE.search(value.text):
-                inner = Saying(self.grammar, self.lang, self.rng)
-                value = SlotValue(text=inner.said(value.text), words=value.words)
+                inner = SlotBindings(self.grammar, self.lang, self.rng)
+                value = SlotValue(text=inner.text(value.text), words=value.words)
             if borrow:
                 value = borrowed(value, self.grammar, borrow.with_, self.rng)
             self.chosen[key] = value
         return self.chosen[key]
 
-    def said(self, template: str) -> str:
-        """A template with what is said for each slot."""
+    def text(self, template: str) -> str:
+        """Fill a template with what is said for each slot."""
         return PLACE.sub(lambda match: self.value(match[1], match[2]).text, template)
 
     def passed(self, template: str) -> Any:
-        """An argument's template with what is passed for each slot: typed where the template is one slot alone."""
+        """Fill an argument's template with what is passed for each slot: typed where the template is one slot alone."""
         if whole := PLACE.fullmatch(template):
             return self.value(whole[1], whole[2]).passed
         return PLACE.sub(lambda match: str(self.value(match[1], match[2]).passed), template)
 
     def words(self, template: str) -> list[str]:
-        """The content words of a template: each slot's own where it names them."""
+        """Return the content words of a template: each slot's own where it names them."""
         named = {match[0]: self.value(match[1], match[2]) for match in PLACE.finditer(template)}
         words: list[str] = []
         rest = template
@@ -61,34 +61,34 @@ class Saying:
             if value.words is not None:
                 rest = rest.replace(place, " ")
                 words += value.words
-        words += content_words(self.said(rest)) if rest.strip() else []
+        words += content_words(self.text(rest)) if rest.strip() else []
         return list(dict.fromkeys(words))[:MOST_WORDS]
 
 
 def borrowed(value: SlotValue, grammar: Grammar, names: list[str], rng: Random) -> SlotValue:
-    """A borrowed slot value in the borrower's language: script is converted, words are not exchanged."""
+    """Turn a borrowed slot value into the borrower's language: script is converted, words are not exchanged."""
     names = [transform.name for transform in grammar.transforms if transform.name in names and transform.do == "opencc"]
-    turn = lambda text: turned(text, grammar, names, rng)  # noqa: E731
+    turn = lambda text: converted(text, grammar, names, rng)  # noqa: E731
     passed = turn(value.text) if value.value == value.text else value.value
     words = [turn(word) for word in value.words or []] or None
     return SlotValue(text=turn(value.text), value=passed, words=words, system=value.system)
 
 
-def turned(text: str, grammar: Grammar, names: list[str], rng: Random) -> str:
-    """A text in a borrower's language, or as it is where `convert` finds none; white space at its ends stays."""
+def converted(text: str, grammar: Grammar, names: list[str], rng: Random) -> str:
+    """Turn a text into a borrower's language, or leave it where `convert` finds none; white space at its ends stays."""
     draft, bare = convert(Draft(text=text), grammar, names, rng), text.strip()
     return text.replace(bare, draft.text) if draft and bare else text
 
 
 def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Draft | None:
-    """A draft turned into a borrower's language by the named transforms.
+    """Turn a draft into a borrower's language by the named transforms.
 
     None where a transform that exchanges words finds none: what it would leave is still the other language. A change of
     script may find nothing to change.
     """
     for transform in grammar.transforms:
         if transform.name in names:
-            changed = apply(transform, draft, rng)
+            changed = apply_transform(transform, draft, rng)
             if changed is None and transform.do == "replace":
                 return None
             draft = changed or draft
@@ -96,7 +96,7 @@ def convert(draft: Draft, grammar: Grammar, names: list[str], rng: Random) -> Dr
 
 
 def drop_unmentioned_arguments(call: Call, said: set[Place], tools: list[dict[str, Any]]) -> Call:
-    """A call of a pattern without the arguments, and the items of arrays, none of whose slots are said.
+    """Return a pattern's call without the arguments, and the items of arrays, none of whose slots are said.
 
     An argument stays where the call breaks the tool's schema without it, which it keeps with it.
     """
@@ -118,7 +118,7 @@ def drop_unmentioned_arguments(call: Call, said: set[Place], tools: list[dict[st
 
 
 def _faults(arguments: dict[str, Any], parameters: dict[str, Any]) -> set[tuple[str, tuple[str | int, ...]]]:
-    """Keyword and path of each fault of a call's arguments; none where it would take too long to find out."""
+    """Return keyword and path of each fault of a call's arguments; none where it would take too long to find out."""
     try:
         return {(fault.keyword, fault.path) for fault in argument_schema(parameters).faults(arguments)}
     except Unchecked:
@@ -126,39 +126,39 @@ def _faults(arguments: dict[str, Any], parameters: dict[str, Any]) -> set[tuple[
 
 
 def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rng: Random) -> Draft:
-    """One utterance of a pattern, with its calls and what is expected of them, or with its reply."""
+    """Draw one utterance of a pattern, with its calls and what is expected of them, or with its reply."""
     template = rng.choice(pattern.texts)
-    saying = Saying(grammar, pattern.lang, rng)
-    text = saying.said(template.replace("[", "").replace("]", ""))
+    bindings = SlotBindings(grammar, pattern.lang, rng)
+    text = bindings.text(template.replace("[", "").replace("]", ""))
     span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
     calls, expected = [], []
-    for call in (drop_unmentioned_arguments(call, said_in(template), tools) for call in pattern.calls):
+    for call in (drop_unmentioned_arguments(call, places_in(template), tools) for call in pattern.calls):
         templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span).strip())
         parameters = parameters_of(call.name, tools)
-        arguments = strings(templates, saying.passed)
+        arguments = strings(templates, bindings.passed)
         matchers = {
-            key: expected_argument(templates[key], value, is_free_text({key: value}, parameters), saying)
+            key: expected_argument(templates[key], value, is_free_text({key: value}, parameters), bindings)
             for key, value in arguments.items()
         }
         calls.append(Call(name=call.name, arguments=arguments))
         expected.append(Call(name=call.name, arguments=matchers))
-    reply = saying.said(rng.choice(pattern.replies)) if pattern.replies else None
-    systems = [value.system for value in saying.chosen.values() if value.system]
+    reply = bindings.text(rng.choice(pattern.replies)) if pattern.replies else None
+    systems = [value.system for value in bindings.chosen.values() if value.system]
     day = systems[0] if systems else rng.choice(grammar.systems) if grammar.systems else None
     draft = Draft(text, tuple(calls), tuple(expected), reply, day, *pinned(calls, tools))
     return draft.mapped(lambda said: ARTICLE.sub(r"\1n", said), reply=True)
 
 
 def pinned(calls: Iterable[Call], tools: list[dict[str, Any]]) -> tuple[frozenset[str], frozenset[str]]:
-    """A draft's `fixed` and `copied`: the strings whose text the schema does not leave free, and those of no list."""
+    """Return a draft's `fixed` and `copied`: the strings whose text the schema does not leave free, and those of no list."""
     every = [pair for call in calls for pair in leaves(call.arguments, parameters_of(call.name, tools))]
     texts = [(value, schema.keys()) for value, schema in every if isinstance(value, str)]
     fixed = frozenset(value for value, keys in texts if keys & (LISTED | SPELT))
     return fixed, fixed - {value for value, keys in texts if keys & LISTED} - {""}
 
 
-def expected_argument(template: Any, value: Any, is_free: bool, saying: Saying) -> Any:
-    """What an argument is expected to be: the value, or of free text that is passed as it is said its content words."""
-    if is_free and isinstance(value, str) and isinstance(template, str) and saying.said(template) == value:
-        return {"contains": saying.words(template)}
+def expected_argument(template: Any, value: Any, is_free: bool, bindings: SlotBindings) -> Any:
+    """Return what an argument is expected to be: the value, or of free text that is passed as it is said its content words."""
+    if is_free and isinstance(value, str) and isinstance(template, str) and bindings.text(template) == value:
+        return {"contains": bindings.words(template)}
     return value

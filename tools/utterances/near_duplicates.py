@@ -30,21 +30,21 @@ class Novelty:
     seen: set[str] = field(default_factory=set)
 
     def admits(self, text: str) -> bool:
-        """Whether the text says something new; from now on it does not."""
+        """Tell whether the text says something new; from now on it does not."""
         before = len(self.seen)
         self.seen.add(normal_form(text))
         return len(self.seen) > before
 
 
 def plain_forms(texts: Sequence[str]) -> list[str]:
-    """Normal forms in Simplified Chinese, sign by sign: the same words in another script say the same."""
+    """Return normal forms in Simplified Chinese, sign by sign: the same words in another script say the same."""
     simplify = converter("t2s").convert
     table = {ord(char): simplify(char) for char in {char for text in texts for char in text} if char > "\u2e7f"}
     return [normal_form(text.translate(table)) for text in texts]
 
 
 def near_pairs(texts: Sequence[str], threshold: float, exact: int = EXACT) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, of texts whose plain forms have an indel ratio (rapidfuzz, 0 to 100) of the threshold or more.
+    """Yield pairs (i, j), i < j, of texts whose plain forms have an indel ratio (0 to 100) of the threshold or more.
 
     All of them up to `exact` texts; above, those of short forms and, of the others, those that MinHash proposes (at
     least 0.95 of the pairs of ratio 75).
@@ -65,7 +65,7 @@ def near_pairs(texts: Sequence[str], threshold: float, exact: int = EXACT) -> It
 
 
 def _compared(forms: Sequence[str], threshold: float, count: int) -> Iterator[tuple[int, int]]:
-    """Near pairs of forms in order of length whose first is among the first `count`, by comparing every pair."""
+    """Yield near pairs of forms in order of length whose first is among the first `count`, by comparing every pair."""
     import numpy
     from rapidfuzz import fuzz, process
 
@@ -82,7 +82,7 @@ def _compared(forms: Sequence[str], threshold: float, count: int) -> Iterator[tu
 
 
 def _proposed(forms: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
-    """Near pairs of forms, by comparing those that agree on a band of their MinHash signatures."""
+    """Yield near pairs of forms, by comparing those that agree on a band of their MinHash signatures."""
     import numpy
     from rapidfuzz import fuzz, process
 
@@ -116,7 +116,7 @@ def _proposed(forms: Sequence[str], threshold: float) -> Iterator[tuple[int, int
 
 
 def _bands(forms: Sequence[str]) -> Any:
-    """(forms, BANDS) hashes of bands of MinHash signatures over character bigrams; forms have two characters or more.
+    """Return (forms, BANDS) hashes of bands of MinHash signatures over character bigrams.
 
     datasketch makes and files signatures a line at a time, which takes 20 times as long. Hashes are multiply-shift
     (Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair problem", 1997).
@@ -144,7 +144,7 @@ def _bands(forms: Sequence[str]) -> Any:
 
 
 def nearest(texts: Sequence[str], others: Sequence[str] | None = None) -> list[tuple[float, int]]:
-    """The indel ratio (0 to 100) of each text to the nearest of `others`, and the index of that one; others are some.
+    """Return the indel ratio (0 to 100) of each text to the nearest of `others`, and the index of that one; others are some.
 
     Without `others`, to the nearest of the other texts.
     """
@@ -163,7 +163,7 @@ def nearest(texts: Sequence[str], others: Sequence[str] | None = None) -> list[t
 
 
 def alike_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, whose TF-IDF vectors of character 2- to 4-grams have a cosine of the threshold or more.
+    """Yield pairs (i, j), i < j, whose TF-IDF vectors of character 2- to 4-grams have a cosine of the threshold or more.
 
     Word order counts for little, so that rearranged sentences are found; quadratic in time, not in memory.
     """

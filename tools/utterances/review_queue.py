@@ -16,7 +16,7 @@ from callwright.records import Call, Example, explain
 from callwright.schema import parameters_of
 from callwright.tasks import seed_fault
 from callwright.text import fold_case
-from tools.utterances.baseline import doubts
+from tools.utterances.baseline import out_of_fold_label_error
 from tools.utterances.near_duplicates import near_pairs
 from tools.utterances.review_log import Decision, Live, decide, digest, rewritten
 
@@ -46,7 +46,7 @@ class Line:
     reasons: Sequence[Reason]
 
     def held(self, live: Live) -> Decision | None:
-        """The decision about the line, applied or not; None where the line has changed since."""
+        """Return the decision about the line, applied or not; None where the line has changed since."""
         decision, own = live.get(self.example.id), self.example
         if decision is None or decision.sha == self.sha:
             return decision
@@ -54,12 +54,12 @@ class Line:
         return decision if applied else None
 
     def now(self, live: Live) -> Example:
-        """The example as it was decided."""
+        """Return the example as it was decided."""
         held = self.held(live)
         return rewritten(self.example, held) if held and held.rewrites else self.example
 
     def facets(self, live: Live) -> list[set[str]]:
-        """What the filters go by, in the order of FACETS."""
+        """Return what the filters go by, in the order of FACETS."""
         now, held = self.now(live), self.held(live)
         reasons = {reason.kind for reason in self.reasons} or {"none"}
         state = {"decided", held.action} if held else {"open"}
@@ -78,10 +78,10 @@ def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
 
 
 def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
-    """The examples with what is suspicious about them, the most suspicious first."""
+    """Return the examples with what is suspicious about them, the most suspicious first."""
     reasons = [list(ungrounded(example, tools)) for example in examples]
     try:
-        chances = doubts(examples)
+        chances = out_of_fold_label_error(examples)
     except UserError as error:  # a task may be too young for that
         print(f"labels are not checked: {error}")
         chances = [0.0] * len(examples)
@@ -100,12 +100,12 @@ def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
 
 
 def pretty(calls: Iterable[Call]) -> str:
-    """Calls as indented JSON."""
+    """Write calls as indented JSON."""
     return json.dumps([call.model_dump() for call in calls], ensure_ascii=False, indent=2)
 
 
 @dataclass(frozen=True)
-class Desk:
+class ReviewQueue:
     """The lines under review, by id in the order of the queue, and the file of the decisions about them."""
 
     lines: dict[str, Line]
@@ -113,7 +113,7 @@ class Desk:
     tools: Tools
 
     def pick(self, live: Live, chosen: Sequence[str]) -> list[str]:
-        """The ids that pass the filters: a value a facet ("" is any), then words of the id, text, calls or reply."""
+        """Return the ids that pass the filters: a value a facet ("" is any), then words of the id, text, calls or reply."""
 
         def passes(line: Line) -> bool:
             if any(want and want not in have for want, have in zip(chosen, line.facets(live), strict=False)):
@@ -124,7 +124,7 @@ class Desk:
         return [identity for identity, line in self.lines.items() if passes(line)]
 
     def made(self, identity: str, live: Live, action: str, time: str, **said: Any) -> Decision:
-        """A decision about the line as it was generated, also where an earlier one has been applied to it."""
+        """Make a decision about the line as it was generated, also where an earlier one has been applied to it."""
         line = self.lines[identity]
         return Decision(id=identity, action=action, sha=(line.held(live) or line).sha, time=time, **said)
 
@@ -172,7 +172,7 @@ class Desk:
         return decide(self.path, choose)
 
     def relabelled(self, now: Example) -> Example:
-        """What to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""
+        """Return what to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""
         function = self.tools[0]["function"]
         needed = argument_schema(function["parameters"]).required
         call = Call(name=function["name"], arguments=dict.fromkeys(needed, now.utterance))

@@ -1,18 +1,18 @@
-"""Draw a manner of speaking, whatever the label, and say an utterance in it: carrier, loan from a language, transforms."""
+"""Draw a style of speaking, whatever the label, and say an utterance in it: carrier, loan from a language, transforms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from callwright.expectations import contains_expected_words
-from tools.utterances.generate import Saying, convert, turned
+from tools.utterances.generate import SlotBindings, convert, converted
 from tools.utterances.grammar import Grammar, Transform
-from tools.utterances.transform import Draft, apply
+from tools.utterances.transform import Draft, apply_transform
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How to say something. It is drawn before what to say, so that no label has a manner of its own."""
+class Style:
+    """How to say something. It is drawn before what to say, so that no label has a style of its own."""
 
     lang: str
     origin: str
@@ -28,12 +28,12 @@ class Manner:
 
 
 def weighted(rng: Random, weights: dict[str, float]) -> str:
-    """A key, drawn in proportion to its weight."""
+    """Draw a key in proportion to its weight."""
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
 def carriers_of(grammar: Grammar, lang: str, register: str) -> tuple[str, Sequence[str]]:
-    """The carriers of a register, or of all registers where it has none, and their language.
+    """Return the carriers of a register, or of all registers where it has none, and their language.
 
     A language without carriers borrows them.
     """
@@ -44,8 +44,8 @@ def carriers_of(grammar: Grammar, lang: str, register: str) -> tuple[str, Sequen
     return lang, carriers.get(register) or [carrier for own in carriers.values() for carrier in own]
 
 
-def draw(grammar: Grammar, lang: str, rng: Random) -> Manner:
-    """A manner of a language."""
+def draw_style(grammar: Grammar, lang: str, rng: Random) -> Style:
+    """Draw a style of a language."""
     borrow = grammar.languages[lang].borrow
     origin = borrow.from_ if borrow and rng.random() < borrow.share else lang
     register = weighted(rng, {name: register.share for name, register in grammar.registers.items()})
@@ -55,7 +55,7 @@ def draw(grammar: Grammar, lang: str, rng: Random) -> Manner:
     carrier_lang, carriers = carriers_of(grammar, origin, register)
     carry = rng.random() < grammar.carried or not (native or makers)
     rng.shuffle(makers)
-    return Manner(
+    return Style(
         lang=lang,
         origin=origin,
         register=register,
@@ -67,41 +67,43 @@ def draw(grammar: Grammar, lang: str, rng: Random) -> Manner:
     )
 
 
-def say(draft: Draft, manner: Manner, grammar: Grammar, rng: Random, borrowed: bool) -> tuple[Draft, list[str]] | None:
-    """A draft said in a manner, and the names of what was done: `carrier:<template>` and transforms, in order.
+def apply_style(
+    draft: Draft, style: Style, grammar: Grammar, rng: Random, borrowed: bool
+) -> tuple[Draft, list[str]] | None:
+    """Say a draft in a style; return it and the names of what was done: `carrier:<template>` and transforms, in order.
 
-    A `borrowed` draft, one in another language than the manner's, is turned into it first; None where it cannot be.
+    A `borrowed` draft, one in another language than the style's, is turned into it first; None where it cannot be.
     Transforms that find nothing to change, and those that would part an expected word from the text, are left out.
     """
     done: list[str] = []
-    borrow = grammar.languages[manner.lang].borrow
+    borrow = grammar.languages[style.lang].borrow
     if borrowed and borrow:
         native = convert(draft, grammar, borrow.with_, rng)
         if native is None:
             return None
         draft = native
         done += borrow.with_
-    if manner.carrier is not None and opens_differently(manner.carrier, draft.text):
-        saying = Saying(grammar, manner.carrier_lang, rng)
-        before, after = (saying.said(part) for part in manner.carrier.split("{text}"))
-        if borrow and manner.carrier_lang != manner.lang:
-            before, after = (turned(part, grammar, borrow.with_, rng) for part in (before, after))
+    if style.carrier is not None and opens_differently(style.carrier, draft.text):
+        bindings = SlotBindings(grammar, style.carrier_lang, rng)
+        before, after = (bindings.text(part) for part in style.carrier.split("{text}"))
+        if borrow and style.carrier_lang != style.lang:
+            before, after = (converted(part, grammar, borrow.with_, rng) for part in (before, after))
         draft = replace(draft, text=before + joined(draft.text, after))
-        done.append(f"carrier:{manner.carrier}")
-    for transform in manner.transforms:
-        changed = apply(transform, draft, rng)
+        done.append(f"carrier:{style.carrier}")
+    for transform in style.transforms:
+        changed = apply_transform(transform, draft, rng)
         if changed is not None and contains_expected_words(changed.text, changed.expected):
             draft = changed
             done.append(transform.name)
-    for transform in manner.makers:
-        changed = apply(transform, draft, rng)
+    for transform in style.makers:
+        changed = apply_transform(transform, draft, rng)
         if changed is not None and contains_expected_words(changed.text, changed.expected):
             return changed, [*done, transform.name]
     return draft, done
 
 
 def joined(text: str, after: str) -> str:
-    """A text and what a carrier puts after it, with one mark between them: the text's own if it asks or exclaims."""
+    """Join a text and what a carrier puts after it, with one mark between them: the text's own if it asks or exclaims."""
     if not after or after[0] not in ",.，。":
         return text + after
     if text[-1] in "?!？！～~…":
@@ -110,6 +112,6 @@ def joined(text: str, after: str) -> str:
 
 
 def opens_differently(carrier: str, text: str) -> bool:
-    """Whether a carrier does not repeat what the text opens or ends with ("欸，欸，…")."""
+    """Tell whether a carrier does not repeat what the text opens or ends with ("欸，欸，…")."""
     before, after = carrier.split("{text}")
     return not (before and text[:2] == before[:2]) and not (after and text[-2:] == after[-2:])

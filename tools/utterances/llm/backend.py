@@ -20,12 +20,12 @@ from callwright.schema import parameters_of
 from callwright.text import normal_form
 from tools.formats.talk import Talk
 from tools.utterances.llm import check
-from tools.utterances.llm.ask import REFUSED, Asker, connected, cost
-from tools.utterances.llm.batch import BatchAsker
+from tools.utterances.llm.batch import BatchClient
+from tools.utterances.llm.client import REFUSED, LLMClient, connected, cost
 from tools.utterances.llm.label import TextCallError, in_form, labelling, longest_label, read_form, read_label, thinks
 from tools.utterances.llm.ledger import Answer, Ledger, Request
 from tools.utterances.llm.plan import LABELS, Job, Planner, again, own_seeds
-from tools.utterances.llm.progress import Progress, Shortfall, counted, shown
+from tools.utterances.llm.progress import Progress, Shortfall, reasons_in_words, show_progress
 
 BYTES_PER_TOKEN = 3.5
 """an estimate for English and Chinese alike; a model's own tokenizer would come from a network"""
@@ -69,7 +69,7 @@ class Estimate:
 
 
 def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api, Planner, list[Example]]:
-    """The API's config, the planner with the seeds in it, and the seeds as examples: all, or a sample of a quota's size.
+    """Return the API's config, the planner with the seeds in it, and the seeds as examples: all, or a sample of a quota's size.
 
     Raises:
         UserError: no config, a model without a price, two seeds that say the same.
@@ -89,7 +89,7 @@ def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api,
 
 
 def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> tuple[Estimate, list[Job]]:
-    """What the whole run is likely to ask for and cost, and its first round."""
+    """Estimate what the whole run asks for and costs; return its first round too."""
     api, planner, _ = start(config, seeds, tools)
     missing, told = sum(map(planner.missing, LABELS)), int(planner.quotas["call"] * api.results)
     jobs = planner.plan()
@@ -122,12 +122,12 @@ def dry_run(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool
 class Writer:
     """Does jobs: asks, reads, tells the model once what was wrong, labels, checks."""
 
-    def __init__(self, planner: Planner, seeds: Sequence[Seed], asker: Asker, progress: Progress) -> None:
-        self.planner, self.asker, self.scripts, self.progress = planner, asker, check.Scripts(seeds), progress
+    def __init__(self, planner: Planner, seeds: Sequence[Seed], client: LLMClient, progress: Progress) -> None:
+        self.planner, self.client, self.scripts, self.progress = planner, client, check.Scripts(seeds), progress
         self.seeds, self.room = seeds, longest_label(seeds, planner.tools)
 
     async def do(self, job: Job) -> list[Line]:
-        """What came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
+        """Return what came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
         if job.mode == "result" and job.parent:
             return await self.follow(job, job.parent)
         texts, broken = await self.read(job.request, check.read_utterances, "")
@@ -137,10 +137,10 @@ class Writer:
         return [*broken, *(line for own in lines for line in own)]
 
     async def read(self, request: Any, reader: Any, text: str) -> tuple[Any, list[Line]]:
-        """What `reader` makes of an answer, or of a second one; None where both are broken. The broken ones as lines."""
+        """Return what `reader` makes of an answer, or of a second one (None where both are broken), and the broken ones as lines."""
         broken: list[Line] = []
         while len(broken) < 2:
-            answer: Answer = await self.asker.ask(request)
+            answer: Answer = await self.client.ask(request)
             if answer.finish == REFUSED:
                 return None, [*broken, Line(text, reason="refused", detail=str(answer.content))]
             if thinks(answer) and request.body["max_tokens"] < (full := self.planner.api.max_tokens):
@@ -158,7 +158,7 @@ class Writer:
         return None, broken
 
     async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Line]:
-        """What a request that knows no purpose answers to what was said, checked; the broken answers come first."""
+        """Have what was said labelled by a request that knows no purpose; the broken answers come first."""
         planner = self.planner
         request = labelling(planner.config, planner.api, said, planner.tools, self.room)
         label, broken = await self.read(request, partial(read_label, tools=planner.tools), text)
@@ -169,7 +169,7 @@ class Writer:
         return [*broken, replace(line, reason="disagreement", detail=fault) if fault else line]
 
     async def label(self, job: Job, text: str) -> list[Line]:
-        """An utterance, labelled and checked, after the broken answers that it took."""
+        """Label and check an utterance; the broken answers that it took come first."""
         lines = await self.checked(job, text)
         for line in lines:
             self.progress.line(line.reason)
@@ -190,7 +190,7 @@ class Writer:
         return [*broken, line]
 
     async def follow(self, job: Job, parent: Example) -> list[Line]:
-        """What the tools that an example calls return, made up, and what is said then, by a request that knows no more."""
+        """Have tool results made up for an example's calls, and label what is said then by a request that knows no more."""
         text = parent.utterance
         results, broken = await self.read(job.request, partial(check.read_results, count=len(parent.calls)), text)
         if results is None:
@@ -206,7 +206,7 @@ class Writer:
 
 
 def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example | None, dict[str, Any] | None]:
-    """An example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
+    """Return an example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
     told = {"messages": line.messages} if line.messages else {"text": line.text}
     values = {"id": f"{job.id}/{number}", **told, "calls": list(line.calls), "reply": line.reply}
     source, done = f"openai:{planner.api.model}", job.parent.transforms if job.parent and line.messages else []
@@ -225,7 +225,7 @@ def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example |
 
 
 def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> Iterator[Example]:
-    """The backend: the seeds, then what a large model wrote and labelled, until there is enough of each label.
+    """Yield the seeds, then what a large model wrote and labelled, until there is enough of each label.
 
     The plan depends on the config, the seeds and the answers in the plan's order; not on their order of arrival, nor on
     when a run was killed.
@@ -247,13 +247,13 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
         progress = Progress(sum(map(planner.missing, LABELS)), guess.requests, ledger, budget)
         with (
             atomic(config.work / "rejected.jsonl") as rejected,
-            shown(progress, f"augment {config.task}"),
+            show_progress(progress, f"augment {config.task}"),
             asyncio.Runner() as loop,
-            connected(api, loop) as client,
+            connected(api, loop) as connection,
         ):
-            asker = (BatchAsker if batch else Asker)(api, ledger, client, progress.answered)
-            progress.pace = None if batch else asker.pace
-            writer, reasons, barren = Writer(planner, seeds, asker, progress), Counter[str](), Counter[str]()
+            client = (BatchClient if batch else LLMClient)(api, ledger, connection, progress.answered)
+            progress.limiter = None if batch else client.limiter
+            writer, reasons, barren = Writer(planner, seeds, client, progress), Counter[str](), Counter[str]()
             shortfall = Shortfall()
             while jobs := planner.plan([label for label in LABELS if barren[label] < PATIENCE]):
                 barren.update({job.label for job in jobs})
@@ -269,7 +269,7 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
                             shortfall.line(job.label, reject["reason"])
                             rejected.write(to_json(reject) + "\n")
     where = (config.work / "rejected.jsonl").relative_to(config.work.parents[2])
-    why = f"{counted(reasons) or 'none'} ({where})"
+    why = f"{reasons_in_words(reasons) or 'none'} ({where})"
     print(f"augment {config.task}: {ledger.spent:.4f} dollars spent; rejected: {why}", file=sys.stderr)
     for label in filter(planner.missing, LABELS):
         lack = f"{planner.missing(label)} {label} examples are missing: {PATIENCE} rounds brought nothing new"
@@ -277,14 +277,14 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
 
 
 async def together(writer: Writer, jobs: Sequence[Job]) -> list[list[Line]]:
-    """The lines of all jobs, in their order. When the run must stop, what is under way is waited for: it is paid."""
+    """Return the lines of all jobs, in their order. When the run must stop, what is under way is waited for: it is paid."""
     try:
         done = await asyncio.gather(*map(writer.do, jobs), return_exceptions=True)
     except asyncio.CancelledError:  # Ctrl-C or a signal to end
         print(f"stopping: what is under way has {GRACE_S:g} s to arrive", file=sys.stderr, flush=True)
-        await writer.asker.wind_up(GRACE_S)
+        await writer.client.wind_up(GRACE_S)
         raise
-    await asyncio.gather(*writer.asker.asking.values(), return_exceptions=True)
+    await asyncio.gather(*writer.client.asking.values(), return_exceptions=True)
     for failure in done:
         if isinstance(failure, BaseException):
             raise failure

@@ -21,7 +21,7 @@ USUAL = 0.9
 
 
 def form(name: str) -> dict[str, Any]:
-    """An object whose `name` is a list of strings, as `response_format`."""
+    """Return a `response_format` for an object whose `name` is a list of strings."""
     properties = {name: {"type": "array", "items": {"type": "string"}}}
     schema = {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
@@ -41,7 +41,7 @@ def _filled(answer: Answer, name: str) -> list[str]:
 
 
 def read_utterances(answer: Answer) -> list[str]:
-    """The utterances of the writer's answer, white space squeezed, each once.
+    """Read the utterances of the writer's answer, white space squeezed, each once.
 
     Raises:
         ValueError: truncated, not JSON, or not of the form.
@@ -51,7 +51,7 @@ def read_utterances(answer: Answer) -> list[str]:
 
 
 def read_results(answer: Answer, count: int) -> list[str]:
-    """The results of `count` calls, each as JSON text in one line.
+    """Read the results of `count` calls, each as JSON text in one line.
 
     Raises:
         ValueError: as for utterances, or not so many, or not JSON themselves.
@@ -66,7 +66,7 @@ def read_results(answer: Answer, count: int) -> list[str]:
 
 
 def disagreement(label: str, names: frozenset[str], counts: frozenset[int], calls: Sequence[Call]) -> str | None:
-    """How calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
+    """Say how calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
     made = ", ".join(call.name for call in calls) or "no call"
     if label != "call":
         return f"written for no call, labelled {made}" if calls else None
@@ -77,7 +77,7 @@ def disagreement(label: str, names: frozenset[str], counts: frozenset[int], call
 
 
 def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
-    """How a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
+    """Say how a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
     free = str | list | dict
     exact = lambda c: [(f"{c.name}.{k}", repr(v)) for k, v in c.arguments.items() if not isinstance(v, free)]  # noqa: E731
     ours, theirs = (sorted(pair for call in own for pair in exact(call)) for own in (parent.calls, calls))
@@ -96,7 +96,7 @@ def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) ->
 
 
 def scripts(text: str) -> set[str]:
-    """The scripts of a text's letters, as Unicode names them, that make a fair part of it."""
+    """Return the scripts of a text's letters, as Unicode names them, that make a fair part of it."""
     names = Counter(filter(None, map(script_of, text)))
     return {name for name, count in names.items() if count >= SCRIPT * names.total()}
 
@@ -110,7 +110,7 @@ class Scripts:
             self.each[seed.tags.get("lang", "")].append(scripts(seed.utterance))
 
     def fault(self, text: str, lang: str) -> str | None:
-        """How a text is not written as its language is, in words."""
+        """Say how a text is not written as its language is."""
         found, used = scripts(text), Counter(name for names in self.each[lang] for name in names)
         required = {name for name, count in used.items() if count >= USUAL * len(self.each[lang])}
         if wrong := (found - set(used)) or (required - found):

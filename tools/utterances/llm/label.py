@@ -22,7 +22,7 @@ SENTENCE = re.compile(r"\s*[^\n]{3,}?(?:[.!?…](?=\s)|[。！？]|(?=\n))")
 
 
 def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:
-    """Bytes that a label may take beside the user's own words: as a seed's, or as calls that give every argument."""
+    """Return the bytes that a label may take beside the user's own words: as a seed's, or as calls with every argument."""
     seeded = [to_json([call.model_dump() for call in seed.calls]) if seed.calls else seed.reply or "" for seed in seeds]
     filled = [to_json(tool["function"]["name"]) for tool in tools]
     for number, tool in enumerate(tools):
@@ -37,7 +37,7 @@ def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:
 def labelling(
     config: DataConfig, api: Api, said: Sequence[dict[str, Any]], tools: list[dict[str, Any]], room: int
 ) -> Request:
-    """The request for a label, or for the answer after results: it knows what was said, the tools, and no purpose.
+    """Return the request for a label, or for the answer after results: it knows what was said, the tools, and no purpose.
 
     Args:
         room: `longest_label`. The answer ends where no label could be longer: a model that rambles costs no more.
@@ -53,7 +53,7 @@ def labelling(
 
 
 def in_form(request: Request, seeds: Sequence[Seed]) -> Request:
-    """A request for a label once more, as JSON of a form that the server can hold the model to.
+    """Ask for a label once more, as JSON of a form that the server can hold the model to.
 
     For small models, which write calls in a way that neither their server nor our readers can read. There may be as many
     calls as in a seed: small models go on and on.
@@ -66,7 +66,7 @@ def in_form(request: Request, seeds: Sequence[Seed]) -> Request:
 
 
 def label_form(tools: list[dict[str, Any]], most: int) -> dict[str, Any]:
-    """A LabelForm of at most so many calls of these tools, as `response_format`."""
+    """Return a `response_format` for a LabelForm of at most so many calls of these tools."""
     call = [
         {
             "type": "object",
@@ -85,7 +85,7 @@ def label_form(tools: list[dict[str, Any]], most: int) -> dict[str, Any]:
 
 
 def _alone(parameters: dict[str, Any]) -> dict[str, Any]:
-    """A schema that can stand inside another: its references would lead astray there."""
+    """Return a schema that can stand inside another: its references would lead astray there."""
     return {"type": "object"} if '"$ref"' in to_json(parameters) else parameters
 
 
@@ -103,7 +103,7 @@ class TextCallError(ValueError):
 
 
 def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
-    """The calls, or the reply, of the labeller's answer.
+    """Read the calls, or the reply, of the labeller's answer.
 
     A call in the text counts where the server names none: small models write it in a form that their server does not
     read. Of a reply that rambles on to the end of its tokens, the first sentence counts.
@@ -127,7 +127,7 @@ def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call],
 
 
 def read_form(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
-    """The calls, or the reply, of an answer to `in_form`.
+    """Read the calls, or the reply, of an answer to `in_form`.
 
     Raises:
         ValueError: not of the form, calls that break their tool's schema, or nothing said.
@@ -156,5 +156,5 @@ def _call(name: str, text: str) -> Call:
 
 
 def thinks(answer: Answer) -> bool:
-    """Whether an answer ended before anything but thoughts was said, be they shown or kept by the server."""
+    """Tell whether an answer ended before anything but thoughts was said, be they shown or kept by the server."""
     return answer.finish == "length" and not answer.calls and not split_thoughts(answer.content or "").answer.strip()

@@ -43,7 +43,7 @@ def _environment() -> Any:
 
 
 def prompt(name: str, **values: Any) -> str:
-    """The text of prompts/<name>.md."""
+    """Render prompts/<name>.md."""
     return str(_environment().get_template(f"{name}.md").render(values)).strip()
 
 
@@ -62,19 +62,19 @@ class Job:
 
     @property
     def label(self) -> str:
-        """call, no_call or result"""
+        """Return call, no_call or result."""
         return self.cell[0]
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of its examples."""
+        """Return the tags of its examples."""
         if self.parent and self.mode == "result":
             return {**self.parent.tags, "kind": "result"}
         return dict(zip(("lang", "register", "kind"), self.cell[1:], strict=True))
 
 
 def writing(api: Api, text: str, name: str) -> Request:
-    """The request for `utterances`, or for `results`."""
+    """Return the request for `utterances`, or for `results`."""
     messages = [{"role": "user", "content": text}]
     body: dict[str, Any] = {"model": api.model, "messages": messages, "max_tokens": api.max_tokens}
     if api.temperature is not None:
@@ -83,13 +83,13 @@ def writing(api: Api, text: str, name: str) -> Request:
 
 
 def again(request: Request, answer: str, fault: str) -> Request:
-    """The same request once more, told what was wrong with its answer."""
+    """Ask once more, and say what was wrong with the answer."""
     told = {"role": "user", "content": prompt("retry", answer=answer[:4000] or "(nothing)", fault=fault)}
     return Request({**request.body, "messages": [*request.body["messages"], told]}, request.ordinal)
 
 
 def own_seeds(seeds: Sequence[Seed], quota: int, rng: Random, admit: Callable[[Example], bool]) -> list[Example]:
-    """Seeds as examples: all, or a sample of a quota's size, in their order.
+    """Return seeds as examples: all, or a sample of a quota's size, in their order.
 
     Raises:
         UserError: one says the same as another.
@@ -137,7 +137,7 @@ class Planner:
         """cell → its share of its label. Languages and registers have the same shares in both labels: they tell nothing"""
 
     def missing(self, label: str) -> int:
-        """How many examples of a label are still wanted."""
+        """Return how many examples of a label are still wanted."""
         return max(0, self.quotas[label] - self.made[label])
 
     def admit(self, example: Example) -> bool:
@@ -160,18 +160,17 @@ class Planner:
         return True
 
     def cell_of(self, example: Example) -> Cell:
-        """Where an example stands in the matrix."""
+        """Return where an example stands in the matrix."""
         lang, register, kind = (example.tags.get(tag, "") for tag in ("lang", "register", "kind"))
         return example.label, lang, register, kind
 
     def rarest(self, label: str, planned: Counter[Cell], lang: str | None = None, kind: str | None = None) -> Cell:
-        """The cell of a label, and of a language and a kind where they are given, that lacks most."""
+        """Return the cell of a label, and of a language and a kind where they are given, that lacks most."""
         fitting = [c for c in self.weights if c[0] == label and lang in (None, c[1]) and kind in (None, c[3])]
         return max(fitting, key=lambda c: self.weights[c] * self.quotas[label] - self.cells[c] - planned[c])
 
     def plan(self, labels: Sequence[str] = LABELS) -> list[Job]:
-        """The next round: enough for what the labels miss, by how much of what was asked for has been good so far; then
-        what follows up the calls of the last."""
+        """Plan the next round: what the labels miss, by the share of lines that was good so far; then what follows up calls."""
         planned: Counter[Cell] = Counter()
         jobs: list[Job] = []
         common = {lang: [w for w, n in words.most_common(HINTS) if n >= COMMON] for lang, words in self.words.items()}
@@ -192,7 +191,7 @@ class Planner:
         return jobs
 
     def result(self, parent: Example) -> Job:
-        """The request for what the tools that an example calls return."""
+        """Return the request for what the tools that an example calls return."""
         _, lang, register, _ = self.cell_of(parent)
         called = [call.model_dump() for call in parent.calls]
         text = prompt("result", text=parent.utterance, tools=self.tools, calls=to_json(called), count=len(called))
@@ -200,7 +199,7 @@ class Planner:
         return Job(f"{parent.id}/result", "result", cell, parent.lineage, parent, none, none, request)
 
     def mode(self, label: str) -> Mode:
-        """The mode that lacks most of its share of a label's requests."""
+        """Return the mode that lacks most of its share of a label's requests."""
         able = [mode for mode in get_args(Mode) if self.able(mode, label)]
         shares = {mode: self.api.modes.get(mode, 0) for mode in able}
         if not sum(shares.values()):
@@ -209,7 +208,7 @@ class Planner:
         return max(able, key=lambda mode: shares[mode] / sum(shares.values()) * total - self.modes[label, mode])
 
     def able(self, mode: Mode, label: str) -> bool:
-        """Whether a mode can give examples of a label."""
+        """Tell whether a mode can give examples of a label."""
         return mode == "new" or bool(
             self.pools[label] if mode == "paraphrase" else label == "no_call" and self.pools["call"]
         )
@@ -217,7 +216,7 @@ class Planner:
     def job(
         self, label: str, number: int, planned: Counter[Cell], common: dict[str, list[str]], once: dict[str, list[str]]
     ) -> Job:
-        """The next request of a label."""
+        """Make the next request of a label."""
         self.modes[label, mode := self.mode(label)] += 1
         rng = Random(f"{self.config.seed}/api/{self.rounds}/{number}")
         identity = f"{mode}/{self.rounds + 1}.{number + 1}"
@@ -257,7 +256,7 @@ class Planner:
 
     @staticmethod
     def sample(seeds: Sequence[Seed], rng: Random, tag: str, value: str) -> list[str]:
-        """Some seeds' utterances, those with the tag's value first."""
+        """Draw some seeds' utterances, those with the tag's value first."""
         drawn = rng.sample(seeds, len(seeds))
         drawn.sort(key=lambda seed: seed.tags.get(tag, "") != value)
         return [seed.utterance for seed in drawn[:SHOWN]]

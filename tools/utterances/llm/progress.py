@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tools.utterances.llm.ledger import Ledger
-from tools.utterances.llm.pace import Pace
+from tools.utterances.llm.rate_limiter import RateLimiter
 
 EVERY_S = 15.0
 """between two lines in a log that is no terminal"""
@@ -17,8 +17,8 @@ EARLY = 50
 """lines of a label by whose repetitions a model that copies is told from one that has said all that it can"""
 
 
-def counted(reasons: Counter[str]) -> str:
-    """Reasons in words, the most frequent first: `4 disagreement, 1 broken`."""
+def reasons_in_words(reasons: Counter[str]) -> str:
+    """Say reasons in words, the most frequent first: `4 disagreement, 1 broken`."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if count)
 
 
@@ -30,7 +30,7 @@ class Progress:
     requests: int  # that the whole run is expected to take
     ledger: Ledger
     budget: str  # what follows the dollars spent; empty where nothing costs anything
-    pace: Pace | None = None
+    limiter: RateLimiter | None = None
     answers: int = 0  # of the ledger and of the server
     good: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -48,11 +48,13 @@ class Progress:
         self.rejected.update([reason] if reason else [])
 
     def __str__(self) -> str:
-        rejected = f", {self.rejected.total()} rejected ({counted(self.rejected)})" if self.rejected.total() else ""
+        rejected = (
+            f", {self.rejected.total()} rejected ({reasons_in_words(self.rejected)})" if self.rejected.total() else ""
+        )
         parts = [f"{self.answers} answers", f"{self.good} good lines of {self.wanted}{rejected}"]
         if fresh := self.ledger.answered - self.known:
             each = (time.monotonic() - self.start) / fresh
-            at_once = f", {self.pace.window} at a time" if self.pace else ""
+            at_once = f", {self.limiter.window} at a time" if self.limiter else ""
             parts += [f"{each:.1f} s an answer{at_once}"]
             left = (
                 max(0, self.wanted - self.good) * self.answers / self.good
@@ -66,7 +68,7 @@ class Progress:
 
 
 @contextmanager
-def shown(progress: Progress, name: str) -> Iterator[None]:
+def show_progress(progress: Progress, name: str) -> Iterator[None]:
     """Show the progress while the block lasts: a bar on a terminal, a line now and then where there is none."""
     from rich.console import Console
 
@@ -116,15 +118,13 @@ class Shortfall:
             self.last[label].clear()
 
     def why(self, label: str) -> str:
-        """Why nothing new came of a label any more, and what to do."""
+        """Say why nothing new came of a label any more, and what to do."""
         last, every, early = self.last[label], self.all[label], self.early[label]
         other = Counter({reason: count for reason, count in last.items() if reason != "duplicate"})
         if not last.total():
             return "nobody answered with lines; look into rejected.jsonl"
         if other.total() > last["duplicate"]:
-            return (
-                f"of the last {last.total()} lines none was good ({counted(last)}); use another model, or other seeds"
-            )
+            return f"of the last {last.total()} lines none was good ({reasons_in_words(last)}); use another model, or other seeds"
         if early.count("duplicate") * 2 >= len(early):
             fault = f"{every['duplicate']} of {every.total()} lines repeat a seed or each other: this model copies"
             return f"{fault}; raise augment.api.temperature, or use another model or other augment.api.modes"

@@ -41,7 +41,7 @@ class Table:
 
 
 def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
-    """A tool's schema with every `$ref` in its place, and among its properties those of its branches.
+    """Return a tool's schema with every `$ref` in its place, and among its properties those of its branches.
 
     What is cut is told to `lose`.
     """
@@ -55,7 +55,7 @@ def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
 
 
 def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Table]:
-    """One set with all arguments of which a value is known; up to SETS sets that work where arguments may depend on others.
+    """Yield one set with all arguments of which a value is known, or up to SETS where arguments may depend on others.
 
     Raises:
         UserError: no call is known that fits the schema.

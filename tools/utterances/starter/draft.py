@@ -48,7 +48,7 @@ _Dumper.add_representer(Line, lambda dumper, line: dumper.represent_mapping("tag
 
 
 def dump(value: Any) -> str:
-    """A value as YAML in block style, but for each Line."""
+    """Write a value as YAML in block style, but for each Line."""
     return dump_yaml(value, _Dumper)
 
 
@@ -68,12 +68,12 @@ class Draft:
         self.own: Row = self.phrases[self.lang][self.group]
 
     def family(self, identity: str, kind: str, texts: list[Any], **more: Any) -> Row:
-        """A family of the grammar."""
+        """Return a family of the grammar."""
         head = {"id": f"{self.lang}-{identity}", "lang": self.lang, "register": "plain", "kind": kind}
         return {**head, **more, "texts": texts}
 
     def of_tool(self, tool: Tool) -> Iterator[Row]:
-        """The families of a tool: requests, requests that lack an argument or name a day, and talk about the tool."""
+        """Yield the families of a tool: requests, requests that lack an argument or name a day, and talk about the tool."""
         name = tool["function"]["name"]
         schema = inlined(tool)
         tables = list(argument_sets(tool, self.tools, self.values))
@@ -106,7 +106,7 @@ class Draft:
                     yield self.family(f"{name}-{kind}", kind, items)
 
     def spoken(self, tool: str, table: Any, schema: Row) -> dict[str, tuple[Any, str]]:
-        """Argument → what a call gets, `{slot}`, and how a text says it; "" for null, which goes without saying."""
+        """Map each argument to what a call gets, `{slot}`, and how a text says it; "" for null, which goes without saying."""
         found: dict[str, tuple[Any, str]] = {}
         for key, column in table.columns.items():
             own = schema["properties"].get(key, {})
@@ -116,13 +116,13 @@ class Draft:
         return found
 
     def place(self, tool: str, key: str) -> str:
-        """The name of a slot: of the tool and the argument, in the letters that a grammar takes."""
+        """Name a slot after the tool and the argument, in the letters that a grammar takes."""
         plain = lambda text: re.sub("[^a-z]+", "_", words(text).lower()).strip("_")  # noqa: E731
         own = plain(key) or plain(next(iter(self.wording.role(key).get("words", [])), "")) or "value"
         return own if own.startswith(f"{plain(tool)}_") else f"{plain(tool) or 'tool'}_{own}"
 
     def slot(self, name: str, pairs: Sequence[tuple[str, Any]]) -> str | None:
-        """The place `{slot}` of texts and values, put among the slots; None where null is the only value."""
+        """Put texts and values among the slots; return their place `{slot}`, None where null is the only value."""
         filled = [
             value if text == str(value) and not isinstance(value, bool) else Line({"text": text, "value": value})
             for text, value in pairs
@@ -136,7 +136,7 @@ class Draft:
         return f"{{{slot}}}" if filled else None
 
     def request(self, wrap: str, tool: Tool, spoken: Row, keys: Sequence[str], at: int) -> str:
-        """A wording with a request of these arguments in it; every second one asks by the tool's name."""
+        """Put a request of these arguments into a wording; every second one asks by the tool's name."""
         ask = clean(self.wording.asks(tool)[at % 2])
         phrases = [spoken[key][1] for key in keys if spoken[key][1]]
         near = [phrase for phrase in phrases if self.is_near(phrase)]
@@ -145,11 +145,11 @@ class Draft:
         return wrap.replace("{request}", request).replace("{ask}", ask)
 
     def is_near(self, phrase: str) -> bool:
-        """Whether a phrase goes with the verb ("in Taipei", "tomorrow"), and not behind a comma ("size 3")."""
+        """Tell whether a phrase goes with the verb ("in Taipei", "tomorrow"), and not behind a comma ("size 3")."""
         return self.lang != "en" or NEAR.match(phrase) is not None
 
     def lacking(self, tool: Tool, spoken: Row, required: list[str], columns: Row) -> Iterator[Row]:
-        """Requests without an argument that they need, and replies that ask for it."""
+        """Yield requests without an argument that they need, with replies that ask for it."""
         name, items = tool["function"]["name"], list[Row]()
         properties = inlined(tool)["properties"]
         asked = [
@@ -172,7 +172,7 @@ class Draft:
             yield self.family(f"{name}-missing", "missing_argument", list(unique.values()))
 
     def dated(self, tool: Tool, spoken: Row, required: list[str], schema: Row) -> Iterator[Row]:
-        """Requests for "tomorrow", under a system message that says what day it is."""
+        """Yield requests for "tomorrow", under a system message that says what day it is."""
         name = tool["function"]["name"]
         key, form = self.date_of(tool) or ("", "")
         if not key or key not in spoken:
@@ -198,7 +198,7 @@ class Draft:
         yield self.family(f"{name}-relative", "relative_date", texts, calls=[call])
 
     def date_of(self, tool: Tool) -> tuple[str, str] | None:
-        """The argument that takes a day, and its form; None where there is none.
+        """Return the argument that takes a day, and its form; None where there is none.
 
         A required one goes before others, and one that says when something begins before one that says when it ends.
         """
@@ -214,19 +214,19 @@ class Draft:
         return None
 
     def systems(self) -> list[str]:
-        """The system messages of this group's lines: [] where no tool takes a date."""
+        """Return the system messages of this group's lines: [] where no tool takes a date."""
         if not any(self.date_of(tool) for tool in self.tools):
             return []
         return [self.system(day) for day in TODAYS[GROUPS[self.group]]]
 
     def system(self, day: date) -> str:
-        """What day it is, in a system message."""
+        """Write a system message that says what day it is."""
         return (
             str(self.phrases["today"]).replace("{weekday}", WEEKDAYS[day.weekday()]).replace("{date}", day.isoformat())
         )
 
     def talk(self) -> Iterator[Row]:
-        """Families of lines that have nothing to do with a tool: requests for which there is none, and chat."""
+        """Yield families that have nothing to do with a tool: requests for which there is none, and chat."""
         known = " ".join(
             f"{tool['function']['name']} {tool['function']['description']} {' '.join(inlined(tool)['properties'])}"
             for tool in self.tools
@@ -245,24 +245,24 @@ def required_beyond_speech(tool: Tool) -> int:
 
 
 def chunks(keys: Sequence[str]) -> list[tuple[str, ...]]:
-    """Optional arguments, in parts that one text can say: single ones and pairs, more only where there are many."""
+    """Cut optional arguments into parts that one text can say: single ones and pairs, more only where there are many."""
     size = min(AT_ONCE, max(1, -(-len(keys) // 6)))
     return [tuple(keys[at : at + size]) for at in range(0, len(keys), size)]
 
 
 def clean_phrase(phrase: str) -> str:
-    """A phrase whose only place is {value}."""
+    """Return a phrase whose only place is {value}."""
     return "{value}".join(map(tidy, phrase.split("{value}")))
 
 
 def tidy(part: str) -> str:
-    """A part of a phrase without marks that a grammar gives a meaning; white space at its ends stays one space."""
+    """Drop the marks that a grammar gives a meaning from a part of a phrase; white space at its ends stays one space."""
     bare = clean(part)
     return " " * (part[:1] == " ") + bare + " " * (part[-1:] == " " and bool(bare))
 
 
 def draft_grammar(task: str, tools: list[Tool], group: str) -> str:
-    """The text of a grammar.yaml made from a group of phrases: seeds, golden or grammar.
+    """Write the text of a grammar.yaml made from a group of phrases: seeds, golden or grammar.
 
     Raises:
         UserError: a tool of which no valid call is known.

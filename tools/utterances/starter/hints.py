@@ -24,7 +24,7 @@ LONGEST = 60
 
 
 def said_examples(description: Any) -> list[str]:
-    """The examples that a description gives: "City name, e.g. Taipei or Oslo." → Taipei, Oslo."""
+    """Return the examples that a description gives: "City name, e.g. Taipei or Oslo." → Taipei, Oslo."""
     found: list[str] = []
     for lead in LEAD.finditer(description if isinstance(description, str) else ""):
         rest = description[lead.end() :]
@@ -37,7 +37,7 @@ def said_examples(description: Any) -> list[str]:
 
 
 def author_values(schema: dict[str, Any]) -> Iterator[Any]:
-    """`examples`, those of the description (as numbers where the schema wants numbers), and the default."""
+    """Yield `examples`, those of the description (as numbers where the schema wants numbers), and the default."""
     yield from schema.get("examples") or ()
     for text in said_examples(schema.get("description")):
         yield from (text, number) if (number := as_number(text)) is not None else (text,)
@@ -45,14 +45,14 @@ def author_values(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 def as_number(text: str) -> int | float | None:
-    """A number that a text is; None where it is none."""
+    """Return a number that a text is; None where it is none."""
     if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,6})?", text):
         return None
     return float(text) if "." in text else int(text)
 
 
 def variants(text: str, seed: str) -> Iterator[str]:
-    """A code with other digits (AB-1234 → AB-8306); nothing where a text has fewer than two, for it is no code."""
+    """Yield a code with other digits (AB-1234 → AB-8306); nothing where a text has fewer than two, for it is no code."""
     if sum(char.isdecimal() for char in text) < 2 or not text.isascii():
         return
     for number in range(12):

@@ -11,7 +11,7 @@ from tools.utterances.starter.draft import Tool
 
 
 def written(task: str, tools: list[Tool], starters: Sequence[Seed], api: Api) -> list[Seed]:
-    """As many lines of each label as the starters, written and labelled by a large model that is shown the starters.
+    """Have a large model that is shown the starters write and label as many lines of each label.
 
     Raises:
         UserError: see from_openai; or nothing that it wrote was good.

@@ -22,7 +22,7 @@ CLASSES = {
 
 
 def python_pattern(pattern: str) -> str:
-    """An ECMA regular expression (what JSON Schema's `pattern` is) in Python's syntax, good enough to draw from."""
+    """Write an ECMA regular expression (what JSON Schema's `pattern` is) in Python's syntax, good enough to draw from."""
 
     def ranges(match: re.Match[str]) -> str:
         inside = CLASSES.get(match[1].split("=")[-1], "A-Za-z0-9")
@@ -71,7 +71,7 @@ class _Drawer(Rstr):
 
 
 def matching(pattern: str, seed: str) -> Iterator[str]:
-    """Up to TRIES strings that a pattern may match, the same for the same seed; none of a pattern that nobody can read.
+    """Draw up to TRIES strings that a pattern may match, the same for the same seed; none of a pattern that nobody can read.
 
     Lookaheads are drawn like everything else in every second string, and left out in the others.
     """

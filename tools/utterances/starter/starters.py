@@ -15,7 +15,7 @@ from tools.utterances.starter.draft import FEW, Tool, required_beyond_speech
 
 
 def starters(grammar: Grammar, tools: list[Tool], count: int, prefix: str, apart: Sequence[Seed] = ()) -> list[Seed]:
-    """`count` lines of each label, kinds and languages in turn, each with other words, that cleaning lets stand.
+    """Draw `count` lines of each label, kinds and languages in turn, each with other words, that cleaning lets stand.
 
     Fewer where what the tools want said leaves no other words: all are to be unlike those of `apart`. A tool that
     requires more than a line can say gets FEW lines a language: more of that kind would show how nobody speaks.

@@ -44,7 +44,7 @@ Schema = dict[str, Any]
 
 
 def fits(schema: Any, value: Any) -> bool:
-    """Whether a call may pass a value of this schema."""
+    """Tell whether a call may pass a value of this schema."""
     parameters = {"type": "object", "properties": {"value": schema}, "required": ["value"]}
     tool = {"type": "function", "function": {"name": "tool", "parameters": parameters}}
     return call_fault(Call(name="tool", arguments={"value": value}), [tool]) is None
@@ -63,7 +63,7 @@ class Values:
     group: str
 
     def of(self, schema: Any, name: str, most: int = MOST) -> list[Any]:
-        """Up to `most` different values that fit a schema without `$ref`; [] where none is known.
+        """Return up to `most` different values that fit a schema without `$ref`; [] where none is known.
 
         Args:
             name: the argument's, with those of the objects around it: other names get other values, or another order.
@@ -81,7 +81,7 @@ class Values:
         return list(found.values())
 
     def free(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
-        """Values where the schema lists none; not all of them fit."""
+        """Yield values where the schema lists none; not all of them fit."""
         own = [value for value in author_values(schema) if fits(schema, value)]
         if self.wording.lang == "en" and self.wording.knows(name, schema):  # 台北 is Taipei in English
             own = [value for value in own if not isinstance(value, str) or not language_fault(value, "en")]
@@ -100,7 +100,7 @@ class Values:
             yield from self.made(schema, name, most)
 
     def made(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
-        """Values that the type suggests; not all of them fit."""
+        """Yield values that the type suggests; not all of them fit."""
         schema = flat(schema)
         branches = [(key, branch) for key in ("anyOf", "oneOf") for branch in schema.get(key, [])]
         rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
@@ -120,7 +120,7 @@ class Values:
                 yield from {"string": self.texts, "array": self.lists, "object": self.objects}[kind](schema, name, most)
 
     def texts(self, schema: Schema, name: str, most: int) -> Iterator[str]:
-        """Texts of the format, things that go by the argument's name, what the pattern matches, or codes of the length."""
+        """Yield texts of the format, things that go by the argument's name, what the pattern matches, or codes of the length."""
         seed = f"{self.group}/{self.wording.lang}/{name}"
         form = self.wording.form(name, schema)
         things = shuffled(self.wording.things(name, self.group, schema), name)
@@ -145,7 +145,7 @@ class Values:
         yield from matching(f"[A-Z0-9]{{{low},{max(low, min(longest or 6, 6))}}}", seed) if low <= 12 else ()
 
     def lists(self, schema: Schema, name: str, most: int) -> Iterator[list[Any]]:
-        """Lists of the least length and one more, each beginning with another item."""
+        """Yield lists of the least length and one more, each beginning with another item."""
         items = schema.get("items", {})
         tuple_ = (
             items if isinstance(items, list) else schema.get("prefixItems", [])
@@ -161,7 +161,7 @@ class Values:
         yield from ([column[0] for column in heads if column], [])
 
     def objects(self, schema: Schema, name: str, most: int) -> Iterator[dict[str, Any]]:
-        """Objects with the required keys and, in every second one, the others; with none; with one that no schema names."""
+        """Yield objects with the required keys and, in every second one, the others; with none; with one that no schema names."""
         rest = schema.get("additionalProperties", {})
         known = {**self.free_keys(schema), **schema.get("properties", {})}
         required = list(schema.get("required", []))
@@ -175,7 +175,7 @@ class Values:
         yield {}
 
     def in_order(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Columns of an object's values without the days and times at which something would end before it begins."""
+        """Drop the days and times at which something would end before it begins from columns of an object's values."""
         found = dict(columns)
         for moment in (DAY, CLOCK):
             keys = [key for key in columns if all(isinstance(v, str) and moment.fullmatch(v) for v in columns[key])]
@@ -188,7 +188,7 @@ class Values:
         return found
 
     def free_keys(self, schema: Schema) -> dict[str, Any]:
-        """Keys that an object may have though no `properties` name them, each with its schema: those of a map."""
+        """Return keys that an object may have though no `properties` name them, each with its schema: those of a map."""
         found: dict[str, Any] = {}
         for pattern, own in schema.get("patternProperties", {}).items():
             found |= dict.fromkeys([key for key in matching(pattern, pattern) if clean(key) == key != ""][:2], own)
@@ -201,21 +201,21 @@ class Values:
 
 
 def in_turn(columns: Iterable[list[Any]]) -> Iterator[Any]:
-    """The first value of each column, then the second ones, and so on."""
+    """Yield the first value of each column, then the second ones, and so on."""
     columns = list(columns)
     for at in range(max(map(len, columns), default=0)):
         yield from (column[at] for column in columns if at < len(column))
 
 
 def shuffled(values: Iterable[Any], seed: str) -> list[Any]:
-    """Values in an order that the seed decides."""
+    """Return values in an order that the seed decides."""
     found = list(values)
     Random(seed).shuffle(found)
     return found
 
 
 def formatted(form: str, group: str, late: bool = False) -> list[str]:
-    """Twelve texts of a `format`, for a group its own.
+    """Return twelve texts of a `format`, for a group its own.
 
     Args:
         late: they say when something ends: days are later than all others (and than draft.TODAYS), times in the evening.
@@ -230,7 +230,7 @@ def formatted(form: str, group: str, late: bool = False) -> list[str]:
 
 
 def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> Iterator[int | float]:
-    """Common numbers within the bounds; where there are too few, round and evenly spread ones, and those next to a bound."""
+    """Yield common numbers within the bounds; where there are too few, round and evenly spread ones, and bounds."""
     lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if is_number(schema.get(key))]
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if is_number(schema.get(key))]
     low, high = max(lows, default=None), min(highs, default=None)
@@ -254,7 +254,7 @@ def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> 
 
 
 def is_number(value: Any) -> bool:
-    """Whether a bound is a finite number; draft 4 has true and false there."""
+    """Tell whether a bound is a finite number; draft 4 has true and false there."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

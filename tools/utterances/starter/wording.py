@@ -51,23 +51,23 @@ DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
 
 def clean(text: str) -> str:
-    """Text on one line, without what cannot be seen and the marks that a grammar gives a meaning."""
+    """Put a text on one line, without what cannot be seen and the marks that a grammar gives a meaning."""
     return " ".join("".join(" " if char in "{}[]<>" or not char.isprintable() else char for char in text).split())
 
 
 def words(name: str) -> str:
-    """An identifier as words: getWeather_now → get weather now."""
+    """Write an identifier as words: getWeather_now → get weather now."""
     return clean(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_./-]+", " ", name)).lower() or "it"
 
 
 def sentence(description: str) -> str:
-    """The first sentence of a description, without its end mark."""
+    """Return the first sentence of a description, without its end mark."""
     return clean(re.split(r"(?<=[.!?。！？])\s|(?<=[。！？])|\n", description.strip())[0]).strip(" .。!?！？")
 
 
 @cache
 def lexicon() -> dict[str, Any]:
-    """words.yaml."""
+    """Read words.yaml."""
     return read_yaml(TEMPLATES / "words.yaml")
 
 
@@ -84,7 +84,7 @@ class Wording:
     phrases: dict[str, Any]
 
     def role(self, name: str) -> dict[str, Any]:
-        """What words.yaml says of an argument by the end of its name; {} where it knows none. The longest ending wins."""
+        """Return what words.yaml says of an argument by the end of its name; {} where it knows none. The longest ending wins."""
         plain, best, length = f" {words(name.rpartition('/')[2])}", dict[str, Any](), 0
         for role in lexicon()["roles"]:
             for ending in role["words"]:
@@ -93,7 +93,7 @@ class Wording:
         return best
 
     def things(self, name: str, group: str, schema: Any = None) -> list[str]:
-        """What a free text may say: by what its schema describes, by the author's own examples, or by its name."""
+        """Return what a free text may say: by what its schema describes, by the author's own examples, or by its name."""
         own = schema if isinstance(schema, dict) else {}
         about, given = str(own.get("description", "")), {to_json(value) for value in author_values(own)}
         described = [hint["word"] for hint in lexicon()["about"] if re.search(hint["match"], about, re.IGNORECASE)]
@@ -104,15 +104,15 @@ class Wording:
         return list(self.phrases["things"])[GROUPS[group]]
 
     def of(self, role: dict[str, Any]) -> list[str]:
-        """The things of a role in this language; [] where it has none."""
+        """Return the things of a role in this language; [] where it has none."""
         return list(role.get(self.lang, {}).get("things", []))
 
     def knows(self, name: str, schema: Any) -> bool:
-        """Whether things are known that fit the name or the description of a free text."""
+        """Tell whether things are known that fit the name or the description of a free text."""
         return self.things(name, "grammar", schema) != list(self.phrases["things"])[GROUPS["grammar"]]
 
     def form(self, name: str, schema: dict[str, Any]) -> str:
-        """The `format` of a text: its own, or the one that its description or its name tells; "" where none does."""
+        """Return the `format` of a text: its own, or the one that its description or its name tells; "" where none does."""
         about = str(schema.get("description", ""))
         role = self.role(name).get("words", [""])[0]
         if isinstance(schema.get("format"), str):
@@ -126,12 +126,12 @@ class Wording:
         return "date" if role in ("date", "start", "end") else ""
 
     def is_late(self, name: str) -> bool:
-        """Whether an argument says when something ends, so that another may say when it begins."""
+        """Tell whether an argument says when something ends, so that another may say when it begins."""
         last = name.rpartition("/")[2]
         return self.role(last).get("words", [""])[0] == "end" or LATE.search(words(last)) is not None
 
     def name(self, key: str, schema: Any) -> str:
-        """What an argument is called: by a short title or description in the language, by its role, or by its own words."""
+        """Return what an argument is called: by a short title or description in the language, by its role, or by its own words."""
         own, _ = self.unit(key)
         role = self.role(key).get(self.lang, {}).get("name")
         if self.lang == "en":
@@ -146,14 +146,14 @@ class Wording:
         return str(names.get(own) or (thing and f"{thing}{names['id']}") or role or own)
 
     def unit(self, key: str) -> tuple[str, str]:
-        """An argument's words without the unit that they end with, and that unit as it is said; "" where there is none."""
+        """Return an argument's words without the unit that they end with, and that unit as it is said; "" where there is none."""
         plain = words(key.rpartition("/")[2])
         rest, _, last = plain.rpartition(" ")
         unit = lexicon()["units"][self.lang].get(last)
         return (rest, str(unit)) if unit and rest else (plain, "")
 
     def phrase(self, key: str, schema: Any, values: Sequence[Any]) -> str:
-        """An argument within a request: "in {value}", "unit {value}", "duration {value} minutes"."""
+        """Say an argument within a request: "in {value}", "unit {value}", "duration {value} minutes"."""
         found, name = self.role(key), self.name(key, schema)
         listed = (
             isinstance(schema, dict)
@@ -171,7 +171,7 @@ class Wording:
         return str(say).replace("{name}", name) + (f" {unit}" if unit and not kinds & {str, dict, list} else "")
 
     def told(self, value: Any, key: str, schema: Any) -> str:
-        """A value as somebody would say it."""
+        """Say a value as somebody would."""
         own = schema if isinstance(schema, dict) else {}
         if isinstance(value, bool):
             return self.switched(value, key, own)
@@ -191,7 +191,7 @@ class Wording:
         return clean(text) or str(self.phrases["empty"])
 
     def switched(self, value: bool, key: str, schema: Any) -> str:
-        """A yes or no: "with insurance", "all day: no"."""
+        """Say a yes or no: "with insurance", "all day: no"."""
         name = words(key.rpartition("/")[2])
         short = AFFIRMED.sub("", name)
         said = short if self.lang == "en" else str(lexicon()["names"].get(short, short))
@@ -199,7 +199,7 @@ class Wording:
         return str(pattern["yes" if value else "no"]).replace("{name}", said)
 
     def moment(self, text: str, form: str) -> str:
-        """A date, time or duration in words, or as it is where it says more than minutes or another zone than UTC.
+        """Say a date, time or duration in words, or as it is where it says more than minutes or another zone than UTC.
 
         Every second day stays as it is: people type 2026-03-05 as well.
         """
@@ -223,7 +223,7 @@ class Wording:
         return " ".join(spoken)
 
     def day(self, day: date, plain: bool = False) -> str:
-        """A day: March 5, 2026; or 2026-03-05."""
+        """Say a day: March 5, 2026; or 2026-03-05."""
         if plain:
             return day.isoformat()
         if self.lang == "en":
@@ -231,12 +231,12 @@ class Wording:
         return f"{day.year}年{day.month}月{day.day}日"
 
     def foreign(self, text: str) -> bool:
-        """Whether a text is in another language, as far as its script tells."""
+        """Tell whether a text is in another language, as far as its script tells."""
         kana = any(script_of(char) in ("HIRAGANA", "KATAKANA") for char in text)
         return kana or language_fault(text, self.lang) is not None or not any(map(str.isalpha, text))
 
     def asks(self, tool: dict[str, Any]) -> tuple[str, str]:
-        """Two ways to ask for a tool: by its description, and by its name; the same where one of them says nothing."""
+        """Return two ways to ask for a tool: by its description, and by its name; the same where one of them says nothing."""
         about, name = sentence(tool["function"]["description"]), words(tool["function"]["name"])
         if self.lang != "en":
             by_name = self.verb_phrase(name) or (
@@ -254,7 +254,7 @@ class Wording:
         return (f"{verb} {rest}".strip() if good else by_name), by_name
 
     def verb_phrase(self, name: str) -> str:
-        """A tool's name as a request: create event → create an event; "" where it holds no verb that we know."""
+        """Say a tool's name as a request: create event → create an event; "" where it holds no verb that we know."""
         parts = name.split()
         if verb_of(parts[-1]) and not verb_of(parts[0]):  # billing.invoices.create
             parts = [parts[-1], *parts[:-1]]
@@ -278,6 +278,6 @@ class Wording:
 
 
 def verb_of(word: str) -> str:
-    """The verb of words.yaml that a word is, also in its third person: returns → return; "" where it is none."""
+    """Return the verb of words.yaml that a word is, also in its third person: returns → return; "" where it is none."""
     plain, verbs = word.lower(), lexicon()["verbs"]
     return next((form for form in (plain, plain.removesuffix("s"), plain.removesuffix("es")) if form in verbs), "")

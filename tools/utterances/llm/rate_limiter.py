@@ -31,7 +31,7 @@ FIRST_S = 600.0
 """that the first answer is given: nothing is known of the server yet, which may still be loading the model"""
 
 
-class Pace:
+class RateLimiter:
     """Two limits for all workers together: how many requests a second (429 tells), how many under way (seconds tell).
 
     The rate is spaced evenly; after a 429, which pauses everybody, it follows CUBIC's curve (RFC 9438, §4.2): soon near
@@ -59,7 +59,7 @@ class Pace:
         self.slower: list[float] = []  # times as long as usual, of the answers since the last change
 
     def rate(self, now: float) -> float:
-        """Requests a second."""
+        """Return the requests a second that may be sent now."""
         x = (now - self.since) / RETURN_S - 1
         return min(self.ceiling, self.peak * (1 + (DROP if x < 0 else GAIN) * x**3))
 
@@ -73,7 +73,7 @@ class Pace:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Be one of the requests under way, once the window has room."""
+        """Name a slot after the tool and the argument, in the letters that a grammar takes."""
         await self.places.acquire()
         try:
             yield
@@ -84,7 +84,7 @@ class Pace:
                 self.places.release()
 
     def slow_down(self, pause_s: float) -> None:
-        """The server said 429: nobody asks for `pause_s` seconds, then all more slowly, and fewer at once.
+        """Learn of a 429: nobody asks for `pause_s` seconds, then all more slowly, and fewer at once.
 
         One cut for all that were under way: none follows within a second, or the pause.
         """
@@ -96,7 +96,7 @@ class Pace:
         self.slot = max(self.slot, now + pause_s)
 
     def patience(self, longest: int) -> float:
-        """Seconds of silence after which a request is taken for lost, where no answer takes more tokens than `longest`."""
+        """Return the seconds of silence after which a request is taken for lost, if no answer takes more tokens than `longest`."""
         if not self.each:
             return max(self.least_s, FIRST_S)
         slowest = max(took for own in self.seconds.values() for took in own)

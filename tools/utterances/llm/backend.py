@@ -43,7 +43,7 @@ Tools = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Line:
+class Outcome:
     """What came of one utterance, or of a broken answer."""
 
     text: str
@@ -82,39 +82,54 @@ def start(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> tuple[Api,
             remedy = "write its dollars per million tokens, input and output (0 and 0 for a server of your own)"
             raise UserError(place, f"has no {model!r}", remedy)
     planner = Planner(config, api, seeds, tools)
-    own = {label: [seed for seed in seeds if seed.label == label] for label in LABELS}
-    admit, rng = planner.admit, f"{config.seed}/api"
-    chosen = [own_seeds(own[label], planner.quotas[label], Random(rng), admit) for label in LABELS]
-    return api, planner, [example for examples in chosen for example in examples]
+    examples: list[Example] = []
+    for label in LABELS:
+        own, rng = [seed for seed in seeds if seed.label == label], Random(f"{config.seed}/api")
+        examples += own_seeds(own, planner.quotas[label], rng, planner.admit)
+    return api, planner, examples
 
 
 def estimate(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> tuple[Estimate, list[Job]]:
     """Estimate what the whole run asks for and costs; return its first round too."""
     api, planner, _ = start(config, seeds, tools)
-    missing, told = sum(map(planner.missing, LABELS)), int(planner.quotas["call"] * api.results)
+    missing, results = sum(map(planner.missing, LABELS)), int(planner.quotas["call"] * api.results)
     jobs = planner.plan()
-    mean = lambda texts: sum(len(text.encode()) for text in texts) / max(len(texts), 1) / BYTES_PER_TOKEN  # noqa: E731
-    said = mean([seed.utterance for seed in seeds])
-    answered = mean([to_json([call.model_dump() for call in s.calls]) + (s.reply or "") for s in seeds])
-    wrote = mean([to_json(job.request.body) for job in jobs if job.mode != "result"])
+    utterance = mean_tokens([seed.utterance for seed in seeds])
+    answer = mean_tokens([to_json([call.model_dump() for call in s.calls]) + (s.reply or "") for s in seeds]) + 4
+    writing = mean_tokens([to_json(job.request.body) for job in jobs if job.mode != "result"])
     writes = -(-missing // (EXPECTED * api.lines))
     label = labelling(config, api, [{"role": "user", "content": ""}], tools, longest_label(seeds, tools)).body
-    asked, parts = mean([to_json(label)]) + said, [(writes, {"model": api.model}, wrote, api.lines * (said + 4))]
-    parts.append((writes * api.lines, label, asked, answered + 4))
-    for parent in [seed for seed in seeds if seed.calls and told][:1]:
-        made = planner.result(Example(**parent.model_dump(), lineage=parent.id, source="seed")).request.body
-        parts.append((told, made, mean([to_json(made)]), len(parent.calls) * RESULT))
-        parts.append((told, label, asked + answered + RESULT, answered + 4))
-    dollars = sum(cost(api, body, count * read, count * written, batch) for count, body, read, written in parts)
-    requests, read, written = (sum(values) for values in zip(*((n, n * r, n * w) for n, _, r, w in parts), strict=True))
-    return Estimate(int(requests), read, written, dollars), jobs
+    asked = mean_tokens([to_json(label)]) + utterance
+    # requests of one sort: how many, a body that names the model, tokens in and out of each
+    parts: list[tuple[float, dict[str, Any], float, float]] = [
+        (writes, {"model": api.model}, writing, api.lines * (utterance + 4)),
+        (writes * api.lines, label, asked, answer),
+    ]
+    parent = next((seed for seed in seeds if seed.calls), None)
+    if parent and results:
+        body = planner.result(Example(**parent.model_dump(), lineage=parent.id, source="seed")).request.body
+        parts.append((results, body, mean_tokens([to_json(body)]), len(parent.calls) * RESULT))
+        parts.append((results, label, asked + answer - 4 + RESULT, answer))
+    guess = Estimate(
+        requests=int(sum(count for count, *_ in parts)),
+        input=sum(count * read for count, _, read, _ in parts),
+        output=sum(count * written for count, _, _, written in parts),
+        dollars=sum(cost(api, body, count * read, count * written, batch) for count, body, read, written in parts),
+    )
+    return guess, jobs
+
+
+def mean_tokens(texts: Sequence[str]) -> float:
+    """Estimate the mean tokens of texts, by BYTES_PER_TOKEN."""
+    return sum(len(text.encode()) for text in texts) / max(len(texts), 1) / BYTES_PER_TOKEN
 
 
 def dry_run(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool) -> None:
     """Print a prompt of each mode and the estimate; ask nobody."""
     guess, jobs = estimate(config, seeds, tools, batch)
-    shown = list({job.mode: job for job in reversed(jobs)}.values())[::-1]
-    for job in [*shown, *(job for job in jobs if job not in shown)][:3]:
+    first_of_modes = list({job.mode: job for job in reversed(jobs)}.values())[::-1]
+    others = [job for job in jobs if job not in first_of_modes]
+    for job in [*first_of_modes, *others][:3]:
         print(f"--- {job.id}: {job.label}, {to_json(job.tags)}\n{job.request.body['messages'][-1]['content']}\n")
     print(f"augment {config.task}: {guess}; nobody was asked")
 
@@ -126,7 +141,7 @@ class Writer:
         self.planner, self.client, self.scripts, self.progress = planner, client, check.Scripts(seeds), progress
         self.seeds, self.room = seeds, longest_label(seeds, planner.tools)
 
-    async def do(self, job: Job) -> list[Line]:
+    async def do(self, job: Job) -> list[Outcome]:
         """Return what came of a job, in the order of its answer; nothing here depends on what other jobs of the round bring."""
         if job.mode == "result" and job.parent:
             return await self.follow(job, job.parent)
@@ -136,13 +151,13 @@ class Writer:
         lines = await asyncio.gather(*(self.label(job, text) for text in (texts or [])[: self.planner.api.lines]))
         return [*broken, *(line for own in lines for line in own)]
 
-    async def read(self, request: Any, reader: Any, text: str) -> tuple[Any, list[Line]]:
+    async def read(self, request: Any, reader: Any, text: str) -> tuple[Any, list[Outcome]]:
         """Return what `reader` makes of an answer, or of a second one (None where both are broken), and the broken ones as lines."""
-        broken: list[Line] = []
+        broken: list[Outcome] = []
         while len(broken) < 2:
             answer: Answer = await self.client.ask(request)
             if answer.finish == REFUSED:
-                return None, [*broken, Line(text, reason="refused", detail=str(answer.content))]
+                return None, [*broken, Outcome(text, reason="refused", detail=str(answer.content))]
             if thinks(answer) and request.body["max_tokens"] < (full := self.planner.api.max_tokens):
                 request = Request({**request.body, "max_tokens": full}, request.ordinal)
                 continue
@@ -150,37 +165,37 @@ class Writer:
                 return reader(answer), broken
             except ValueError as error:
                 said = answer.content or to_json(answer.calls)
-                broken.append(Line(text, reason="broken", detail=f"{error}: {said}"))
+                broken.append(Outcome(text, reason="broken", detail=f"{error}: {said}"))
                 if isinstance(error, TextCallError):
                     request, reader = in_form(request, self.seeds), partial(read_form, tools=self.planner.tools)
                 else:
                     request = again(request, said, str(error))
         return None, broken
 
-    async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Line]:
+    async def labelled(self, job: Job, text: str, said: list[dict[str, Any]]) -> list[Outcome]:
         """Have what was said labelled by a request that knows no purpose; the broken answers come first."""
         planner = self.planner
         request = labelling(planner.config, planner.api, said, planner.tools, self.room)
         label, broken = await self.read(request, partial(read_label, tools=planner.tools), text)
         if label is None:
             return broken
-        line = Line(text, said if len(said) > 1 else None, *label)
+        line = Outcome(text, said if len(said) > 1 else None, *label)
         fault = check.disagreement(job.label, job.names, job.counts, line.calls)
         return [*broken, replace(line, reason="disagreement", detail=fault) if fault else line]
 
-    async def label(self, job: Job, text: str) -> list[Line]:
+    async def label(self, job: Job, text: str) -> list[Outcome]:
         """Label and check an utterance; the broken answers that it took come first."""
         lines = await self.checked(job, text)
         for line in lines:
             self.progress.line(line.reason)
         return lines
 
-    async def checked(self, job: Job, text: str) -> list[Line]:
+    async def checked(self, job: Job, text: str) -> list[Outcome]:
         planner = self.planner
         if normal_form(text) in planner.novelty.seen:
-            return [Line(text, reason="duplicate")]
+            return [Outcome(text, reason="duplicate")]
         if fault := self.scripts.fault(text, job.tags["lang"]):
-            return [Line(text, reason="script", detail=fault)]
+            return [Outcome(text, reason="script", detail=fault)]
         *broken, line = await self.labelled(job, text, [{"role": "user", "content": text}])
         drift = check.drift(job.parent, line.calls) if job.mode == "paraphrase" and job.parent else None
         loose = check.ungrounded(text, line.calls, planner.tools)
@@ -189,7 +204,7 @@ class Writer:
                 line = replace(line, reason=reason, detail=fault)
         return [*broken, line]
 
-    async def follow(self, job: Job, parent: Example) -> list[Line]:
+    async def follow(self, job: Job, parent: Example) -> list[Outcome]:
         """Have tool results made up for an example's calls, and label what is said then by a request that knows no more."""
         text = parent.utterance
         results, broken = await self.read(job.request, partial(check.read_results, count=len(parent.calls)), text)
@@ -205,7 +220,7 @@ class Writer:
         return [*broken, *more, line]
 
 
-def take(planner: Planner, job: Job, number: int, line: Line) -> tuple[Example | None, dict[str, Any] | None]:
+def take(planner: Planner, job: Job, number: int, line: Outcome) -> tuple[Example | None, dict[str, Any] | None]:
     """Return an example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
     told = {"messages": line.messages} if line.messages else {"text": line.text}
     values = {"id": f"{job.id}/{number}", **told, "calls": list(line.calls), "reply": line.reply}
@@ -276,7 +291,7 @@ def from_openai(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: 
         print(f"augment {config.task}: {lack}; {shortfall.why(label)}", file=sys.stderr)
 
 
-async def together(writer: Writer, jobs: Sequence[Job]) -> list[list[Line]]:
+async def together(writer: Writer, jobs: Sequence[Job]) -> list[list[Outcome]]:
     """Return the lines of all jobs, in their order. When the run must stop, what is under way is waited for: it is paid."""
     try:
         done = await asyncio.gather(*map(writer.do, jobs), return_exceptions=True)

@@ -1,6 +1,7 @@
 """Draft a task's grammar.yaml from its tools: what people may say for each of them, and when they do not want it."""
 
 import re
+from calendar import day_name
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,7 +18,6 @@ from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, clean, 
 LANGUAGES = ("en", "zh-TW")
 TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in range(12))
 """days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things"""
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 AT_ONCE = 3
 """optional arguments in one text at most"""
 MOST_SAID = 8
@@ -206,10 +206,10 @@ class Draft:
         required = schema.get("required", [])
         for key in sorted(schema["properties"], key=lambda key: (key not in required, self.wording.is_late(key))):
             own = schema["properties"][key]
-            text = (
-                isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys()
-            )
-            if text and (form := self.wording.form(key, own)) in ("date", "date-time"):
+            if not isinstance(own, dict) or own.get("type", "string") != "string" or {"enum", "const"} & own.keys():
+                continue
+            form = self.wording.form(key, own)
+            if form in ("date", "date-time"):
                 return key, form
         return None
 
@@ -221,9 +221,8 @@ class Draft:
 
     def system(self, day: date) -> str:
         """Write a system message that says what day it is."""
-        return (
-            str(self.phrases["today"]).replace("{weekday}", WEEKDAYS[day.weekday()]).replace("{date}", day.isoformat())
-        )
+        today = str(self.phrases["today"]).replace("{weekday}", day_name[day.weekday()])
+        return today.replace("{date}", day.isoformat())
 
     def talk(self) -> Iterator[Row]:
         """Yield families that have nothing to do with a tool: requests for which there is none, and chat."""

@@ -1,6 +1,7 @@
 """How a language says a tool, its arguments and their values, before anybody has written a line."""
 
 import re
+from calendar import month_name
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,20 +33,6 @@ MEASURES = {"unit", "language", "currency", "color"}
 """roles of which listed values are said like others: in celsius, but not in terrace"""
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
 """names of arguments that nobody would ask for, as in: which from?"""
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
 KINDS = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
@@ -227,7 +214,7 @@ class Wording:
         if plain:
             return day.isoformat()
         if self.lang == "en":
-            return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
+            return f"{month_name[day.month]} {day.day}, {day.year}"
         return f"{day.year}年{day.month}月{day.day}日"
 
     def foreign(self, text: str) -> bool:

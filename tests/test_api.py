@@ -576,7 +576,7 @@ from callwright.config import Api, Augment, DataConfig
 from callwright.files import ROOT
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.utterances.llm.backend import start
+from tools.utterances.llm.estimate import start
 config = DataConfig(task="image_intent", augment=Augment(backend="openai", api=Api(model="m", prices={"m": {"input": 0, "output": 0}}, budget_usd=0)))
 tools = load_tools(config.seeds / "tools.json")
 print([job.request.key for job in start(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)[1].plan()])

@@ -14,7 +14,7 @@ from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.utterances.augment import augment, own_grammar
 from tools.utterances.gaps import tag_gaps
-from tools.utterances.llm.backend import dry_run
+from tools.utterances.llm.estimate import dry_run
 from tools.utterances.review_log import apply_decisions, read_decisions, replay_log, summary
 
 

@@ -23,12 +23,12 @@ from tools.utterances.grammar_file import load_grammar
 from tools.utterances.near_duplicates import nearest
 
 REPEATS = 3
-"""splits of each sort that the leakage premium is a mean of"""
+"""The leakage premium is a mean of so many splits of each sort."""
 LISTED, USED = 10, 50
-"""lines that a manner must have to be listed, and before its share of calls says something"""
+"""A manner needs so many lines to be listed, and so many before its share of calls says something."""
 TOP = 10
 AT_LEAST = {"coverage", "distinct_2"}
-"""gates that are lower bounds"""
+"""The gates that are lower bounds."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("data_card.md.j2")
 FONTS = ("Noto Sans CJK", "Noto Sans TC", "PingFang", "Microsoft JhengHei", "Heiti", "WenQuanYi", "Source Han Sans")
-"""families that write Chinese, on one system or another; labels that no font can write stay boxes"""
+"""Families that write Chinese, on one system or another; labels that no font can write stay boxes."""
 
 
 def cell(text: str) -> str:

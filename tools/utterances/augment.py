@@ -22,7 +22,7 @@ from tools.utterances.styles import Style, apply_style, draw_style
 from tools.utterances.transform import Draft, swap
 
 TRIES = 40
-"""draws in a row that say nothing new before a cell of the grammar counts as exhausted"""
+"""A cell of the grammar counts as exhausted after so many draws in a row that say nothing new."""
 
 Tools = list[dict[str, Any]]
 

@@ -14,7 +14,7 @@ from callwright.records import Baseline, Case, Example, Seed, read_records
 
 FOLDS = 5
 CASES = ("golden", "test", "talk", "mine")
-"""what cases are made of"""
+"""What cases are made of."""
 
 
 @dataclass(frozen=True)

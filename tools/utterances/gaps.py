@@ -14,11 +14,11 @@ from callwright.tasks import golden_gaps
 from tools.utterances.grammar import Grammar
 
 FEW, LINES = 5, 10
-"""different values that an argument should have at least, once as many lines give it"""
+"""An argument should have at least FEW different values, once LINES lines give it."""
 TAGS = ("lang", "register", "kind", "names", "set")
-"""tags that every task may have"""
+"""Tags that every task may have."""
 LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-[A-Za-z0-9]{5,8})*")
-"""a language tag of BCP 47, as far as lines need one: zh, zh-TW, zh-Hant-TW"""
+"""A language tag of BCP 47, as far as lines need one: zh, zh-TW, zh-Hant-TW."""
 
 Tool = dict[str, Any]
 Values = dict[tuple[str, str], list[Any]]

@@ -14,7 +14,7 @@ from tools.utterances.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Pl
 from tools.utterances.transform import Draft, apply_transform, strings
 
 ARTICLE = re.compile(r"(?<![\wÀ-ɏ])([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
-"""an English "a" before a vowel sound, by spelling"""
+"""An English "a" before a vowel sound, by spelling."""
 
 
 @dataclass

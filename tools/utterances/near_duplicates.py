@@ -8,19 +8,19 @@ from typing import Any
 from callwright.text import converter, normal_form
 
 BLOCK = 512
-"""rows of the similarity matrix held at once, so that memory grows with the number of texts and not with its square"""
+"""So many rows of the similarity matrix are held at once: memory grows with the number of texts, not with its square."""
 EXACT = 10_000
-"""up to so many texts every pair is compared (2 s on 2 cores), above only those that MinHash proposes"""
+"""Up to so many texts every pair is compared (2 s on 2 cores); above, only those that MinHash proposes."""
 SHORT = 10
-"""forms up to so many characters are compared with all others in any case: one edit leaves them few common shingles"""
+"""Forms up to so many characters are compared with all others in any case: one edit leaves them few common shingles."""
 BANDS, ROWS = 60, 4
-"""of the MinHash signature: a pair with Jaccard similarity J is proposed with probability 1 - (1 - J⁴)⁶⁰ (Leskovec,
+"""The MinHash signature: a pair with Jaccard similarity J is proposed with probability 1 - (1 - J⁴)⁶⁰ (Leskovec,
 Rajaraman, Ullman, "Mining of massive datasets", §3.4): 0.95 at 0.47, where one in a hundred pairs at ratio 75 lies, and
 0.006 at 0.1, where unrelated English lies"""
 LINES = 2048
-"""texts whose shingles are held at once"""
+"""The shingles of so many texts are held at once."""
 PAIRS = 20_000
-"""proposed pairs that are held at once"""
+"""So many proposed pairs are held at once."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ from callwright.records import Call, Example, Record, explain
 from callwright.tasks import seed_fault
 
 NAMED = 5
-"""of the decisions that were not applied, so many are named in the summary"""
+"""The summary names so many of the decisions that were not applied."""
 
 
 class Decision(Record):

@@ -21,9 +21,9 @@ from tools.utterances.near_duplicates import near_pairs
 from tools.utterances.review_log import Decision, Live, decide, digest, rewritten
 
 UNLIKELY = 0.8
-"""probability of the other label from which a label is suspicious"""
+"""A label is suspicious from this probability of the other one."""
 NEAR = 85.0
-"""similarity (tools.dedupe, 0 to 100) from which lines of two lineages, or two labels, are suspicious"""
+"""Lines of two lineages, or two labels, are suspicious from this similarity (near_pairs, 0 to 100)."""
 FACETS = ("language", "label", "kind", "source", "reason", "decision")
 
 Tools = list[dict[str, Any]]

@@ -11,7 +11,7 @@ from callwright.text import converter
 from tools.utterances.grammar import Transform
 
 MARKS = re.compile(r"[,.;:](?=\s|$)|[!?~]+(?![!-~])|[，。！？、；：～…]+")
-"""marks of a sentence; within words, numbers and URLs ASCII ones mean something else"""
+"""Marks of a sentence; within words, numbers and URLs ASCII ones mean something else."""
 HALF = str.maketrans(
     {"，": ", ", "。": ". ", "！": "!", "？": "?", "：": ": ", "；": "; ", "、": ", ", "（": "(", "）": ")"}
 )

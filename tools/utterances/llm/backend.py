@@ -28,9 +28,9 @@ from tools.utterances.llm.plan import LABELS, Job, Planner, again
 from tools.utterances.llm.progress import Progress, Shortfall, reasons_in_words, show_progress
 
 PATIENCE = 3
-"""rounds in a row without anything new, after which a label counts as exhausted"""
+"""A label counts as exhausted after so many rounds in a row without anything new."""
 GRACE_S = 5.0
-"""that requests under way are given when the run is interrupted"""
+"""When the run is interrupted, requests under way are given so many seconds."""
 LINK = re.compile(r"https?://[!-~]+")
 
 Tools = list[dict[str, Any]]

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 SETTLE_S = 0.2
-"""without a new request, after which those that wait are sent: all that can be asked has been"""
+"""Requests that wait are sent after so many seconds without a new one: all that can be asked has been."""
 POLL_S = 30.0
 MAX_REQUESTS, MAX_BYTES = 50_000, 100_000_000
-"""of a batch: OpenAI's limits are 50,000 requests and 200 MB"""
+"""The most that a batch holds; OpenAI's limits are 50,000 requests and 200 MB."""
 ENDED = ("completed", "expired", "cancelled")
 PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 

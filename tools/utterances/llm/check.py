@@ -15,9 +15,9 @@ from callwright.thoughts import split_thoughts
 from tools.utterances.llm.ledger import Answer
 
 SCRIPT = 0.2
-"""share of an utterance's letters from which a script counts as used"""
+"""A script counts as used from this share of an utterance's letters."""
 USUAL = 0.9
-"""share of a language's seeds from which a script counts as required"""
+"""A script counts as required from this share of a language's seeds."""
 
 
 def form(name: str) -> dict[str, Any]:

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 TRIES = 6
-"""of a request, before the run stops; what was answered is kept"""
+"""The run stops after so many tries of a request; what was answered is kept."""
 BACKOFF_S = 0.5
-"""before the second try; doubled for each further one, half of it at random"""
+"""The pause before the second try; doubled for each further one, half of it at random."""
 LONGEST = 2
-"""times that the seconds of a try are doubled after silence"""
+"""The seconds of a try are doubled after silence, so many times at most."""
 PATIENCE_S = 600
-"""of 429 alone, with no answer to anybody, after which the run stops"""
+"""The run stops after so many seconds of 429 alone, with no answer to anybody."""
 REFUSED = "refused"
 LATER = "run again later: what was answered is kept"
 RAISE = "raise augment.api.budget_usd and run again: what was answered is kept"
 SLACK = 64
-"""tokens that a server may add to a request's own: roles, separators, its form of the tools"""
+"""So many tokens a server may add to a request's own: roles, separators, its form of the tools."""
 
 T = TypeVar("T")
 

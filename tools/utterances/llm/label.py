@@ -16,9 +16,9 @@ from tools.utterances.llm.ledger import Answer, Request
 from tools.utterances.llm.plan import prompt
 
 FRAME, DENSE = 64, 2
-"""tokens of a label besides its JSON or sentence: marks, spaces; and bytes a token at the fewest (3 and more are usual)"""
+"""Tokens of a label besides its JSON or sentence (marks, spaces), and the fewest bytes of a token (3 and more are usual)."""
 SENTENCE = re.compile(r"\s*[^\n]{3,}?(?:[.!?…](?=\s)|[。！？]|(?=\n))")
-"""the first sentence of a reply, or its first line"""
+"""The first sentence of a reply, or its first line."""
 
 
 def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:

@@ -20,15 +20,15 @@ from tools.utterances.near_duplicates import Novelty
 PROMPTS = Path(__file__).parent / "prompts"
 LABELS = ("call", "no_call")
 POOL = 2000
-"""utterances of a label that are paraphrased in turn: seeds, and generated ones as long as there is room"""
+"""So many utterances of a label are paraphrased in turn: seeds, and generated ones as long as there is room."""
 SHOWN = 3
-"""examples in a prompt"""
+"""A prompt shows so many examples."""
 HINTS = 6
-"""rare words, and common ones, in a prompt"""
+"""A prompt names so many rare words, and as many common ones."""
 COMMON = 4
-"""times that a word is said before it can be too common"""
+"""A word can be too common once it is said so often."""
 VOCABULARY = 20_000
-"""words of a language that are counted; beyond, those said once are forgotten"""
+"""So many words of a language are counted; beyond, those said once are forgotten."""
 
 Cell = tuple[str, str, str, str]
 """label (of a result: `result`, which has no quota), language, register, kind"""

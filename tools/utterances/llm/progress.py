@@ -12,9 +12,9 @@ from tools.utterances.llm.ledger import Ledger
 from tools.utterances.llm.rate_limiter import RateLimiter
 
 EVERY_S = 15.0
-"""between two lines in a log that is no terminal"""
+"""The seconds between two lines in a log that is no terminal."""
 EARLY = 50
-"""lines of a label by whose repetitions a model that copies is told from one that has said all that it can"""
+"""By the repetitions among so many first lines a model that copies is told from one that has said all that it can."""
 
 
 def reasons_in_words(reasons: Counter[str]) -> str:

@@ -8,27 +8,28 @@ from contextlib import asynccontextmanager
 from statistics import median, quantiles
 
 DROP, GAIN, RETURN_S = 0.05, 0.5, 40.0
-"""how far below its peak the rate starts after a 429, when it is there again, and how far above after as long again"""
+"""After a 429 the rate starts so far (DROP) below its peak, is there again after RETURN_S, and after as long again so far
+(GAIN) above it."""
 DOUBT = 0.2
-"""of a peak that lasted half a pause: its cut. One that lasted longer was nearer to what the server allows"""
+"""The cut of a peak that lasted half a pause. One that lasted longer was nearer to what the server allows."""
 CATCH_UP_S = 0.05
-"""lateness of a slot that the next ones make up for"""
+"""A slot that is late by up to so much is made up for by the next ones."""
 SHRINK, SHRINK_SILENT = 0.7, 0.5
-"""what is left of the window after a 429 or where answers take longer, and after a try without any answer"""
+"""The part of the window that is left after a 429 or where answers take longer, and after a try without any answer."""
 GREW = 1.5
-"""times its usual seconds that an answer takes where it has waited for others: one slot that two share makes it 2"""
+"""An answer that takes so many times its usual seconds has waited for others: one slot that two share makes it 2."""
 QUICK_S = 1.0
-"""an answer within it has waited for nobody worth mentioning"""
+"""An answer within it has waited for nobody worth mentioning."""
 LEAST = 3
-"""answers by which a window is judged, or as many as it is wide: the first of a run may have waited for the model to load"""
+"""A window is judged by so many answers, or as many as it is wide: the first of a run may have waited for the model to load."""
 REMEMBERED = 40
-"""answers of a kind from which its usual seconds, and its slowest, are taken"""
+"""The usual seconds of a kind, and its slowest, are taken from so many answers."""
 SILENCE, RAMBLING = 4, 2
-"""times the slowest answer remembered, and times one that takes all its tokens, that a try is given: others may ramble"""
+"""A try is given so many times the slowest answer remembered, and times one that takes all its tokens: others may ramble."""
 USUAL_TOKENS = 50
-"""of an answer whose server does not count, or that is so short that most of its seconds went into the question"""
+"""The tokens of an answer whose server does not count, or so short that most of its seconds went into the question."""
 FIRST_S = 600.0
-"""that the first answer is given: nothing is known of the server yet, which may still be loading the model"""
+"""The seconds that the first answer is given: the server may still be loading the model."""
 
 
 class RateLimiter:

@@ -22,11 +22,11 @@ INDEPENDENT = {
     "$schema",
     "definitions",
 }
-"""keywords of a tool's schema under which no argument depends on another"""
+"""Keywords of a tool's schema under which no argument depends on another."""
 COMBINATIONS = 300
-"""of names, and of values, that are tried where arguments may depend on each other"""
+"""So many combinations of names, and of values, are tried where arguments may depend on each other."""
 SETS = 6
-"""of arguments of such a tool"""
+"""The most sets of arguments of such a tool."""
 
 Tool = dict[str, Any]
 

@@ -17,15 +17,15 @@ from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, clean, 
 
 LANGUAGES = ("en", "zh-TW")
 TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in range(12))
-"""days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things"""
+"""The days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things."""
 AT_ONCE = 3
-"""optional arguments in one text at most"""
+"""One text gives so many optional arguments at most."""
 MOST_SAID = 8
-"""required arguments that a person may say in one line"""
+"""A person may say so many required arguments in one line."""
 FEW = 2
-"""wordings, and starter lines, a language of a tool that requires more"""
+"""A tool that requires more gets so many wordings, and starter lines, a language."""
 MISSING = 3
-"""required arguments that are left out of a request, one at a time, so that the reply asks for them"""
+"""So many required arguments are left out of a request, one at a time, so that the reply asks for them."""
 
 NEAR = re.compile(r"(in|on|at|to|from|for|about|starting|until|called|saying|with|without) |\{\w*relative")
 

@@ -10,11 +10,11 @@ LEAD = re.compile(
     r"|\bpor ejemplo|例如|比如|例えば|例[:：]|(?<![例比假一不何])如(?![果何此下同]))[,:，：]?\s*",
     re.IGNORECASE,
 )
-"""what stands before examples in a sentence"""
+"""What stands before examples in a sentence."""
 QUOTED = re.compile(
     r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)",
 )
-"""an example in marks; as many backticks close it as opened it"""
+"""An example in marks; as many backticks close it as opened it."""
 END = re.compile(r"[;。；)）\n]|\.(?=\s|$)|等|\betc\b|\.\.\.|…")
 PARTS = re.compile(
     r",(?:(?<![a-z],)|(?!\s*[A-Z]{2}\b))\s*(?:or\s|and\s|und\s|oder\s)?|\s(?:or|and|oder|und|ou|o)\s|[、，]|\s?(?:或者?|和|及|以及|や)\s?"

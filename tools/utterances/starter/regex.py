@@ -9,11 +9,11 @@ from typing import Any
 from rstr import Rstr
 
 TRIES = 120
-"""strings that are drawn of one pattern; lookaheads are guessed, so that not every one of them fits"""
+"""So many strings are drawn of one pattern; lookaheads are guessed, so that not every one of them fits."""
 STEPS = 2_000
-"""parts of one string: a pattern can ask for millions of characters in ten of its own"""
+"""The most parts of one string: a pattern can ask for millions of characters in ten of its own."""
 REPEATS = 4
-"""repetitions beyond the least: a `+` gives one to five"""
+"""The repetitions beyond the least: a `+` gives one to five."""
 CLASSES = {
     "L": "A-Za-z", "Lu": "A-Z", "Ll": "a-z", "N": "0-9", "Nd": "0-9", "Letter": "A-Za-z", "Alphabetic": "A-Za-z",
     "Uppercase": "A-Z", "Lowercase": "a-z", "P": ".", "Han": "一-龥", "Hiragana": "ぁ-ん", "Katakana": "ァ-ン",

@@ -21,20 +21,20 @@ from tools.utterances.starter.wording import GROUPS, Wording, clean
 from tools.utterances.transform import strings
 
 MOST, LISTED = 6, 40
-"""values of a slot, and of one whose values the schema lists"""
+"""The values of a slot, and of one whose values the schema lists."""
 ENOUGH = 3
-"""values of the author's, from which on nothing is made up beside them"""
+"""From so many values of the author's on, nothing is made up beside them."""
 LONGEST = 2_000
-"""characters of a text, and items of a list, that a schema may ask for"""
+"""A schema may ask for so many characters of a text, and items of a list."""
 HINTS = {
     "object": ("properties", "required", "minProperties", "additionalProperties"),
     "array": ("items", "prefixItems", "minItems"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
-"""what tells the type where `type` does not"""
+"""The keywords that tell the type where `type` does not."""
 ROUND = (2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 45, 50, 60, 75, 90, 100)
 LARGE = (120, 150, 200, 250, 500, 750, 1000, 1500, 2500, 5000)
-"""numbers that people say"""
+"""Numbers that people say."""
 DURATIONS = ("PT30M", "PT2H", "P3D", "PT15M", "PT1H", "P1D", "PT45M", "PT3H", "P7D", "PT10M", "PT90M", "P2D")
 DAY = re.compile(r"\d{4}-\d\d-\d\d(T.*)?")
 CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?Z?")
@@ -269,4 +269,4 @@ FORMATS = {
     "ipv6": lambda rng, moment, at: f"2001:db8::{rng.randrange(16, 65536):x}:{rng.randrange(16, 65536):x}",
     "uuid": lambda rng, moment, at: str(UUID(int=rng.getrandbits(128), version=4)),
 }
-"""`format` → one text of it, from a random generator, a moment and a number"""
+"""Makes one text of a `format` from a random generator, a moment and a number."""

@@ -16,23 +16,23 @@ from tools.utterances.starter.hints import author_values
 
 TEMPLATES = Path(__file__).parent
 GROUPS = {"grammar": slice(0, 6), "seeds": slice(6, 9), "golden": slice(9, 12)}
-"""which things of words.yaml a group of lines takes, so that none repeats another's"""
+"""The things of words.yaml that a group of lines takes, so that none repeats another's."""
 TAIL = re.compile(
     r"[,:(（]|\b(?:for|of|in|on|at|by|with|from|to|into|using|against|between|about) (?:an?|the|its?|their|your|one|given"
     r"|some|specified|ISO|two|several|any|each|all|which)\b.*",
     re.IGNORECASE,
 )
-"""from where on the first sentence of a description tells of arguments"""
+"""From here on the first sentence of a description tells of arguments."""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
 LATE = re.compile(
     r"\b(?:to|until|till|before|latest|last|max|maximum|lte?|ends?|finish|closes?|closing|return|drop ?off|expir\w+|due)\b"
     r"|結束|截止|到期|終"
 )
-"""how the name of a day or a time says that it is the later one of two"""
+"""The name of a day or a time says by this that it is the later one of two."""
 MEASURES = {"unit", "language", "currency", "color"}
-"""roles of which listed values are said like others: in celsius, but not in terrace"""
+"""Roles of which listed values are said like others: in celsius, but not in terrace."""
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
-"""names of arguments that nobody would ask for, as in: which from?"""
+"""Names of arguments that nobody would ask for, as in: which from?"""
 KINDS = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 

@@ -14,10 +14,16 @@ from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.utterances.augment import GrammarWriter
-from tools.utterances.generate import converted, drop_unmentioned_arguments, generate, pinned
+from tools.utterances.generate import (
+    apply_style,
+    converted,
+    draw_style,
+    drop_unmentioned_arguments,
+    generate,
+    pinned,
+)
 from tools.utterances.grammar import Grammar, Pattern, SlotValue, places_in
 from tools.utterances.grammar_file import load_grammar
-from tools.utterances.styles import apply_style, draw_style
 from tools.utterances.transform import Draft, apply_transform, swap
 
 

@@ -17,7 +17,7 @@ from callwright.schema import canonical_tools
 from tools.checks.review_page import MOST_BYTES
 from tools.review import main
 from tools.utterances.review_log import apply_decisions, digest, read_decisions, replay_log
-from tools.utterances.review_queue import Line, ReviewQueue, inspect
+from tools.utterances.review_queue import ReviewedLine, ReviewQueue, inspect
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre>"
 PROPERTIES = {
@@ -77,7 +77,7 @@ def test_what_has_been_applied_stays_decided_and_can_be_changed_again(tmp_path):
     call = '[{"name": "draw", "arguments": {"what": "%s"}}]'
 
     def queue(subject: Example) -> ReviewQueue:
-        return ReviewQueue({"a": Line(subject, digest(subject), [])}, tmp_path / "review.jsonl", TOOLS)
+        return ReviewQueue({"a": ReviewedLine(subject, digest(subject), [])}, tmp_path / "review.jsonl", TOOLS)
 
     live, _ = queue(born).rewrite("a", "畫狗", call % "狗", "")
     edited = next(apply_decisions([born], live, TOOLS, Counter(), []))

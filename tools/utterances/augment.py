@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -12,13 +13,12 @@ from callwright.expectations import contains_expected_words
 from callwright.records import Example, Seed, read_records
 from callwright.schema import call_fault
 from callwright.tasks import seed_fault
-from tools.utterances.generate import generate, pinned
+from tools.utterances.generate import Style, apply_style, draw_style, generate, pinned
 from tools.utterances.grammar import Grammar, Pattern
 from tools.utterances.grammar_file import load_grammar, place_of
 from tools.utterances.llm.backend import from_openai
 from tools.utterances.llm.plan import LABELS, own_seeds
 from tools.utterances.near_duplicates import Novelty, plain_forms
-from tools.utterances.styles import Style, apply_style, draw_style
 from tools.utterances.transform import Draft, swap
 
 TRIES = 40
@@ -51,7 +51,7 @@ class GrammarWriter:
         """Return the next style of a label in a language."""
         if (key := f"{label}/{lang}") not in self.styles:
             rng = Random(f"{self.config.seed}/manner/{lang}")
-            self.styles[key] = iter(lambda: draw_style(self.grammar, lang, rng), None)
+            self.styles[key] = (draw_style(self.grammar, lang, rng) for _ in count())
         return next(self.styles[key])
 
     def seeds(self, seeds: Sequence[Seed], quota: int) -> list[Example]:
@@ -128,8 +128,8 @@ class GrammarWriter:
             if said is None:
                 continue
             varied, done = said
-            made = not style.native and done
-            tags = {"lang": lang, "register": style.register if made else pattern.register_, "kind": pattern.kind}
+            restyled = not style.native and done
+            tags = {"lang": lang, "register": style.register if restyled else pattern.register_, "kind": pattern.kind}
             history = {"tags": tags, "lineage": pattern.id, "source": "grammar", "transforms": done}
             example = Example(id=f"{pattern.id}/{self.uses[pattern.id]}", **varied.said, **history)
             if self.admits(varied, example):
@@ -157,12 +157,13 @@ class GrammarWriter:
                 )
             total = sum(weights.values())
             cell = max(weights, key=lambda cell: weights[cell] / total * quota - counts[cell])
-            if (made := self.from_pattern(label, *cell)) is None:
+            new = self.from_pattern(label, *cell)
+            if new is None:
                 del weights[cell]
                 continue
             counts[cell] += 1
             missing -= 1
-            yield made
+            yield new
 
     def kinds(self, label: str) -> dict[str, float]:
         """Return the kinds of a label's patterns and their shares; calls are of one kind."""
@@ -195,13 +196,14 @@ def own_grammar(config: DataConfig, tools: Tools) -> Grammar | None:
 
 def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> Iterator[Example]:
     """Yield a task's examples, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
+    if config.augment.backend == "openai":
+        examples = from_openai(config, seeds, tools, batch)
+    else:
+        examples = from_grammar(config, seeds, tools)
     said: list[str] = []
-    for example in (
-        from_openai(config, seeds, tools, batch)
-        if config.augment.backend == "openai"
-        else from_grammar(config, seeds, tools)
-    ):
-        said += [example.utterance] if config.augment.mined else []
+    for example in examples:
+        if config.augment.mined:
+            said.append(example.utterance)
         yield example
     if config.augment.mined:
         yield from mined(config, tools, said)

@@ -62,14 +62,22 @@ def score(model: Any, seeds: Sequence[Seed]) -> Score:
     """
     from scipy.stats import binomtest
 
-    pairs = list(zip(model.predict([s.utterance for s in seeds]).tolist(), (bool(s.calls) for s in seeds), strict=True))
-    right = sum(said == true for said, true in pairs)
-    tp, either, calls = (sum(f(*pair) for pair in pairs) for f in (bool.__and__, bool.__or__, lambda _, true: true))
-    either = max(either, 1)
-    bounds = binomtest(tp, either).proportion_ci(method="wilson")
-    f1, low, high = (2 * q / (1 + q) for q in (tp / either, float(bounds.low), float(bounds.high)))
-    n = len(pairs)
-    return Score(n, f1, low, high, right / n, max(calls, n - calls) / n, 2 * calls / (n + calls))
+    decided = model.predict([seed.utterance for seed in seeds]).tolist()
+    pairs = list(zip(decided, [bool(seed.calls) for seed in seeds], strict=True))
+    n, calls = len(pairs), sum(true for _, true in pairs)
+    positive = max(1, sum(said or true for said, true in pairs))
+    hits = sum(said and true for said, true in pairs)
+    bounds = binomtest(hits, positive).proportion_ci(method="wilson")
+    f1, low, high = (2 * q / (1 + q) for q in (hits / positive, float(bounds.low), float(bounds.high)))
+    return Score(
+        lines=n,
+        f1=f1,
+        low=low,
+        high=high,
+        accuracy=sum(said == true for said, true in pairs) / n,
+        majority=max(calls, n - calls) / n,
+        always=2 * calls / (n + calls),
+    )
 
 
 def out_of_fold_label_error(examples: Sequence[Example]) -> list[float]:
@@ -82,14 +90,16 @@ def out_of_fold_label_error(examples: Sequence[Example]) -> list[float]:
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-    open_ = [example for example in examples if not example.after_result]
-    labels, lineages = [example.label for example in open_], [example.lineage for example in open_]
+    asked = [example for example in examples if not example.after_result]
+    labels, lineages = [example.label for example in asked], [example.lineage for example in asked]
     for label in ("call", "no_call"):
-        if (count := len({e.lineage for e in open_ if e.label == label})) < FOLDS:
+        if (count := len({e.lineage for e in asked if e.label == label})) < FOLDS:
             raise UserError("examples", f"only {count} lineages of {label}", f"give at least {FOLDS}")
-    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in open_]
+    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in asked]
     chances = cross_val_predict(untrained(), texts, labels, groups=lineages, cv=folds, method="predict_proba")
-    found = (float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True))
+    # The columns are in the order of the labels' names: call, no_call.
+    other = {"call": 1, "no_call": 0}
+    found = (float(chance[other[label]]) for label, chance in zip(labels, chances, strict=True))
     return [0.5 if example.after_result else next(found) for example in examples]
 
 

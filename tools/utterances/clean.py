@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from callwright.config import Clean, DataConfig
@@ -125,18 +125,29 @@ def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float)
     }
 
 
-STEPS: dict[str, Callable[[list[Example], list[str], Clean, Sequence[Seed]], Found]] = {
-    "length": lambda examples, texts, config, golden: lengths(examples, config.shortest, config.longest),
-    "language": lambda examples, texts, config, golden: languages(examples),
-    "conflict": lambda examples, texts, config, golden: conflicts(examples),
-    "exact": lambda examples, texts, config, golden: repeated(examples, texts),
-    "normalised": lambda examples, texts, config, golden: repeated(examples, list(map(normal_form, texts))),
-    "near": lambda examples, texts, config, golden: copies(examples, near_pairs(texts, config.near)),
-    "golden": lambda examples, texts, config, golden: leaks(examples, golden, config.golden),
-    "semantic": lambda examples, texts, config, golden: (
-        copies(examples, alike_pairs(texts, config.semantic)) if config.semantic else {}
-    ),
-}
+STEPS = ("length", "language", "conflict", "exact", "normalised", "near", "golden", "semantic")
+"""What is looked for, in this order: a step sees what those before it left."""
+
+
+def find(step: str, examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> Found:
+    """Find the examples that a step drops, each with the reason."""
+    texts = [whole_text(example) for example in examples]
+    match step:
+        case "length":
+            return lengths(examples, config.shortest, config.longest)
+        case "language":
+            return languages(examples)
+        case "conflict":
+            return conflicts(examples)
+        case "exact":
+            return repeated(examples, texts)
+        case "normalised":
+            return repeated(examples, list(map(normal_form, texts)))
+        case "near":
+            return copies(examples, near_pairs(texts, config.near))
+        case "golden":
+            return leaks(examples, golden, config.golden)
+    return copies(examples, alike_pairs(texts, config.semantic)) if config.semantic else {}
 
 
 def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> tuple[list[Example], list[Drop]]:
@@ -146,8 +157,8 @@ def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) ->
         UserError: a hand-written seed would go.
     """
     kept, dropped = list(examples), list[Drop]()
-    for step, find in STEPS.items():
-        found = find(kept, [whole_text(example) for example in kept], config, golden)
+    for step in STEPS:
+        found = find(step, kept, config, golden)
         for index in sorted(found):
             if hand_written(kept[index]):
                 remedy = "mend it in seeds.jsonl, or the bounds under `clean:`"

@@ -1,16 +1,36 @@
-"""Fill grammar patterns with slot values, and derive calls and what is expected of them from what was said."""
+"""Fill grammar patterns with slot values, derive calls and what is expected of them, and say it in a style: carrier, loan
+from a language, transforms. A style is drawn whatever the label."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from callwright.expectations import LISTED, MOST_WORDS, SPELT, content_words, is_free_text, leaves
+from callwright.expectations import (
+    LISTED,
+    MOST_WORDS,
+    SPELT,
+    contains_expected_words,
+    content_words,
+    is_free_text,
+    leaves,
+)
 from callwright.json_schema import Unchecked, argument_schema
 from callwright.records import Call
 from callwright.schema import parameters_of
-from tools.utterances.grammar import BRACKETS, PLACE, SPAN, Grammar, Pattern, Place, SlotValue, places, places_in
+from tools.utterances.grammar import (
+    BRACKETS,
+    PLACE,
+    SPAN,
+    Grammar,
+    Pattern,
+    Place,
+    SlotValue,
+    Transform,
+    places,
+    places_in,
+)
 from tools.utterances.transform import Draft, apply_transform, strings
 
 ARTICLE = re.compile(r"(?<![\wÀ-ɏ])([Aa])(?= (?:[ai]|e(?!u)|o(?!ne\b|ne-)|u(?!ni|s|k)|8))", re.ASCII | re.IGNORECASE)
@@ -68,10 +88,10 @@ class SlotBindings:
 def borrowed(value: SlotValue, grammar: Grammar, names: list[str], rng: Random) -> SlotValue:
     """Turn a borrowed slot value into the borrower's language: script is converted, words are not exchanged."""
     names = [transform.name for transform in grammar.transforms if transform.name in names and transform.do == "opencc"]
-    turn = lambda text: converted(text, grammar, names, rng)  # noqa: E731
-    passed = turn(value.text) if value.value == value.text else value.value
-    words = [turn(word) for word in value.words or []] or None
-    return SlotValue(text=turn(value.text), value=passed, words=words, system=value.system)
+    text = converted(value.text, grammar, names, rng)
+    words = [converted(word, grammar, names, rng) for word in value.words or []] or None
+    passed = text if value.value == value.text else value.value
+    return SlotValue(text=text, value=passed, words=words, system=value.system)
 
 
 def converted(text: str, grammar: Grammar, names: list[str], rng: Random) -> str:
@@ -132,7 +152,8 @@ def generate(pattern: Pattern, grammar: Grammar, tools: list[dict[str, Any]], rn
     text = bindings.text(template.replace("[", "").replace("]", ""))
     span = grammar.languages[pattern.lang].joiner.join(part.strip() for part in BRACKETS.findall(template))
     calls, expected = [], []
-    for call in (drop_unmentioned_arguments(call, places_in(template), tools) for call in pattern.calls):
+    for whole_call in pattern.calls:
+        call = drop_unmentioned_arguments(whole_call, places_in(template), tools)
         templates = strings(call.arguments, lambda text: text.replace(f"{{{SPAN}}}", span).strip())
         parameters = parameters_of(call.name, tools)
         arguments = strings(templates, bindings.passed)
@@ -162,3 +183,106 @@ def expected_argument(template: Any, value: Any, is_free: bool, bindings: SlotBi
     if is_free and isinstance(value, str) and isinstance(template, str) and bindings.text(template) == value:
         return {"contains": bindings.words(template)}
     return value
+
+
+@dataclass(frozen=True)
+class Style:
+    """How to say something. It is drawn before what to say, so that no label has a style of its own."""
+
+    lang: str
+    origin: str
+    """the language that patterns and carriers are taken from: `lang`, or the one it borrows from"""
+    register: str
+    native: bool
+    """whether a pattern of the register is wanted; else the carrier or a transform makes the register"""
+    carrier: str | None
+    carrier_lang: str
+    makers: tuple[Transform, ...]
+    """transforms that make the register; the first that finds something to change does"""
+    transforms: tuple[Transform, ...]
+
+
+def carriers_of(grammar: Grammar, lang: str, register: str) -> tuple[str, Sequence[str]]:
+    """Return the carriers of a register, or of all registers where it has none, and their language.
+
+    A language without carriers borrows them.
+    """
+    carriers = grammar.carriers.get(lang, {})
+    borrow = grammar.languages[lang].borrow
+    if not carriers and borrow:
+        return carriers_of(grammar, borrow.from_, register)
+    return lang, carriers.get(register) or [carrier for own in carriers.values() for carrier in own]
+
+
+def draw_style(grammar: Grammar, lang: str, rng: Random) -> Style:
+    """Draw a style of a language."""
+    borrow = grammar.languages[lang].borrow
+    origin = borrow.from_ if borrow and rng.random() < borrow.share else lang
+    shares = [register.share for register in grammar.registers.values()]
+    register = rng.choices(list(grammar.registers), shares)[0]
+    mine = [transform for transform in grammar.transforms if lang in transform.lang]
+    makers = [transform for transform in mine if transform.register_ == register]
+    native = rng.random() < grammar.registers[register].native
+    carrier_lang, carriers = carriers_of(grammar, origin, register)
+    carry = rng.random() < grammar.carried or not (native or makers)
+    rng.shuffle(makers)
+    return Style(
+        lang=lang,
+        origin=origin,
+        register=register,
+        native=native,
+        carrier=rng.choice(carriers) if carriers and carry else None,
+        carrier_lang=carrier_lang,
+        makers=() if native else tuple(makers),
+        transforms=tuple(transform for transform in mine if rng.random() < transform.share),
+    )
+
+
+def apply_style(
+    draft: Draft, style: Style, grammar: Grammar, rng: Random, borrowed: bool
+) -> tuple[Draft, list[str]] | None:
+    """Say a draft in a style; return it and the names of what was done: `carrier:<template>` and transforms, in order.
+
+    A `borrowed` draft, one in another language than the style's, is turned into it first; None where it cannot be.
+    Transforms that find nothing to change, and those that would part an expected word from the text, are left out.
+    """
+    done: list[str] = []
+    borrow = grammar.languages[style.lang].borrow
+    if borrowed and borrow:
+        native = convert(draft, grammar, borrow.with_, rng)
+        if native is None:
+            return None
+        draft = native
+        done += borrow.with_
+    if style.carrier is not None and opens_differently(style.carrier, draft.text):
+        bindings = SlotBindings(grammar, style.carrier_lang, rng)
+        before, after = (bindings.text(part) for part in style.carrier.split("{text}"))
+        if borrow and style.carrier_lang != style.lang:
+            before, after = (converted(part, grammar, borrow.with_, rng) for part in (before, after))
+        draft = replace(draft, text=before + joined(draft.text, after))
+        done.append(f"carrier:{style.carrier}")
+    for transform in style.transforms:
+        changed = apply_transform(transform, draft, rng)
+        if changed is not None and contains_expected_words(changed.text, changed.expected):
+            draft = changed
+            done.append(transform.name)
+    for transform in style.makers:
+        changed = apply_transform(transform, draft, rng)
+        if changed is not None and contains_expected_words(changed.text, changed.expected):
+            return changed, [*done, transform.name]
+    return draft, done
+
+
+def joined(text: str, after: str) -> str:
+    """Join a text and what a carrier puts after it, with one mark between them: the text's own if it asks or exclaims."""
+    if not after or after[0] not in ",.，。":
+        return text + after
+    if text[-1] in "?!？！～~…":
+        return text + after[1:]
+    return text.rstrip(".。") + after
+
+
+def opens_differently(carrier: str, text: str) -> bool:
+    """Tell whether a carrier does not repeat what the text opens or ends with ("欸，欸，…")."""
+    before, after = carrier.split("{text}")
+    return not (before and text[:2] == before[:2]) and not (after and text[-2:] == after[-2:])

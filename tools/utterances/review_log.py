@@ -87,8 +87,8 @@ def replay_log(decisions: Iterable[Decision]) -> Live:
     return {identity: stack[-1] for identity, stack in stacks.items() if stack}
 
 
-def decide(path: Path, choose: Callable[[Live, str], list[Decision]]) -> tuple[Live, list[Decision]]:
-    """Append what `choose` makes of the decisions that hold and the time; return those that hold then, and the new ones.
+def decide(path: Path, make_decisions: Callable[[Live, str], list[Decision]]) -> tuple[Live, list[Decision]]:
+    """Append what `make_decisions` makes of the decisions that hold and the time; return those that hold then, and the new ones.
 
     The folder is locked meanwhile, so that pages side by side see each other's lines; they are on the disk on return.
 
@@ -97,7 +97,7 @@ def decide(path: Path, choose: Callable[[Live, str], list[Decision]]) -> tuple[L
     """
     with locked(path.parent):
         known = read_decisions(path)
-        new = choose(replay_log(known), datetime.now(UTC).isoformat(timespec="microseconds"))
+        new = make_decisions(replay_log(known), datetime.now(UTC).isoformat(timespec="microseconds"))
         if new:
             write_jsonl(path, (decision.model_dump(exclude_none=True) for decision in [*known, *new]))
     return replay_log([*known, *new]), new

@@ -38,7 +38,7 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class ReviewedLine:
     """An example under review."""
 
     example: Example
@@ -77,7 +77,7 @@ def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
                 yield Reason("grounding", 1 - share, f"the utterance has only {share:.0%} of the words of {key}")
 
 
-def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
+def inspect(examples: Sequence[Example], tools: Tools) -> list[ReviewedLine]:
     """Return the examples with what is suspicious about them, the most suspicious first."""
     reasons = [list(ungrounded(example, tools)) for example in examples]
     try:
@@ -95,7 +95,7 @@ def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
             for index, twin in zip(pair, (two, one), strict=True):
                 text = f"nearly the same as {twin.id} ({twin.label}): {twin.utterance}"
                 reasons[index].append(Reason("near-duplicate", 1.0 if one.label != two.label else 0.5, text))
-    lines = [Line(example, digest(example), own) for example, own in zip(examples, reasons, strict=True)]
+    lines = [ReviewedLine(example, digest(example), own) for example, own in zip(examples, reasons, strict=True)]
     return sorted(lines, key=lambda line: -sum(reason.weight for reason in line.reasons))
 
 
@@ -108,14 +108,14 @@ def pretty(calls: Iterable[Call]) -> str:
 class ReviewQueue:
     """The lines under review, by id in the order of the queue, and the file of the decisions about them."""
 
-    lines: dict[str, Line]
+    lines: dict[str, ReviewedLine]
     path: Path
     tools: Tools
 
     def pick(self, live: Live, chosen: Sequence[str]) -> list[str]:
         """Return the ids that pass the filters: a value a facet ("" is any), then words of the id, text, calls or reply."""
 
-        def passes(line: Line) -> bool:
+        def passes(line: ReviewedLine) -> bool:
             if any(want and want not in have for want, have in zip(chosen, line.facets(live), strict=False)):
                 return False
             now, words = line.now(live), fold_case(chosen[-1])
@@ -123,7 +123,7 @@ class ReviewQueue:
 
         return [identity for identity, line in self.lines.items() if passes(line)]
 
-    def made(self, identity: str, live: Live, action: str, time: str, **said: Any) -> Decision:
+    def decision_about(self, identity: str, live: Live, action: str, time: str, **said: Any) -> Decision:
         """Make a decision about the line as it was generated, also where an earlier one has been applied to it."""
         line = self.lines[identity]
         return Decision(id=identity, action=action, sha=(line.held(live) or line).sha, time=time, **said)
@@ -131,12 +131,12 @@ class ReviewQueue:
     def judge(self, action: str, ids: Iterable[str]) -> tuple[Live, list[Decision]]:
         """Accept or reject lines at one stroke. To accept what was rewritten leaves it rewritten."""
 
-        def choose(live: Live, time: str) -> list[Decision]:
+        def decide_now(live: Live, time: str) -> list[Decision]:
             held = {identity: self.lines[identity].held(live) for identity in ids}
             void = {i for i, h in held.items() if h and (h.action == action or (h.rewrites and action == "accept"))}
-            return [self.made(identity, live, action, time) for identity in held if identity not in void]
+            return [self.decision_about(identity, live, action, time) for identity in held if identity not in void]
 
-        return decide(self.path, choose)
+        return decide(self.path, decide_now)
 
     def rewrite(self, identity: str, text: str, calls: str, reply: str) -> tuple[Live, list[Decision]]:
         """Let a line say something else.
@@ -145,31 +145,31 @@ class ReviewQueue:
             ValueError: with the fault in words: `calls` is not JSON, or what is said does not fit the tools.
         """
 
-        def choose(live: Live, time: str) -> list[Decision]:
+        def decide_now(live: Live, time: str) -> list[Decision]:
             wanted = parse_json(calls.strip() or "[]")
             action = "edit" if bool(wanted) == bool(self.lines[identity].now(live).calls) else "relabel"
             said = {"text": text.strip(), "calls": wanted, "reply": reply.strip() or None}
-            new = self.made(identity, live, action, time, **said)
+            new = self.decision_about(identity, live, action, time, **said)
             if fault := seed_fault(rewritten(self.lines[identity].example, new), self.tools):
                 raise ValueError(fault)
             return [new]
 
         try:
-            return decide(self.path, choose)
+            return decide(self.path, decide_now)
         except ValidationError as error:
             raise ValueError(explain(error)) from None
 
     def undo(self, times: list[str]) -> tuple[Live, list[Decision]]:
         """Take back what was decided at the last of `times` of which something still holds; the times are used up."""
 
-        def choose(live: Live, now: str) -> list[Decision]:
+        def decide_now(live: Live, now: str) -> list[Decision]:
             new: list[Decision] = []
             while times and not new:
                 last = times.pop()
                 new = [Decision(id=i, action="undo", sha=d.sha, time=now) for i, d in live.items() if d.time == last]
             return new
 
-        return decide(self.path, choose)
+        return decide(self.path, decide_now)
 
     def relabelled(self, now: Example) -> Example:
         """Return what to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""

@@ -50,9 +50,7 @@ class BatchClient(LLMClient):
             await self.collect(batch)
         left: dict[str, int] = {}
         while self.waiting:
-            count = -1
-            while count != (count := len(self.waiting)):
-                await asyncio.sleep(SETTLE_S)
+            await self.settle()
             chosen = self.fitting([r for key, (r, _) in self.waiting.items() if self.ledger.get(key) is None])
             for request in chosen:
                 left[request.key] = left.get(request.key, TRIES) - 1
@@ -65,6 +63,13 @@ class BatchClient(LLMClient):
                     del self.waiting[key]
                     future.set_result(answer)
                     self.tell()
+
+    async def settle(self) -> None:
+        """Wait until no more requests come."""
+        count = -1
+        while count != len(self.waiting):
+            count = len(self.waiting)
+            await asyncio.sleep(SETTLE_S)
 
     def fitting(self, requests: Sequence[Request]) -> list[Request]:
         """Return as many requests as one batch and the budget hold."""

@@ -78,10 +78,14 @@ def disagreement(label: str, names: frozenset[str], counts: frozenset[int], call
 
 def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
     """Say how a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
-    free = str | list | dict
-    exact = lambda c: [(f"{c.name}.{k}", repr(v)) for k, v in c.arguments.items() if not isinstance(v, free)]  # noqa: E731
-    ours, theirs = (sorted(pair for call in own for pair in exact(call)) for own in (parent.calls, calls))
+    ours, theirs = exact_arguments(parent.calls), exact_arguments(calls)
     return None if ours == theirs else f"the parent's call has {dict(ours)}, this has {dict(theirs)}"
+
+
+def exact_arguments(calls: Iterable[Call]) -> list[tuple[str, str]]:
+    """Return the arguments of calls that are numbers, booleans or null, sorted by their names."""
+    pairs = [(f"{call.name}.{key}", value) for call in calls for key, value in call.arguments.items()]
+    return sorted((name, repr(value)) for name, value in pairs if not isinstance(value, str | list | dict))
 
 
 def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> str | None:

@@ -231,7 +231,8 @@ class LLMClient:
                     self.stop(server(), reason, "start the server, or mend OPENAI_BASE_URL")
             except APIStatusError as error:
                 reason = self.judge(error)
-                tries -= error.status_code == 429
+                if error.status_code == 429:
+                    tries -= 1  # which costs no try: it ends with PATIENCE_S
             except ValueError as error:
                 reason = str(error)
             else:

@@ -30,8 +30,12 @@ def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:
             listed = schema.get("enum", []) if isinstance(schema, dict) else []
             filled[number] += to_json(name) + max(map(to_json, listed), key=len, default="")
     calls = max((len(seed.calls) for seed in seeds), default=1)
-    size = lambda texts: max((len(text.encode()) for text in texts), default=0)  # noqa: E731
-    return max(size(seeded), calls * size(filled))
+    return max(longest_bytes(seeded), calls * longest_bytes(filled))
+
+
+def longest_bytes(texts: Sequence[str]) -> int:
+    """Return the bytes of the longest text."""
+    return max((len(text.encode()) for text in texts), default=0)
 
 
 def labelling(

@@ -102,6 +102,12 @@ def own_seeds(seeds: Sequence[Seed], quota: int, rng: Random, admit: Callable[[E
     return examples
 
 
+def shares(tag: str, seeds: Sequence[Seed]) -> dict[str, float]:
+    """Return each value of a tag and the share of the seeds that have it."""
+    counts = Counter(seed.tags.get(tag, "") for seed in seeds)
+    return {value: count / len(seeds) for value, count in counts.items()}
+
+
 class Planner:
     """What is there so far, and what it lacks.
 
@@ -125,12 +131,11 @@ class Planner:
             if self.quotas[label] and not any(seed.label == label for seed in self.seeds):
                 place = config.seeds / "seeds.jsonl"
                 raise UserError(place, f"has no {label} utterance", f"write some, or set augment.{label} to 0")
-        share = lambda tag, own: {name: n / len(own) for name, n in Counter(s.tags.get(tag, "") for s in own).items()}  # noqa: E731
-        langs, registers = share("lang", self.seeds), share("register", self.seeds)
+        langs, registers = shares("lang", self.seeds), shares("register", self.seeds)
         self.weights: dict[Cell, float] = {
             (label, lang, register, kind): langs[lang] * registers[register] * part
             for label in LABELS
-            for kind, part in share("kind", [s for s in self.seeds if s.label == label]).items()
+            for kind, part in shares("kind", [s for s in self.seeds if s.label == label]).items()
             for lang in langs
             for register in registers
         }

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from tools.utterances.llm.ledger import Ledger
 from tools.utterances.llm.rate_limiter import RateLimiter
@@ -56,11 +58,9 @@ class Progress:
             each = (time.monotonic() - self.start) / fresh
             at_once = f", {self.limiter.window} at a time" if self.limiter else ""
             parts += [f"{each:.1f} s an answer{at_once}"]
-            left = (
-                max(0, self.wanted - self.good) * self.answers / self.good
-                if self.good
-                else self.requests - self.answers
-            )
+            left: float = self.requests - self.answers
+            if self.good:
+                left = (self.wanted - self.good) * self.answers / self.good
             parts += [f"about {max(left, 0) * each / 60:.0f} min left"]
         if self.budget:
             parts += [f"{self.ledger.spent:.4f} {self.budget}"]
@@ -71,34 +71,37 @@ class Progress:
 def show_progress(progress: Progress, name: str) -> Iterator[None]:
     """Show the progress while the block lasts: a bar on a terminal, a line now and then where there is none."""
     from rich.console import Console
+    from rich.live import Live
 
-    console, ended = Console(stderr=True), threading.Event()
+    console = Console(stderr=True)
     if console.is_terminal:
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
+        with Live(get_renderable=lambda: bar(progress), console=console, refresh_per_second=5):
+            yield
+        return
+    ended = threading.Event()
 
-        bar = Bar(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
-        task = bar.add_task(name, total=progress.wanted)
-        show, every = lambda: bar.update(task, description=str(progress), completed=progress.good), 0.2
-    else:
-        bar, every = None, EVERY_S
-        show = lambda: print(f"{name}: {progress}", file=sys.stderr, flush=True)  # noqa: E731
+    def log() -> None:
+        while not ended.wait(EVERY_S):
+            print(f"{name}: {progress}", file=sys.stderr, flush=True)
 
-    def repeat() -> None:
-        while not ended.wait(every):
-            show()
-
-    thread = threading.Thread(target=repeat, daemon=True)
+    thread = threading.Thread(target=log, daemon=True)
     thread.start()
     try:
-        if bar:
-            with bar:
-                yield
-        else:
-            yield
+        yield
     finally:
         ended.set()
         thread.join()
+
+
+def bar(progress: Progress) -> Any:
+    """Draw the good lines as a bar, beside the state and the time that has passed."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    passed = timedelta(seconds=int(time.monotonic() - progress.start))
+    grid.add_row(ProgressBar(progress.wanted, progress.good, width=20), str(progress), str(passed))
+    return grid
 
 
 class Shortfall:

@@ -70,7 +70,10 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
         raise UserError(f"tool {name!r}", f"no value is known that fits {empty}", "add `examples` to its schema")
     columns = values.in_order({key: column for key, column in columns.items() if column})
     optional = [key for key in columns if key not in required]
-    valid = lambda row: not call_fault(Call(name=name, arguments=row), tools)  # noqa: E731
+
+    def valid(row: dict[str, Any]) -> bool:
+        return call_fault(Call(name=name, arguments=row), tools) is None
+
     if not cut and set(schema) <= INDEPENDENT:
         firsts = {key: column[0] for key, column in columns.items()}
         if valid({key: firsts[key] for key in required}) and valid(firsts):

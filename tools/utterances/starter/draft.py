@@ -33,7 +33,7 @@ Tool = dict[str, Any]
 Row = dict[str, Any]
 
 
-class Line(dict[str, Any]):
+class InlineMapping(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
@@ -44,11 +44,13 @@ class _Dumper(Dumper):
         return True
 
 
-_Dumper.add_representer(Line, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, True))
+_Dumper.add_representer(
+    InlineMapping, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, True)
+)
 
 
 def dump(value: Any) -> str:
-    """Write a value as YAML in block style, but for each Line."""
+    """Write a value as YAML in block style, but for each InlineMapping."""
     return dump_yaml(value, _Dumper)
 
 
@@ -81,7 +83,7 @@ class Draft:
         wraps = self.own["call"][: FEW if overlong else None]
         for number, table in enumerate(tables, 1):
             spoken = self.spoken(name, table, schema)
-            call = {"name": name, "arguments": Line({key: slot for key, (slot, _) in spoken.items()})}
+            call = {"name": name, "arguments": InlineMapping({key: slot for key, (slot, _) in spoken.items()})}
             required = [key for key in spoken if key in table.required]
             optional = [key for key in spoken if key not in table.required and spoken[key][1]]
             extra = cycle(chunks(optional)) if optional else cycle([()])
@@ -101,7 +103,7 @@ class Draft:
                 said = {kind: list[Row]() for kind in dict.fromkeys(item["kind"] for item in self.own["tool"])}
                 for at, item in enumerate(self.own["tool"]):
                     text = self.request(item["text"], tool, spoken, required, at)
-                    said[item["kind"]].append(Line(text=text, reply=item["reply"]))
+                    said[item["kind"]].append(InlineMapping(text=text, reply=item["reply"]))
                 for kind, items in said.items():
                     yield self.family(f"{name}-{kind}", kind, items)
 
@@ -110,21 +112,25 @@ class Draft:
         found: dict[str, tuple[Any, str]] = {}
         for key, column in table.columns.items():
             own = schema["properties"].get(key, {})
-            slot = self.slot(self.place(tool, key), [(self.wording.told(value, key, own), value) for value in column])
+            slot = self.slot(
+                self.place(tool, key), [(self.wording.spoken_value(value, key, own), value) for value in column]
+            )
             phrase = self.wording.phrase(key, own, [value for value in column if value is not None])
             found[key] = (slot, clean_phrase(phrase).replace("{value}", slot)) if slot else (None, "")
         return found
 
     def place(self, tool: str, key: str) -> str:
         """Name a slot after the tool and the argument, in the letters that a grammar takes."""
-        plain = lambda text: re.sub("[^a-z]+", "_", words(text).lower()).strip("_")  # noqa: E731
-        own = plain(key) or plain(next(iter(self.wording.role(key).get("words", [])), "")) or "value"
-        return own if own.startswith(f"{plain(tool)}_") else f"{plain(tool) or 'tool'}_{own}"
+        role = next(iter(self.wording.role(key).get("words", [])), "")
+        own, of_tool = slot_letters(key) or slot_letters(role) or "value", slot_letters(tool)
+        return own if own.startswith(f"{of_tool}_") else f"{of_tool or 'tool'}_{own}"
 
     def slot(self, name: str, pairs: Sequence[tuple[str, Any]]) -> str | None:
         """Put texts and values among the slots; return their place `{slot}`, None where null is the only value."""
         filled = [
-            value if text == str(value) and not isinstance(value, bool) else Line({"text": text, "value": value})
+            value
+            if text == str(value) and not isinstance(value, bool)
+            else InlineMapping({"text": text, "value": value})
             for text, value in pairs
             if value is not None
         ]
@@ -164,7 +170,9 @@ class Draft:
             wraps = self.own["missing"]
             some = wraps if len(asked) == 1 else [wraps[number % len(wraps)], wraps[(number + 1) % len(wraps)]]
             items += [
-                Line(text=self.request(wrap, tool, spoken, rest, number + at), reply=replies[(number + at) % 2])
+                InlineMapping(
+                    text=self.request(wrap, tool, spoken, rest, number + at), reply=replies[(number + at) % 2]
+                )
                 for at, wrap in enumerate(some)
             ]
         unique = {item["text"]: item for item in items}
@@ -185,7 +193,7 @@ class Draft:
                     (day, "") if form == "date" else (f"{day}T08:30:00Z", f" {self.wording.phrases['at']}08:30 UTC")
                 )
                 if fits(schema["properties"][key], value):
-                    pairs.append(Line(text=text + clock, value=value, system=self.system(today)))
+                    pairs.append(InlineMapping(text=text + clock, value=value, system=self.system(today)))
         if not pairs:
             return
         slot = f"{self.place(name, key)}_relative"
@@ -194,7 +202,7 @@ class Draft:
         own = {**spoken, key: (f"{{{slot}}}", clean_phrase(phrase).replace("{value}", f"{{{slot}}}"))}
         keys = [*required, *([] if key in required else [key])]
         texts = [self.request(wrap, tool, own, keys, at) for at, wrap in enumerate(self.own["call"][:4])]
-        call = {"name": name, "arguments": Line({at: own[at][0] for at in keys})}
+        call = {"name": name, "arguments": InlineMapping({at: own[at][0] for at in keys})}
         yield self.family(f"{name}-relative", "relative_date", texts, calls=[call])
 
     def date_of(self, tool: Tool) -> tuple[str, str] | None:
@@ -233,14 +241,21 @@ class Draft:
         cannot = self.wording.phrases["cannot"]
         free = [item["text"] for item in self.own["no_tool"] if not re.search(item["unless"], known, re.IGNORECASE)]
         if free:
-            yield self.family("no_tool", "no_tool", [Line(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)])
-        yield self.family("chat", "chat", [Line(item) for item in self.own["chat"]])
+            yield self.family(
+                "no_tool", "no_tool", [InlineMapping(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)]
+            )
+        yield self.family("chat", "chat", [InlineMapping(item) for item in self.own["chat"]])
 
 
 def required_beyond_speech(tool: Tool) -> int:
     """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
     count = len(set(inlined(tool).get("required", [])))
     return count if count > MOST_SAID else 0
+
+
+def slot_letters(text: str) -> str:
+    """Write a name in the letters that the name of a slot has: lower case and _."""
+    return re.sub("[^a-z]+", "_", words(text).lower()).strip("_")
 
 
 def chunks(keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -257,7 +272,9 @@ def clean_phrase(phrase: str) -> str:
 def tidy(part: str) -> str:
     """Drop the marks that a grammar gives a meaning from a part of a phrase; white space at its ends stays one space."""
     bare = clean(part)
-    return " " * (part[:1] == " ") + bare + " " * (part[-1:] == " " and bool(bare))
+    before = " " if part.startswith(" ") else ""
+    after = " " if part.endswith(" ") and bare else ""
+    return before + bare + after
 
 
 def draft_grammar(task: str, tools: list[Tool], group: str) -> str:

@@ -97,9 +97,9 @@ class Values:
             and "pattern" not in schema
         )
         if len(own) < ENOUGH and not said:
-            yield from self.made(schema, name, most)
+            yield from self.suggested(schema, name, most)
 
-    def made(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
+    def suggested(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
         """Yield values that the type suggests; not all of them fit."""
         schema = flat(schema)
         branches = [(key, branch) for key in ("anyOf", "oneOf") for branch in schema.get(key, [])]
@@ -222,9 +222,10 @@ def formatted(form: str, group: str, late: bool = False) -> list[str]:
     """
     rng, found = Random(f"{group}/{form}"), list[str]()
     for at in range(12):
-        moment = datetime(2026, 3, 5, 8, tzinfo=UTC) + timedelta(
-            days=rng.randrange(140) + 280 * late, minutes=15 * (rng.randrange(16) + 48 if late else rng.randrange(48))
-        )
+        days, quarters = rng.randrange(140), rng.randrange(16 if late else 48)
+        if late:
+            days, quarters = days + 280, quarters + 48
+        moment = datetime(2026, 3, 5, 8, tzinfo=UTC) + timedelta(days=days, minutes=15 * quarters)
         found.append(FORMATS[form](rng, moment, at))
     return found
 
@@ -235,12 +236,16 @@ def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> 
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if is_number(schema.get(key))]
     low, high = max(lows, default=None), min(highs, default=None)
     step = schema["multipleOf"] if is_number(schema.get("multipleOf")) else 1
-    inside = lambda value: (low is None or value >= low) and (high is None or value <= high)  # noqa: E731
-    every = [*common, *(() if whole or "multipleOf" in schema else (2.5, 12.5)), *LARGE]
-    good = [value for value in every if inside(value) and (step <= 1 or value % step == 0)]
+    halves = [] if whole or "multipleOf" in schema else [2.5, 12.5]
+    good = [value for value in [*common, *halves, *LARGE] if step <= 1 or value % step == 0]
+    good = [value for value in good if (low is None or value >= low) and (high is None or value <= high)]
     good = good[: max(len(common), 12)]
     try:
-        base = math.ceil(low / step) if low is not None else math.floor(high / step) - 12 if high is not None else 1
+        base = 1
+        if low is not None:
+            base = math.ceil(low / step)
+        elif high is not None:
+            base = math.floor(high / step) - 12
         near = [(base + times) * step for times in range(max(13, most + 1))]
         if low is not None and high is not None:
             near += [low + (high - low) * part / 8 for part in range(9)]

@@ -157,19 +157,21 @@ class Wording:
             say = role.get("say", say)
         return str(say).replace("{name}", name) + (f" {unit}" if unit and not kinds & {str, dict, list} else "")
 
-    def told(self, value: Any, key: str, schema: Any) -> str:
+    def spoken_value(self, value: Any, key: str, schema: Any) -> str:
         """Say a value as somebody would."""
         own = schema if isinstance(schema, dict) else {}
         if isinstance(value, bool):
             return self.switched(value, key, own)
         if isinstance(value, dict):
             known = own.get("properties", {})
-            pairs = [(self.name(at, known.get(at)), self.told(item, at, known.get(at))) for at, item in value.items()]
+            pairs = [
+                (self.name(at, known.get(at)), self.spoken_value(item, at, known.get(at))) for at, item in value.items()
+            ]
             plain = all(isinstance(item, str) and self.role(at) for at, item in value.items())
             pairs = [("", text) if plain or text.startswith(name) else (name, text) for name, text in pairs]
             return clean(", ".join(f"{name} {text}".strip() for name, text in pairs)) or str(self.phrases["empty"])
         if isinstance(value, list):
-            items = [self.told(item, key, own.get("items")) for item in value]
+            items = [self.spoken_value(item, key, own.get("items")) for item in value]
             between = self.phrases["joiner"] if not any(isinstance(item, dict) for item in value) else "; "
             return clean(between.join(items)) or str(self.phrases["empty"])
         if value is None:
@@ -206,7 +208,8 @@ class Wording:
             return text
         spoken = [] if day is None else [self.day(day, plain=form == "date" and day.day % 2 == 0)]
         if clock:
-            spoken += [str(self.phrases["at"]) * bool(spoken) + clock[2] + " UTC" * bool(clock[3])]
+            at = str(self.phrases["at"]) if spoken else ""
+            spoken.append(f"{at}{clock[2]}{' UTC' if clock[3] else ''}")
         return " ".join(spoken)
 
     def day(self, day: date, plain: bool = False) -> str:

@@ -11,9 +11,7 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 """What stands before examples in a sentence."""
-QUOTED = re.compile(
-    r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)",
-)
+QUOTED = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)")
 """An example in marks; as many backticks close it as opened it."""
 END = re.compile(r"[;。；)）\n]|\.(?=\s|$)|等|\betc\b|\.\.\.|…")
 PARTS = re.compile(

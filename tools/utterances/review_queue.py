@@ -132,9 +132,13 @@ class ReviewQueue:
         """Accept or reject lines at one stroke. To accept what was rewritten leaves it rewritten."""
 
         def decide_now(live: Live, time: str) -> list[Decision]:
-            held = {identity: self.lines[identity].held(live) for identity in ids}
-            void = {i for i, h in held.items() if h and (h.action == action or (h.rewrites and action == "accept"))}
-            return [self.decision_about(identity, live, action, time) for identity in held if identity not in void]
+            new: list[Decision] = []
+            for identity in dict.fromkeys(ids):
+                held = self.lines[identity].held(live)
+                if held and (held.action == action or (held.rewrites and action == "accept")):
+                    continue  # it holds already
+                new.append(self.decision_about(identity, live, action, time))
+            return new
 
         return decide(self.path, decide_now)
 

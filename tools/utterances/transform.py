@@ -116,8 +116,8 @@ def mistype(word: str, rng: Random) -> str:
     at = rng.randrange(1, len(word) - 1)
     a, b = word[at], word[at + 1]
     near = NEIGHBOURS.get(a.lower(), a)
-    slip = rng.randrange(4)
-    return word[:at] + (b + a, a + a + b, b, (near.upper() if a.isupper() else near) + b)[slip] + word[at + 2 :]
+    beside = near.upper() if a.isupper() else near
+    return word[:at] + rng.choice([b + a, a + a + b, b, beside + b]) + word[at + 2 :]
 
 
 def _keyboard(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
@@ -132,7 +132,8 @@ def _keyboard(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
 def _append(transform: Transform, draft: Draft, rng: Random) -> Draft:
     addition = rng.choice(transform.choices)
     if transform.at == "start" or (transform.at == "either" and rng.random() < 0.3):
-        return replace(draft, text=addition.strip() + " " * addition.startswith(" ") + draft.text)
+        gap = " " if addition.startswith(" ") else ""
+        return replace(draft, text=addition.strip() + gap + draft.text)
     bare = draft.text if draft.text.endswith("..") else draft.text.rstrip("。.")
     return replace(draft, text=bare + addition)
 

@@ -136,8 +136,8 @@ class Writer:
 
 def take(planner: Planner, job: Job, number: int, line: Outcome) -> tuple[Example | None, dict[str, Any] | None]:
     """Return an example that is new and wanted, or what rejected.jsonl says of the line; neither where it is only too much."""
-    told = {"messages": line.messages} if line.messages else {"text": line.text}
-    values = {"id": f"{job.id}/{number}", **told, "calls": list(line.calls), "reply": line.reply}
+    asked = {"messages": line.messages} if line.messages else {"text": line.text}
+    values = {"id": f"{job.id}/{number}", **asked, "calls": list(line.calls), "reply": line.reply}
     source, done = f"openai:{planner.api.model}", job.parent.transforms if job.parent and line.messages else []
     history = {"tags": job.tags, "lineage": job.lineage, "source": source, "transforms": [*done, job.mode]}
     reason = line.reason

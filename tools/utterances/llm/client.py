@@ -92,7 +92,7 @@ def connected(api: Api, runner: asyncio.Runner) -> Iterator["AsyncOpenAI"]:
 
 
 class LLMClient:
-    """Answers requests, each only once. The pace begins with one alone, so that a wrong key costs one refusal only."""
+    """What answers requests, each only once. It begins with one alone, so that a wrong key costs one refusal only."""
 
     def __init__(self, api: Api, ledger: Ledger, client: "AsyncOpenAI", tell: Callable[[], None]) -> None:
         self.api, self.ledger, self.client, self.tell = api, ledger, client, tell

@@ -154,8 +154,8 @@ class Planner:
             self.followed.append(example)
         self.seeds_of[example.label] += example.source == "seed"
         self.cells[self.cell_of(example)] += 1
-        if example.text and len(pool := self.pools[example.label]) < POOL:
-            pool.append(example)
+        if example.text and len(self.pools[example.label]) < POOL:
+            self.pools[example.label].append(example)
         words = self.words.setdefault(example.tags.get("lang", ""), Counter())
         found = dict.fromkeys(word.casefold() for word in content_words(example.utterance))  # a set has no fixed order
         words.update(word for word in found if 1 < len(word) <= (12 if word.isascii() else 4))
@@ -214,15 +214,18 @@ class Planner:
 
     def able(self, mode: Mode, label: str) -> bool:
         """Tell whether a mode can give examples of a label."""
-        return mode == "new" or bool(
-            self.pools[label] if mode == "paraphrase" else label == "no_call" and self.pools["call"]
-        )
+        if mode == "new":
+            return True
+        if mode == "paraphrase":
+            return bool(self.pools[label])
+        return label == "no_call" and bool(self.pools["call"])  # a minimal pair does not call
 
     def job(
         self, label: str, number: int, planned: Counter[Cell], common: dict[str, list[str]], once: dict[str, list[str]]
     ) -> Job:
         """Make the next request of a label."""
-        self.modes[label, mode := self.mode(label)] += 1
+        mode = self.mode(label)
+        self.modes[label, mode] += 1
         rng = Random(f"{self.config.seed}/api/{self.rounds}/{number}")
         identity = f"{mode}/{self.rounds + 1}.{number + 1}"
         parent: Example | None = None

@@ -11,17 +11,8 @@ from callwright.schema import call_fault
 from callwright.tool_sources.schemas import Inliner, flat
 from tools.utterances.starter.values import Values
 
-INDEPENDENT = {
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "description",
-    "title",
-    "$defs",
-    "$schema",
-    "definitions",
-}
+INDEPENDENT = {"type", "properties", "required", "additionalProperties", "description", "title"}
+INDEPENDENT |= {"$defs", "$schema", "definitions"}
 """Keywords of a tool's schema under which no argument depends on another."""
 COMBINATIONS = 300
 """So many combinations of names, and of values, are tried where arguments may depend on each other."""

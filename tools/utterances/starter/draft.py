@@ -94,18 +94,21 @@ class Draft:
                 if len(tables) == 1 or (at - number) % len(tables) == 0 or len(tables) > len(wraps)
             ]
             yield self.family(f"{name}-{number}", name, texts, calls=[call])
-            if number == 1:
-                if overlong:
-                    required = []  # what is said about the tool need not name them all
-                else:
-                    yield from self.lacking(tool, spoken, required, table.columns)
-                    yield from self.dated(tool, spoken, required, schema)
-                said = {kind: list[Row]() for kind in dict.fromkeys(item["kind"] for item in self.own["tool"])}
-                for at, item in enumerate(self.own["tool"]):
-                    text = self.request(item["text"], tool, spoken, required, at)
-                    said[item["kind"]].append(InlineMapping(text=text, reply=item["reply"]))
-                for kind, items in said.items():
-                    yield self.family(f"{name}-{kind}", kind, items)
+            if number > 1:
+                continue
+            if not overlong:
+                yield from self.lacking(tool, spoken, required, table.columns)
+                yield from self.dated(tool, spoken, required, schema)
+            yield from self.about(tool, spoken, [] if overlong else required)  # which need not name them all
+
+    def about(self, tool: Tool, spoken: Row, keys: Sequence[str]) -> Iterator[Row]:
+        """Yield talk about a tool that does not want it called, a family a kind."""
+        items: dict[str, list[Row]] = {}
+        for at, item in enumerate(self.own["tool"]):
+            text = self.request(item["text"], tool, spoken, keys, at)
+            items.setdefault(item["kind"], []).append(InlineMapping(text=text, reply=item["reply"]))
+        for kind, own in items.items():
+            yield self.family(f"{tool['function']['name']}-{kind}", kind, own)
 
     def spoken(self, tool: str, table: Any, schema: Row) -> dict[str, tuple[Any, str]]:
         """Map each argument to what a call gets, `{slot}`, and how a text says it; "" for null, which goes without saying."""

@@ -14,7 +14,8 @@ from callwright.records import as_line
 from callwright.tasks import read_seeds
 from callwright.tool_sources import load_tools
 from callwright.tool_sources.found import lines
-from tools.utterances.starter.draft import FEW, MOST_SAID, required_beyond_speech
+from tools.utterances.starter.arguments import MOST_SAID, required_beyond_speech
+from tools.utterances.starter.draft import FEW
 from tools.utterances.starter.layout import NEXT, lay_out, write_seeds
 
 

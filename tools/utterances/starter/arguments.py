@@ -18,6 +18,8 @@ COMBINATIONS = 300
 """So many combinations of names, and of values, are tried where arguments may depend on each other."""
 SETS = 6
 """The most sets of arguments of such a tool."""
+MOST_SAID = 8
+"""A person may say so many required arguments in one line."""
 
 Tool = dict[str, Any]
 
@@ -85,3 +87,9 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
             return
     if not found:
         raise UserError(f"tool {name!r}", "no arguments are known that fit together", "add `examples` to its schema")
+
+
+def required_beyond_speech(tool: Tool) -> int:
+    """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
+    count = len(set(inlined(tool).get("required", [])))
+    return count if count > MOST_SAID else 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.yaml12 import Dumper, dump_yaml
-from tools.utterances.starter.arguments import argument_sets, inlined
+from tools.utterances.starter.arguments import argument_sets, inlined, required_beyond_speech
 from tools.utterances.starter.values import Values, fits
 from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, clean, sentence, words
 
@@ -20,8 +20,6 @@ TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in rang
 """The days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things."""
 AT_ONCE = 3
 """One text gives so many optional arguments at most."""
-MOST_SAID = 8
-"""A person may say so many required arguments in one line."""
 FEW = 2
 """A tool that requires more gets so many wordings, and starter lines, a language."""
 MISSING = 3
@@ -115,9 +113,8 @@ class Draft:
         found: dict[str, tuple[Any, str]] = {}
         for key, column in table.columns.items():
             own = schema["properties"].get(key, {})
-            slot = self.slot(
-                self.place(tool, key), [(self.wording.spoken_value(value, key, own), value) for value in column]
-            )
+            pairs = [(self.wording.spoken_value(value, key, own), value) for value in column]
+            slot = self.slot(self.place(tool, key), pairs)
             phrase = self.wording.phrase(key, own, [value for value in column if value is not None])
             found[key] = (slot, clean_phrase(phrase).replace("{value}", slot)) if slot else (None, "")
         return found
@@ -248,12 +245,6 @@ class Draft:
                 "no_tool", "no_tool", [InlineMapping(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)]
             )
         yield self.family("chat", "chat", [InlineMapping(item) for item in self.own["chat"]])
-
-
-def required_beyond_speech(tool: Tool) -> int:
-    """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
-    count = len(set(inlined(tool).get("required", [])))
-    return count if count > MOST_SAID else 0
 
 
 def slot_letters(text: str) -> str:

@@ -19,7 +19,8 @@ from tools.utterances.grammar import Grammar, Pattern
 from tools.utterances.grammar_file import load_grammar
 from tools.utterances.llm.backend import from_openai
 from tools.utterances.near_duplicates import Novelty, nearest
-from tools.utterances.starter.draft import FEW, Tool, draft_grammar, required_beyond_speech
+from tools.utterances.starter.arguments import required_beyond_speech
+from tools.utterances.starter.draft import FEW, Tool, draft_grammar
 from tools.utterances.starter.wording import TEMPLATES
 
 STARTERS, GOLDEN = 18, 18

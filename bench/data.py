@@ -27,7 +27,7 @@ from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
 from tools.utterances import clean
 from tools.utterances.augment import augment
-from tools.utterances.llm.ask import Asker, connect
+from tools.utterances.llm.client import LLMClient, connect
 from tools.utterances.llm.ledger import Ledger, Request
 from tools.utterances.near_duplicates import near_pairs
 
@@ -131,17 +131,17 @@ def api(rate: float) -> Api:
 def asking(count: int) -> str:
     """Requests that are answered a second: half of them paced at the endpoint's rate, half at twice as many."""
 
-    async def ask(asker: Asker) -> float:
+    async def ask(client: LLMClient) -> float:
         body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
         start = time.perf_counter()
-        await asyncio.gather(*(asker.ask(Request(body, number)) for number in range(count // 2)))
+        await asyncio.gather(*(client.ask(Request(body, number)) for number in range(count // 2)))
         return count // 2 / (time.perf_counter() - start)
 
     found = []
     for times in (1, 2):
         with endpoint(RATE) as folder, closing(Ledger(folder / "ledger.sqlite")) as ledger:
             own = api(RATE * times)
-            rate = asyncio.run(ask(Asker(own, ledger, connect(own), lambda: None)))
+            rate = asyncio.run(ask(LLMClient(own, ledger, connect(own), lambda: None)))
         found.append(f"at {times} × the limit {rate:.1f} of {RATE} requests/s ({rate / RATE:.0%})")
     return "; ".join(found)
 

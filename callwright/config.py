@@ -127,7 +127,7 @@ class Api(Config):
     """of an answer"""
     requests_per_minute: float = Field(500, gt=0)
     concurrency: int = Field(16, ge=1)
-    """requests under way at most; how many is found out (tools.api.pace)"""
+    """requests under way at most; how many is found out (tools.utterances.llm.rate_limiter)"""
     timeout_s: float = Field(60, gt=0)
     """that a try is given at least; more where the server was seen to be slower"""
 
@@ -162,7 +162,7 @@ class Augment(Config):
 
 
 class Clean(Config):
-    """What `tools.clean` drops between augment and split."""
+    """What `tools.split` drops between augment and split."""
 
     shortest: int = Field(2, ge=1)
     """characters of an utterance"""

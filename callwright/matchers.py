@@ -4,8 +4,9 @@ A matcher is a literal, or an object with exactly one of `any_of` (a list of lit
 arrive in a string) and `any: true`, each optionally with `optional: true`, which lets the argument be absent.
 """
 
-import unicodedata
 from typing import Any
+
+from callwright.text import fold_case
 
 KINDS = ("any_of", "contains", "any")
 
@@ -18,11 +19,6 @@ def is_matcher(value: Any) -> bool:
 def is_optional(value: Any) -> bool:
     """Whether the argument may be absent."""
     return is_matcher(value) and value.get("optional") is True
-
-
-def fold(text: str) -> str:
-    """Text as `contains` compares it: NFKC, case folded, white space squeezed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -38,8 +34,8 @@ def equal(a: Any, b: Any) -> bool:
 
 def missing_words(words: list[str], value: str) -> list[str]:
     """The words of a `contains` matcher that did not arrive in `value`."""
-    folded = fold(value)
-    return [word for word in words if fold(word) not in folded]
+    folded = fold_case(value)
+    return [word for word in words if fold_case(word) not in folded]
 
 
 def accepts(matcher: Any, value: Any) -> bool:

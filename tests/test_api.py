@@ -26,13 +26,13 @@ from callwright.records import Example, read_records
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
 from tools.augment import main
-from tools.utterances.llm import ask, batch
+from tools.utterances.llm import batch, client
 
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("callwright.config.ROOT", tmp_path)
-    monkeypatch.setattr(ask, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(client, "BACKOFF_S", 0.01)
     monkeypatch.setattr(batch, "POLL_S", 0.01)
     monkeypatch.setattr(batch, "SETTLE_S", 0.05)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -153,12 +153,12 @@ def test_what_is_wrong_after_a_result_is_said(toy: Path, run, results, answered,
 
 
 def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tools import split
     from tools.checks import audit
     from tools.checks.lint_row import check_row
     from tools.formats.dataset_info import entry_of
-    from tools.rows import split
     from tools.rows.build import convert_task
-    from tools.split import main as split_main
+    from tools.rows.split import SIDES
     from tools.utterances import clean
     from tools.utterances.review_log import Decision, rewritten
 
@@ -171,12 +171,12 @@ def test_answers_after_results_pass_every_later_step(toy: Path, run, monkeypatch
     kept, dropped = clean.clean(made, load_data_config("toy").clean, [])
     assert sum(e.after_result for e in made) == 30 and sum(e.after_result for e in kept) > 20
     assert {drop.step for drop in dropped if drop.example.after_result} <= {"near"}
-    assert split_main(["toy"]) == 0
+    assert split.main(["toy"]) == 0
     line = next(e for e in kept if e.after_result)
     edited = Decision(id=line.id, action="edit", text="draw it", calls=[], reply="Done.", sha="", time="")
     assert rewritten(line, edited).messages == [{"role": "user", "content": "draw it"}, *line.messages[1:]]
     config = load_data_config("toy")
-    sides = {side: read_records(config.work / f"{side}.jsonl", Example) for side in split.SIDES}
+    sides = {side: read_records(config.work / f"{side}.jsonl", Example) for side in SIDES}
     side_of = {e.lineage: side for side, lines in sides.items() for e in lines}
     assert all(side_of[e.lineage] == side for side, lines in sides.items() for e in lines)
     assert not [e for lines in audit.load(config).parts.values() for e in lines if e.after_result]
@@ -495,7 +495,7 @@ def test_a_run_that_fails_leaves_no_connection_open(toy: Path, answers: int) -> 
         code = (
             "import sys; from pathlib import Path; import callwright.config; callwright.config.ROOT = Path(sys.argv[1])"
         )
-        code += "; from tools.utterances.llm import ask; ask.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
+        code += "; from tools.utterances.llm import client; client.BACKOFF_S = 0.01; from tools.augment import main; sys.exit(main(['toy']))"
         environment = {**os.environ, "OPENAI_BASE_URL": server.url}
         command = [sys.executable, "-X", "dev", "-c", code, str(toy)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -525,7 +525,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_answers(toy: Path, run, monkeypat
     [("2", 2), ("-5", 0), ("nan", 1), ("", 1), ("soon", 1), ("Wed, 99 Oct 99999999 07:28:00 GMT", 1), ("\x00", 1)],
 )
 def test_how_long_to_wait_is_read_from_any_header(header: str, seconds: float) -> None:
-    assert ask.retry_after(header) == seconds
+    assert client.retry_after(header) == seconds
 
 
 @pytest.mark.parametrize("url", ["foo", "http://[::1", "http://a:99999/v1", "https://me:pass@a.example/v1"])
@@ -576,7 +576,7 @@ from callwright.config import Api, Augment, DataConfig
 from callwright.files import ROOT
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
-from tools.utterances.llm.backend import start
+from tools.utterances.llm.estimate import start
 config = DataConfig(task="image_intent", augment=Augment(backend="openai", api=Api(model="m", prices={"m": {"input": 0, "output": 0}}, budget_usd=0)))
 tools = load_tools(config.seeds / "tools.json")
 print([job.request.key for job in start(config, read_seeds(config.seeds / "seeds.jsonl", tools), tools)[1].plan()])

@@ -20,19 +20,19 @@ from test_api import examples, paid, rejected, run, said, toy  # noqa: F401
 
 from callwright.files import ROOT, atomic, sweep
 from callwright.records import Call, Seed
-from tools.utterances.llm import pace
+from tools.utterances.llm import rate_limiter
 from tools.utterances.llm.label import longest_label
-from tools.utterances.llm.pace import FIRST_S, Pace
 from tools.utterances.llm.progress import Shortfall
+from tools.utterances.llm.rate_limiter import FIRST_S, RateLimiter
 
 RUN = """
 import sys
 from pathlib import Path
 import callwright.config
 from tools import augment
-from tools.utterances.llm import ask, progress
+from tools.utterances.llm import client, progress
 callwright.config.ROOT = Path(sys.argv[1])
-ask.BACKOFF_S, progress.EVERY_S = 0.01, 0.1
+client.BACKOFF_S, progress.EVERY_S = 0.01, 0.1
 sys.exit(augment.main(["toy"]))
 """
 
@@ -48,7 +48,7 @@ def start(root: Path, server: Server) -> subprocess.Popen[str]:
 
 async def windows(tell: list[float | str], widest: int = 16) -> list[int]:
     """The window after each event: seconds that all of a full window took, `429`, or `silence`."""
-    found, own = [], Pace(1e6, widest, least_s=60)
+    found, own = [], RateLimiter(1e6, widest, least_s=60)
     for event in tell:
         while not own.places.locked():
             await own.places.acquire()
@@ -59,7 +59,7 @@ async def windows(tell: list[float | str], widest: int = 16) -> list[int]:
         elif event == "silence":
             own.silent(change)
         else:
-            for _ in range(max(own.window, pace.LEAST)):
+            for _ in range(max(own.window, rate_limiter.LEAST)):
                 own.answered("label", float(event), change)
         found.append(own.window)
     return found
@@ -82,7 +82,7 @@ def test_the_window_grows_while_answers_take_no_longer_and_shrinks_when_they_do(
 
 def test_silence_is_measured_by_the_answers_before() -> None:
     async def patience(*took_s: float, longest: int = 100) -> float:
-        own = Pace(1e6, 4, least_s=60)
+        own = RateLimiter(1e6, 4, least_s=60)
         for seconds in took_s:
             own.answered("label", seconds, own.change)
         return own.patience(longest)
@@ -97,7 +97,7 @@ def test_a_server_of_one_slot_is_asked_few_at_a_time_and_nothing_is_cancelled(
     run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "QUICK_S", 0.01)
+    monkeypatch.setattr(rate_limiter, "QUICK_S", 0.01)
     house(toy, timeout_s=0.5, concurrency=16)
     slot, lock, waiting = threading.Lock(), threading.Lock(), Counter[str]()
 
@@ -117,7 +117,7 @@ def test_a_server_of_one_slot_is_asked_few_at_a_time_and_nothing_is_cancelled(
 
 
 def test_a_first_answer_that_never_comes_is_one_line(toy: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "FIRST_S", 0.2)
+    monkeypatch.setattr(rate_limiter, "FIRST_S", 0.2)
     house(toy, timeout_s=0.1)
     with serve(lambda number, body: time.sleep(1)) as server:
         status, _, err = run(server)

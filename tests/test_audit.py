@@ -18,7 +18,7 @@ from tools.checks import audit as module
 from tools.checks.audit import AT_LEAST, Data, balance, coverage, distinct, diversity, leakage, premium, verdicts
 from tools.checks.data_card import cell
 from tools.rows.split import easy_first, split
-from tools.utterances.baseline import decide, doubts, fit, score
+from tools.utterances.baseline import decide, fit, out_of_fold_label_error, score
 
 THINGS = (
     "fox",
@@ -109,7 +109,7 @@ def test_one_label_alone_cannot_be_learnt() -> None:
     with pytest.raises(UserError, match="one label only"):
         fit(calls)
     with pytest.raises(UserError, match="only 0 lineages of no_call"):
-        doubts(calls)
+        out_of_fold_label_error(calls)
 
 
 def test_a_random_split_gains_from_siblings() -> None:

@@ -13,14 +13,13 @@ import pytest
 from callwright.config import Augment, DataConfig, load_data_config
 from callwright.errors import UserError
 from callwright.files import ROOT, write_json, write_jsonl, write_text
-from callwright.matchers import fold
 from callwright.records import Call, Example, Seed, as_line, read_records
 from callwright.schema import canonical_tools, load_tools
 from callwright.tasks import read_seeds, seed_fault
+from callwright.text import converter, fold_case, normal_form
 from tools.augment import main
 from tools.utterances.augment import augment
-from tools.utterances.near_duplicates import Novelty, normal_form
-from tools.utterances.transform import converter
+from tools.utterances.near_duplicates import Novelty
 
 CONFIG = load_data_config("image_intent")
 TOOLS = load_tools(CONFIG.seeds / "tools.json")
@@ -110,7 +109,7 @@ def test_every_example_is_sound(examples: list[Example]) -> None:
         assert bool(e.calls) == (e.reply is None)
         for call in e.expected or []:
             for matcher in call.arguments.values():
-                assert all(fold(word) in fold(e.utterance) for word in matcher["contains"]), e
+                assert all(fold_case(word) in fold_case(e.utterance) for word in matcher["contains"]), e
         assert "{" not in e.utterance.replace("{}", "") or e.source == "seed", e
         assert "[" not in e.utterance or e.source == "seed", e
 

@@ -9,11 +9,11 @@ from callwright.errors import UserError
 from callwright.files import read_jsonl, write_json, write_jsonl, write_text
 from callwright.records import Call, Example, Seed
 from callwright.schema import load_tools
-from callwright.scripts import script_of
 from callwright.tasks import read_seeds
+from callwright.text import language_fault, script_of
 from tools.split import main
 from tools.utterances.augment import augment
-from tools.utterances.clean import STEPS, Drop, clean, funnel, language_fault
+from tools.utterances.clean import STEPS, Drop, clean, funnel
 
 NUMBERS = iter(range(10**6))
 

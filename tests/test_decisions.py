@@ -11,7 +11,16 @@ import pytest
 from callwright.errors import UserError
 from callwright.files import ROOT, to_json, write_jsonl
 from callwright.records import Call, Example
-from tools.utterances.review_log import Decision, Live, apply, decide, digest, fold, read_decisions, summary
+from tools.utterances.review_log import (
+    Decision,
+    Live,
+    apply_decisions,
+    decide,
+    digest,
+    read_decisions,
+    replay_log,
+    summary,
+)
 
 TOOLS = [
     {
@@ -37,21 +46,21 @@ def decision(subject: Example, action: str, time: str = "t", **said) -> Decision
 
 def applied(examples: list[Example], decisions: Live) -> tuple[list[Example], Counter[str], list[str]]:
     counts, left = Counter[str](), list[str]()
-    return list(apply(examples, decisions, TOOLS, counts, left)), counts, left
+    return list(apply_decisions(examples, decisions, TOOLS, counts, left)), counts, left
 
 
 def test_the_last_one_holds_and_undo_takes_it_back():
     a, b = example("a"), example("b")
     lines = [decision(a, "accept"), decision(b, "reject"), decision(a, "reject"), decision(a, "undo")]
-    assert {identity: one.action for identity, one in fold(lines).items()} == {"a": "accept", "b": "reject"}
-    assert set(fold([*lines, decision(a, "undo"), decision(a, "undo")])) == {"b"}
+    assert {identity: one.action for identity, one in replay_log(lines).items()} == {"a": "accept", "b": "reject"}
+    assert set(replay_log([*lines, decision(a, "undo"), decision(a, "undo")])) == {"b"}
 
 
 def test_apply_changes_what_was_decided_and_nothing_else():
     kept, gone, edited, turned = (example(name) for name in ("kept", "gone", "edited", "turned"))
     edited = edited.model_copy(update={"expected": [Call(name="draw", arguments={"what": {"contains": ["貓"]}})]})
     dog = [Call(name="draw", arguments={"what": "狗"})]
-    decisions = fold(
+    decisions = replay_log(
         [
             decision(kept, "accept"),
             decision(gone, "reject"),
@@ -76,7 +85,7 @@ def test_a_conversation_is_edited_in_its_last_turn():
         {"role": "user", "content": "畫"},
     ]
     subject = example("talk", None, messages=talk)
-    new = applied([subject], fold([decision(subject, "edit", text="畫貓", calls=[CALL])]))[0][0]
+    new = applied([subject], replay_log([decision(subject, "edit", text="畫貓", calls=[CALL])]))[0][0]
     assert new.text is None and new.messages == [*talk[:2], {"role": "user", "content": "畫貓"}]
     assert subject.messages == talk
 
@@ -87,7 +96,7 @@ def test_what_cannot_be_applied_is_reported_and_left_alone():
     unfit = example("unfit")
     lines = [decision(was, "reject"), decision(example("gone"), "reject")]
     lines.append(decision(unfit, "edit", text="畫", calls=[Call(name="paint", arguments={})]))
-    examples, counts, left = applied([now, unfit], fold(lines))
+    examples, counts, left = applied([now, unfit], replay_log(lines))
     assert examples == [now, unfit] and not counts
     assert left == [
         "reject changed: the line has changed since",
@@ -129,7 +138,7 @@ def test_an_open_last_line_is_closed_first(tmp_path):
     a, b = example("a"), example("b")
     path.write_text(to_json(decision(a, "accept").model_dump(exclude_none=True)), "utf-8")
     live, new = decide(path, lambda live, time: [decision(b, "reject", time)])
-    assert set(live) == {"a", "b"} == set(fold(read_decisions(path))) and [one.id for one in new] == ["b"]
+    assert set(live) == {"a", "b"} == set(replay_log(read_decisions(path))) and [one.id for one in new] == ["b"]
 
 
 APPEND = """

@@ -8,9 +8,10 @@ from rapidfuzz import fuzz
 from callwright.config import load_data_config
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from callwright.text import normal_form
 from tools.utterances import near_duplicates as dedupe
 from tools.utterances.augment import augment
-from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, normal_form, plain_forms
+from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, plain_forms
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,22 @@ import yaml
 
 from callwright.config import DataConfig
 from callwright.errors import UserError
+from callwright.expectations import content_words, is_free_text
 from callwright.records import Call
 from callwright.schema import call_fault, canonical_tools
 from callwright.tasks import expected_fault
 from tools.utterances.augment import GrammarWriter
-from tools.utterances.generate import content_words, drop_unmentioned_arguments, generate, is_free_text, pinned, turned
-from tools.utterances.grammar import Grammar, Pattern, SlotValue, said_in
+from tools.utterances.generate import (
+    apply_style,
+    converted,
+    draw_style,
+    drop_unmentioned_arguments,
+    generate,
+    pinned,
+)
+from tools.utterances.grammar import Grammar, Pattern, SlotValue, places_in
 from tools.utterances.grammar_file import load_grammar
-from tools.utterances.styles import draw, say
-from tools.utterances.transform import Draft, apply, swap
+from tools.utterances.transform import Draft, apply_transform, swap
 
 
 def tool(name: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -145,9 +152,9 @@ def test_what_is_optional_and_not_said_is_not_passed(grammar: Grammar) -> None:
         "play {city.2} at {level}": {"songs": ["{city.2}"], "volume": "{level}"},
         "play": {"songs": ["{city}", "{city.2}"]},  # required, so that the grammar's check names the text
     }.items():
-        assert drop_unmentioned_arguments(call, said_in(text), TOOLS).arguments == arguments
+        assert drop_unmentioned_arguments(call, places_in(text), TOOLS).arguments == arguments
     required = Call(name="remind", arguments={"what": "{span}", "date": "{day}"})
-    assert drop_unmentioned_arguments(required, said_in("remind me"), TOOLS) == required
+    assert drop_unmentioned_arguments(required, places_in("remind me"), TOOLS) == required
 
 
 PLACES = {"city": {"type": "string"}, "unit": {"enum": ["{unit}", "K"]}, "note": {"type": "string"}}
@@ -172,7 +179,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 def test_any_schema_decides_what_is_optional_and_free(shape: str) -> None:
     tools = canonical_tools([{"name": "ask", "parameters": {"type": "object", **SHAPES[shape]}}], "tools")
     call = Call(name="ask", arguments={"city": "{city}", "unit": "{unit}", "note": "{note}"})
-    kept = drop_unmentioned_arguments(call, said_in("what about {unit}"), tools)
+    kept = drop_unmentioned_arguments(call, places_in("what about {unit}"), tools)
     assert kept.arguments == {"city": "{city}", "unit": "{unit}"}
     parameters = tools[0]["function"]["parameters"]
     assert is_free_text({"city": "Oslo"}, parameters)
@@ -182,7 +189,7 @@ def test_any_schema_decides_what_is_optional_and_free(shape: str) -> None:
 def test_a_transform_leaves_an_enum_alone_where_it_changes_how_it_is_said(grammar: Grammar) -> None:
     grammar.slots["en"]["unit"][0] = grammar.slots["en"]["unit"][0].model_copy(update={"text": "celsius"})
     shout = transform({"do": "upper"})
-    said = [apply(shout, draft, Random(1)) for draft in many(grammar, "weather-2")]
+    said = [apply_transform(shout, draft, Random(1)) for draft in many(grammar, "weather-2")]
     assert all("CELSIUS" in d.text or "FAHRENHEIT" in d.text for d in said if d)
     assert {d.calls[0].arguments["unit"] for d in said if d} == {"celsius", "fahrenheit"}
     assert all(d.calls[0].arguments["city"].isupper() for d in said if d)
@@ -200,11 +207,13 @@ def test_a_url_stays_to_the_letter_and_a_schema_may_be_true() -> None:
         "unpunctuate": f"open {page} daily really now",
         "upper": f"OPEN {page}, DAILY, REALLY NOW?",
     }.items():
-        after = apply(transform({"do": do}), draft, Random(1))
+        after = apply_transform(transform({"do": do}), draft, Random(1))
         note = "REALLY NOW" if do == "upper" else "really now"
         assert after and (after.text, after.calls[0].arguments) == (text, {**call.arguments, "note": note})
     assert all(
-        page in typed.text for n in range(20) if (typed := apply(transform({"do": "keyboard"}), draft, Random(n)))
+        page in typed.text
+        for n in range(20)
+        if (typed := apply_transform(transform({"do": "keyboard"}), draft, Random(n)))
     )
 
 
@@ -226,7 +235,7 @@ def test_a_manner_does_not_touch_values_that_are_not_said(grammar: Grammar) -> N
     rng = Random(3)
     for _ in range(60):
         draft = generate(pattern(grammar, "remind-1"), grammar, TOOLS, rng)
-        said = say(draft, draw(grammar, "en", rng), grammar, rng, borrowed=False)
+        said = apply_style(draft, draw_style(grammar, "en", rng), grammar, rng, borrowed=False)
         assert said is not None
         assert said[0].calls[0].arguments["date"] == draft.calls[0].arguments["date"]
 
@@ -242,8 +251,8 @@ def test_borrowed_lines_are_turned_into_the_language_or_left(grammar: Grammar, t
 def test_a_borrowed_carrier_keeps_its_space(grammar: Grammar) -> None:
     grammar.transforms[0].words["please"] = ["svp"]
     borrow = grammar.languages["fr"].borrow
-    assert borrow and turned("please, ", grammar, borrow.with_, Random(1)) == "svp, "
-    assert turned(" ", grammar, borrow.with_, Random(1)) == " "
+    assert borrow and converted("please, ", grammar, borrow.with_, Random(1)) == "svp, "
+    assert converted(" ", grammar, borrow.with_, Random(1)) == " "
 
 
 @pytest.mark.parametrize(
@@ -272,7 +281,7 @@ def test_transforms_change_text_and_arguments_alike(grammar: Grammar) -> None:
         {"do": "upper"},
         {"do": "lower"},
     ):
-        after = apply(transform(part), draft, Random(1))
+        after = apply_transform(transform(part), draft, Random(1))
         assert after is not None and after != draft
         city = after.calls[0].arguments["city"]
         assert city in after.text
@@ -281,17 +290,17 @@ def test_transforms_change_text_and_arguments_alike(grammar: Grammar) -> None:
 
 def test_replace_leaves_parts_of_longer_latin_words_alone() -> None:
     swap_and = transform({"do": "replace", "words": {"and": "&"}})
-    assert apply(swap_and, Draft(text="Rembrandt and sand"), Random(1)) == Draft(text="Rembrandt & sand")
-    assert apply(swap_and, Draft(text="Rembrandt"), Random(1)) is None
+    assert apply_transform(swap_and, Draft(text="Rembrandt and sand"), Random(1)) == Draft(text="Rembrandt & sand")
+    assert apply_transform(swap_and, Draft(text="Rembrandt"), Random(1)) is None
 
 
 def test_unpunctuate_keeps_numbers_and_halfwidth_turns_marks() -> None:
-    assert apply(transform({"do": "unpunctuate"}), Draft(text="play 3.5, now!"), Random(1)) == Draft(
+    assert apply_transform(transform({"do": "unpunctuate"}), Draft(text="play 3.5, now!"), Random(1)) == Draft(
         text="play 3.5 now"
     )
     free = Draft(text="see a.org/b?id=7 at 5~7?!")
-    assert apply(transform({"do": "unpunctuate"}), free, Random(1)) == Draft(text="see a.org/b?id=7 at 5~7")
-    assert apply(transform({"do": "halfwidth"}), Draft(text="好，走！"), Random(1)) == Draft(text="好, 走!")
+    assert apply_transform(transform({"do": "unpunctuate"}), free, Random(1)) == Draft(text="see a.org/b?id=7 at 5~7")
+    assert apply_transform(transform({"do": "halfwidth"}), Draft(text="好，走！"), Random(1)) == Draft(text="好, 走!")
 
 
 def test_swap_takes_a_whole_word_to_another_of_its_group_everywhere(grammar: Grammar) -> None:

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import callwright.config
 from callwright.config import load_data_config
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl
-from callwright.matchers import fold
 from callwright.records import Example, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds, seed_fault
+from callwright.text import fold_case
 from tools.checks.lint import Across, asked, lint_file
 from tools.formats.dataset_info import SHAREGPT
 from tools.new import main
@@ -74,7 +74,7 @@ def check(house: Path, task: str) -> dict[str, list[Example]]:
         if "typo" in getattr(example, "transforms", []):  # a listed value stays however it is misspelt
             continue
         for text in (text for call in example.calls for text in said(call.arguments)):
-            assert fold(text) in fold(example.utterance), (example.id, text, example.utterance)
+            assert fold_case(text) in fold_case(example.utterance), (example.id, text, example.utterance)
     write_jsonl(config.work / "examples.jsonl", map(as_line, examples))
     assert split([task]) == 0
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", "test")}

@@ -188,7 +188,7 @@ def test_bounds(schema: Any, name: str) -> None:
     "schema", [{"multipleOf": 10**400}, {"type": "integer", "minimum": 10**400}, {"maximum": True}]
 )
 def test_hostile_bounds_raise_nothing(schema: Any) -> None:
-    Values(EN, "grammar").made({**schema, "type": "number"}, "x", 6)
+    Values(EN, "grammar").suggested({**schema, "type": "number"}, "x", 6)
 
 
 def test_leaves_of_an_object_differ_and_optional_ones_come_and_go() -> None:
@@ -268,7 +268,7 @@ def test_how_a_tool_is_asked_for(wording: Wording, tool: tuple[str, str], asks: 
     ],
 )
 def test_how_a_value_is_said(wording: Wording, key: str, schema: Any, value: Any, told: str) -> None:
-    assert wording.told(value, key, schema) == told
+    assert wording.spoken_value(value, key, schema) == told
 
 
 @pytest.mark.parametrize("key", ["allOf", "anyOf", "oneOf"])

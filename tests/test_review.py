@@ -16,8 +16,8 @@ from callwright.records import Call, Example, read_records
 from callwright.schema import canonical_tools
 from tools.checks.review_page import MOST_BYTES
 from tools.review import main
-from tools.utterances.review_log import apply, digest, fold, read_decisions
-from tools.utterances.review_queue import Desk, Line, inspect
+from tools.utterances.review_log import apply_decisions, digest, read_decisions, replay_log
+from tools.utterances.review_queue import ReviewedLine, ReviewQueue, inspect
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre>"
 PROPERTIES = {
@@ -76,18 +76,18 @@ def test_what_has_been_applied_stays_decided_and_can_be_changed_again(tmp_path):
     born = example("a", "畫貓", "貓")
     call = '[{"name": "draw", "arguments": {"what": "%s"}}]'
 
-    def desk(subject: Example) -> Desk:
-        return Desk({"a": Line(subject, digest(subject), [])}, tmp_path / "review.jsonl", TOOLS)
+    def queue(subject: Example) -> ReviewQueue:
+        return ReviewQueue({"a": ReviewedLine(subject, digest(subject), [])}, tmp_path / "review.jsonl", TOOLS)
 
-    live, _ = desk(born).rewrite("a", "畫狗", call % "狗", "")
-    edited = next(apply([born], live, TOOLS, Counter(), []))
-    again = desk(edited)
+    live, _ = queue(born).rewrite("a", "畫狗", call % "狗", "")
+    edited = next(apply_decisions([born], live, TOOLS, Counter(), []))
+    again = queue(edited)
     assert again.lines["a"].held(live).action == "edit"
-    assert desk(example("a", "畫魚", "魚")).lines["a"].held(live) is None
+    assert queue(example("a", "畫魚", "魚")).lines["a"].held(live) is None
     live, new = again.judge("accept", ["a"])
     assert new == [] and live["a"].action == "edit"  # to accept an edited line keeps the edit
     live, _ = again.rewrite("a", "畫熊", call % "熊", "")
-    assert next(apply([born], live, TOOLS, Counter(), [])).text == "畫熊"
+    assert next(apply_decisions([born], live, TOOLS, Counter(), [])).text == "畫熊"
     with pytest.raises(ValueError, match="draw has no argument 'color'"):
         again.rewrite("a", "x", '[{"name": "draw", "arguments": {"color": 1}}]', "")
     with pytest.raises(ValueError, match=r"^relabel needs text"):
@@ -276,7 +276,7 @@ def walk(page: Browser, path: Path, examples: dict[str, Example], shown: set[str
     page.until(lambda: page.counts() == (0, total, total) and page.line == first)
     page.step("a")
     page.step("r")
-    assert page.counts() == (2, total - 2, total - 2) and fold(read_decisions(path))[second].action == "reject"
+    assert page.counts() == (2, total - 2, total - 2) and replay_log(read_decisions(path))[second].action == "reject"
 
     while not examples[page.line].calls:
         page.step("j")
@@ -339,7 +339,7 @@ def walk(page: Browser, path: Path, examples: dict[str, Example], shown: set[str
         if _ == 0:  # one press takes back what one click did
             page.press("u")
             page.until(lambda: page.counts() == (4, total - 4, len(left)))
-    live = fold(read_decisions(path))
+    live = replay_log(read_decisions(path))
     assert {i for i, one in live.items() if one.action == "reject"} == {second, *left}
     assert len({live[i].time for i in left}) == 1
 

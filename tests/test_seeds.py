@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 
 from callwright.config import DataConfig, load_data_config
-from callwright.matchers import fold
+from callwright.expectations import expected_words
 from callwright.records import Example, Seed
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from callwright.text import fold_case
 from tools.utterances.augment import augment
 from tools.utterances.near_duplicates import nearest
-from tools.utterances.styles import expected_words
 
 SIZES = {"image_intent": (300, 200), "assistant_tools": (150, 100)}
 """task → least numbers of seeds and golden lines"""
@@ -77,11 +77,11 @@ def test_kinds(config: DataConfig, seeds: list[Seed]):
 def test_expected_words_come_from_the_utterance(seeds: list[Seed]):
     for seed in seeds:
         for word in expected_words(seed.expected or []):
-            assert fold(word) in fold(seed.utterance), seed.id
+            assert fold_case(word) in fold_case(seed.utterance), seed.id
 
 
 def test_nothing_is_said_twice(seeds: list[Seed]):
-    texts = [fold(seed.utterance) for seed in seeds]
+    texts = [fold_case(seed.utterance) for seed in seeds]
     assert len(set(texts)) == len(texts)
 
 
@@ -114,11 +114,11 @@ def test_every_kind_of_call_is_generated(config: DataConfig, examples: list[Exam
 def test_what_is_passed_is_said(examples: list[Example]):
     """Free text by its content words, the items of an array as they are and in their order."""
     for example in examples:
-        said = fold(example.utterance)
+        said = fold_case(example.utterance)
         for word in expected_words(example.expected or []):
-            assert fold(word) in said, example.id
+            assert fold_case(word) in said, example.id
         for items in (value for call in example.calls for value in call.arguments.values() if isinstance(value, list)):
-            places = [said.find(fold(item)) for item in items]
+            places = [said.find(fold_case(item)) for item in items]
             assert places[0] >= 0 and places == sorted(set(places)), example.id
 
 

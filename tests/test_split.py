@@ -15,12 +15,12 @@ from callwright.files import ROOT, write_jsonl
 from callwright.records import Call, Example, as_line
 from callwright.schema import load_tools
 from callwright.tasks import read_seeds
+from callwright.text import converter, normal_form
 from tools.rows import split as module
 from tools.rows.split import LOPSIDED, SIDES, Sides, components, interleave, split
 from tools.split import main
 from tools.utterances.augment import augment
-from tools.utterances.near_duplicates import near_pairs, normal_form
-from tools.utterances.transform import converter
+from tools.utterances.near_duplicates import near_pairs
 
 
 def example(number: int, text: str, lineage: str, call: bool = True, lang: str = "en") -> Example:

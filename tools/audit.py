@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from callwright.config import load_data_config
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
-from tools.checks.audit import TOP, audit, leakage, load, p95, premium, said, verdicts
+from tools.checks.audit import TOP, audit, leakage, load, p95, premium, premium_words, verdicts
 from tools.checks.data_card import write_card
 
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for pair in found[:TOP]:
                 print(f"  {pair.similarity:3.0f}  {pair.line.id}: {pair.line.utterance}")
                 print(f"       {pair.train.id}: {pair.train.utterance}")
-        print(f"leakage {config.task}: {said(premium(config, data))}")
+        print(f"leakage {config.task}: {premium_words(premium(config, data))}")
         return 0
     findings = audit(config, data)
     figures = findings.figures()
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     card = write_card(config, data, findings, gates)
     gaps = sum(not count for count in findings.cells.values())
     print(
-        f"audit {config.task}: {said(findings.premium)}; {gaps} of {len(findings.cells)} cells empty; "
+        f"audit {config.task}: {premium_words(findings.premium)}; {gaps} of {len(findings.cells)} cells empty; "
         f"skew {figures['skew']:.2f}; card: {card.relative_to(ROOT)}"
     )
     for gap in findings.gaps:

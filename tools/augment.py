@@ -14,8 +14,8 @@ from callwright.schema import load_tools
 from callwright.tasks import read_seeds
 from tools.utterances.augment import augment, own_grammar
 from tools.utterances.gaps import tag_gaps
-from tools.utterances.llm.backend import dry_run
-from tools.utterances.review_log import apply, fold, read_decisions, summary
+from tools.utterances.llm.estimate import dry_run
+from tools.utterances.review_log import apply_decisions, read_decisions, replay_log, summary
 
 
 @command
@@ -39,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     seeds = read_seeds(config.seeds / "seeds.jsonl", tools)
     for gap in tag_gaps(seeds, filter(None, [config.rows.tools_by]), own_grammar(config, tools)):
         print(f"warning: {gap}", file=sys.stderr)
-    decisions = fold(read_decisions(config.seeds / "review.jsonl"))
+    decisions = replay_log(read_decisions(config.seeds / "review.jsonl"))
     if args.dry_run:
         dry_run(config, seeds, tools, args.batch)
         return 0
     decided, undecided, counts, lineages = Counter[str](), list[str](), Counter[tuple[str, str]](), set[str]()
 
     def lines() -> Iterator[dict[str, Any]]:
-        for example in apply(augment(config, seeds, tools, args.batch), decisions, tools, decided, undecided):
+        for example in apply_decisions(augment(config, seeds, tools, args.batch), decisions, tools, decided, undecided):
             counts[example.source, example.label] += 1
             lineages.add(example.lineage)
             yield as_line(example)

@@ -14,9 +14,9 @@ from callwright.records import as_line
 from callwright.tasks import read_seeds
 from callwright.tool_sources import load_tools
 from callwright.tool_sources.found import lines
-from tools.utterances.starter.draft import FEW, MOST_SAID, required_beyond_speech
-from tools.utterances.starter.layout import NEXT, lay_out
-from tools.utterances.starter.new import written
+from tools.utterances.starter.arguments import MOST_SAID, required_beyond_speech
+from tools.utterances.starter.draft import FEW
+from tools.utterances.starter.layout import NEXT, lay_out, write_seeds
 
 
 @command
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.write:
             price = Price(input=args.price[0], output=args.price[1])
             api = Api(model=args.write, prices={args.write: price}, budget_usd=args.budget, modes={"new": 1})
-            seeds = written(args.task, tools, read_seeds(work / "seeds.jsonl", tools), api)
+            seeds = write_seeds(args.task, tools, read_seeds(work / "seeds.jsonl", tools), api)
             write_jsonl(work / "seeds.jsonl", map(as_line, seeds))
         with atomic(config) as file:
             file.write(text)

@@ -14,7 +14,7 @@ from callwright.schema import load_tools
 from tools.checks.review_page import HOST, MOST_BYTES, POLICY, PORT, build
 from tools.utterances.clean import hand_written
 from tools.utterances.review_log import read_decisions
-from tools.utterances.review_queue import Desk, inspect
+from tools.utterances.review_queue import ReviewQueue, inspect
 
 
 @command
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = [line for line in lines if not hand_written(line.example)]
         if not lines:
             raise UserError(config.work / "examples.jsonl", "has no generated line", "raise `augment:` in the config")
-        desk = Desk({line.example.id: line for line in lines}, path, tools)
+        queue = ReviewQueue({line.example.id: line for line in lines}, path, tools)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         warnings.simplefilter("ignore", DeprecationWarning)  # Gradio 5 announces Gradio 6
         import gradio
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return response
 
         with contextlib.redirect_stdout(io.StringIO()):  # Gradio prints the path
-            gradio.mount_gradio_app(app, build(desk, f"review {args.task}"), "/", show_api=False, ssr_mode=False)
+            gradio.mount_gradio_app(app, build(queue, f"review {args.task}"), "/", show_api=False, ssr_mode=False)
         doubtful, port = sum(bool(line.reasons) for line in lines), server.getsockname()[1]
         print(
             f"review {args.task}: {len(lines)} lines, {doubtful} suspicious, at http://{HOST}:{port} until Ctrl-C",

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from callwright.files import parse_json
 from callwright.json_schema import Unchecked
-from callwright.matchers import fold
 from callwright.records import Call, Case, Prediction, Record
+from callwright.text import fold_case
 from eval.agents.toolbox import ToolError, ToolResult
 from eval.scoring.cases import case_fault
 from eval.scoring.metrics import rounded, share
@@ -121,7 +121,7 @@ class AgentResult(Record):
 
 def says(text: str, value: str) -> bool:
     """Whether a text has a value, by itself: 13 is not in 2013, nor art in party. Compared as `contains` compares."""
-    return re.search(rf"(?<![0-9a-z]){re.escape(fold(value))}(?![0-9a-z])", fold(text)) is not None
+    return re.search(rf"(?<![0-9a-z]){re.escape(fold_case(value))}(?![0-9a-z])", fold_case(text)) is not None
 
 
 def missing_facts(facts: Sequence[str | list[str]], answer: str) -> list[str | list[str]]:

@@ -3,9 +3,8 @@
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
 
-from callwright.scripts import script_of
+from callwright.text import chinese_form, letters_of, script_of
 from callwright.thoughts import split_thoughts
 from eval.scoring.verdict import Result
 
@@ -51,7 +50,7 @@ def _fits(text: str, reply: str) -> bool:
     script = asked.most_common(1)[0][0]
     if said[script] < SAME_SCRIPT * said.total():
         return False
-    return script != "CJK" or _traditional(text) * _traditional(reply) >= 0
+    return script != "CJK" or {chinese_form(text), chinese_form(reply)} != {"traditional", "simplified"}
 
 
 def _scripts(text: str) -> Counter[str]:
@@ -64,19 +63,6 @@ def _scripts(text: str) -> Counter[str]:
     if found["KANA"] > found.total() / 10:
         found["KANA"] += found.pop("CJK", 0)
     return +found
-
-
-def _traditional(text: str) -> int:
-    """Traditional less Simplified characters, by which of the two old national encodings has a character."""
-    return sum(_encodes(letter, "big5") - _encodes(letter, "gb2312") for letter in text if letter > "\u2e7f")
-
-
-@lru_cache(maxsize=1 << 16)
-def _encodes(letter: str, encoding: str) -> bool:
-    try:
-        return bool(letter.encode(encoding))
-    except UnicodeEncodeError:
-        return False
 
 
 def _loops(reply: str) -> bool:
@@ -97,9 +83,5 @@ def _repeats(text: str, size: int) -> bool:
 
 
 def _echoes(text: str, reply: str) -> bool:
-    asked, said = _words(text), _words(reply)
+    asked, said = letters_of(text), letters_of(reply)
     return len(asked.encode()) >= ECHO_BYTES and asked in said and len(asked) >= ECHO_SHARE * len(said)
-
-
-def _words(text: str) -> str:
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))

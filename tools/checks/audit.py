@@ -13,21 +13,22 @@ from callwright.config import Audit, DataConfig
 from callwright.records import Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds
+from callwright.text import normal_form
 from tools.rows.split import SIDES, split
 from tools.utterances.baseline import Score, fit, score
 from tools.utterances.clean import hand_written
 from tools.utterances.gaps import gaps
 from tools.utterances.grammar import Grammar
 from tools.utterances.grammar_file import load_grammar
-from tools.utterances.near_duplicates import nearest, normal_form
+from tools.utterances.near_duplicates import nearest
 
 REPEATS = 3
-"""splits of each sort that the leakage premium is a mean of"""
+"""The leakage premium is a mean of so many splits of each sort."""
 LISTED, USED = 10, 50
-"""lines that a manner must have to be listed, and before its share of calls says something"""
+"""A manner needs so many lines to be listed, and so many before its share of calls says something."""
 TOP = 10
 AT_LEAST = {"coverage", "distinct_2"}
-"""gates that are lower bounds"""
+"""The gates that are lower bounds."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Data:
 
     @property
     def examples(self) -> list[Example]:
-        """All sides together."""
+        """Return the lines of all sides together."""
         return [example for part in self.parts.values() for example in part]
 
 
@@ -89,7 +90,7 @@ class Findings:
     """what the lines lack, in words"""
 
     def figures(self) -> dict[str, float]:
-        """What gates hold; figures that these data do not have are left out."""
+        """Return what gates hold; figures that these data do not have are left out."""
         skews = [abs(share.calls / share.lines - self.calls) for share in self.balance if share.lines >= USED]
         figures = {"skew": max(skews, default=0.0), "coverage": fmean(count > 0 for count in self.cells.values())}
         if "golden" in self.scores:
@@ -104,7 +105,7 @@ class Findings:
 
 
 def premium(config: DataConfig, data: Data) -> dict[str, float]:
-    """Mean F1 of the baseline on a random and on a grouped test side of the same size, and on golden.
+    """Return mean F1 of the baseline on a random and on a grouped test side of the same size, and on golden.
 
     What random gains over grouped is what near copies on both sides give away.
     """
@@ -124,7 +125,7 @@ def premium(config: DataConfig, data: Data) -> dict[str, float]:
 
 
 def balance(examples: Sequence[Example]) -> list[Share]:
-    """The share of calls of each language, register, transform and carrier that has LISTED lines, and of all carriers."""
+    """Return the share of calls of each language, register, transform and carrier that has LISTED lines."""
     from scipy.stats import binomtest
 
     lines, calls = Counter[str](), Counter[str]()
@@ -144,7 +145,7 @@ def balance(examples: Sequence[Example]) -> list[Share]:
 
 
 def coverage(data: Data) -> dict[tuple[str, str, str], int]:
-    """How many train lines each cell of language × register × kind has, for the values that seeds and lines use."""
+    """Count the train lines of each cell of language × register × kind, for the values that seeds and lines use."""
     tags = ("lang", "register", "kind")
     values = [sorted({seed.tags.get(tag, "") for seed in [*data.examples, *data.seeds]}) for tag in tags]
     counts = Counter(tuple(example.tags.get(tag, "") for tag in tags) for example in data.parts["train"])
@@ -152,8 +153,9 @@ def coverage(data: Data) -> dict[tuple[str, str, str], int]:
 
 
 def diversity(data: Data, seed: int) -> dict[str, dict[str, float]]:
-    """distinct-1 and -2 (Li et al., NAACL 2016; over characters) and self-similarity, on samples of one size: distinct-n
-    falls with the size."""
+    """Return distinct-1 and -2 (Li et al., NAACL 2016; over characters) and self-similarity.
+
+    They are of samples of one size, since distinct-n falls with the size."""
     made = [example.utterance for example in data.examples if not hand_written(example)]
     pools = {"seeds": [line.utterance for line in data.seeds], "generated": made}
     size = min(map(len, pools.values()))
@@ -168,13 +170,13 @@ def diversity(data: Data, seed: int) -> dict[str, dict[str, float]]:
 
 
 def distinct(texts: Iterable[str], n: int) -> float:
-    """Different character n-grams of normal forms, as a share of all."""
+    """Return the different character n-grams of normal forms, as a share (0 to 1) of all."""
     grams = [form[i : i + n] for form in map(normal_form, texts) for i in range(len(form) - n + 1)]
     return len(set(grams)) / max(len(grams), 1)
 
 
 def leakage(data: Data) -> dict[str, list[Neighbour]]:
-    """Of every test and golden line the nearest train line."""
+    """Find the nearest train line of every test and golden line."""
     train, found = data.parts["train"], dict[str, list[Neighbour]]()
     sides: Mapping[str, Sequence[Seed]] = {"test": data.parts["test"], "golden": data.golden}
     for side, lines in sides.items():
@@ -186,12 +188,12 @@ def leakage(data: Data) -> dict[str, list[Neighbour]]:
 
 
 def p95(neighbours: Sequence[Neighbour]) -> float:
-    """The similarity that 5% of the lines exceed; the nearest come first."""
+    """Return the similarity that 5% of the lines exceed; the nearest come first."""
     return neighbours[len(neighbours) // 20].similarity
 
 
 def audit(config: DataConfig, data: Data) -> Findings:
-    """Everything that the card says."""
+    """Measure everything that the card says."""
     model = fit(data.parts["train"])
     sides: Mapping[str, Sequence[Seed]] = {**data.parts, "golden": data.golden}
     scores = {side: score(model, lines) for side, lines in sides.items() if lines and side != "train"}
@@ -208,7 +210,7 @@ def audit(config: DataConfig, data: Data) -> Findings:
 
 
 def verdicts(gates: Audit, figures: Mapping[str, float]) -> list[tuple[str, bool]]:
-    """Each gate that is set as a line of text, and whether the data pass. A figure that the data do not have fails."""
+    """Say each gate that is set in words, and whether the data pass. A figure that the data do not have fails."""
     found: list[tuple[str, bool]] = []
     for name, bound in gates.model_dump(exclude_none=True).items():
         least, value = name in AT_LEAST, figures.get(name)
@@ -219,7 +221,7 @@ def verdicts(gates: Audit, figures: Mapping[str, float]) -> list[tuple[str, bool
 
 
 def load(config: DataConfig) -> Data:
-    """The lines of a task, as `tools.split` left them, without those that a tool's result decides."""
+    """Read the lines of a task, as `tools.split` left them, without those that a tool's result decides."""
     parts = {side: read_records(config.work / f"{side}.jsonl", Example) for side in SIDES}
     tools = load_tools(config.seeds / "tools.json")
     return Data(
@@ -231,8 +233,8 @@ def load(config: DataConfig) -> Data:
     )
 
 
-def said(premium: Mapping[str, float]) -> str:
-    """The leakage premium in words."""
+def premium_words(premium: Mapping[str, float]) -> str:
+    """Say the leakage premium in words."""
     return "n-gram F1 " + (
         ", ".join(f"{name} {value:.3f}" for name, value in premium.items()) or "not measured: no test"
     )

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("data_card.md.j2")
 FONTS = ("Noto Sans CJK", "Noto Sans TC", "PingFang", "Microsoft JhengHei", "Heiti", "WenQuanYi", "Source Han Sans")
-"""families that write Chinese, on one system or another; labels that no font can write stay boxes"""
+"""Families that write Chinese, on one system or another; labels that no font can write stay boxes."""
 
 
 def cell(text: str) -> str:
-    """Any text as the inside of a Markdown table's cell, shown as it is."""
+    """Write any text as the inside of a Markdown table's cell, shown as it is."""
     return re.sub(r"([\\|`*_\[\]])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
-def draw(findings: "Findings", folder: Path) -> None:
-    """baseline.png and coverage.png."""
+def plot_findings(findings: "Findings", folder: Path) -> None:
+    """Plot baseline.png and coverage.png."""
     import matplotlib
 
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts of other weights than asked for
@@ -75,7 +75,7 @@ def draw(findings: "Findings", folder: Path) -> None:
 
 
 def source(example: Example) -> str:
-    """Where a line comes from: its source, and of seeds whether `make new` or a model made the one that it descends from."""
+    """Say where a line comes from: its source, and of seeds whether `make new` or a model made the one it descends from."""
     made = (
         "starter" if example.lineage.startswith(STARTER) else "written" if example.lineage.startswith(WRITTEN) else ""
     )
@@ -83,7 +83,7 @@ def source(example: Example) -> str:
 
 
 def wrote(lines: Sequence[Seed], what: str) -> str:
-    """Who wrote these lines, as a sentence: "People wrote 20 seeds; `make new` made up 3." """
+    """Say who wrote these lines, as a sentence, such as: People wrote 20 seeds."""
     said = {"people": "people wrote", "starter": "`make new` made up", "model": "a large model wrote"}
     parts = [f"{said[who]} {count}" for who, count in authors(lines).items()]
     text = "; ".join([f"{parts[0]} {what}", *parts[1:]]) if parts else f"there are no {what}"
@@ -97,7 +97,7 @@ def write_card(config: DataConfig, data: "Data", findings: "Findings", gates: li
     folder = config.work / "card"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        draw(findings, folder)
+        plot_findings(findings, folder)
     dropped = config.work / "dropped.jsonl"
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  # Markdown
     environment.filters["cell"] = cell

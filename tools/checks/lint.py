@@ -14,9 +14,9 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT, scan_jsonl, to_json
-from callwright.matchers import fold
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
+from callwright.text import fold_case
 from tools.checks.lint_row import CODES, Fault, Row, Turn, check_row
 from tools.checks.lint_tokens import TokenCheck, leaves
 from tools.formats.dataset_info import SHAREGPT, find_entry
@@ -145,7 +145,7 @@ class Across:
         for number, turn in enumerate(row.turns):
             if turn.role != "human":
                 continue
-            words = fold(turn.value)
+            words = fold_case(turn.value)
             if words in self.cases:
                 yield "overlap", f"turn {number + 1} is what {self.cases[words]} asks"
             if number and conversation:
@@ -167,7 +167,7 @@ def asked(paths: Iterable[Path]) -> dict[str, str]:
         for case in read_records(path, Case):
             text = next((m["content"] for m in reversed(case.messages) if m.get("role") == "user"), None)
             if isinstance(text, str):
-                result[fold(text)] = f"{path.name} {case.id}"
+                result[fold_case(text)] = f"{path.name} {case.id}"
     return result
 
 

@@ -13,12 +13,12 @@ from typing import IO, Any, TypeVar
 from callwright.config import DataConfig, Source
 from callwright.errors import UserError
 from callwright.files import ROOT, atomic, make_folder, to_json
+from callwright.text import normal_form
 from tools.formats import case, sharegpt
 from tools.formats.conversation import Conversation, Lose, calls_of
 from tools.formats.ingest import HUB, Make, Tally, ingest, records
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.reshape import Options, reshaped
-from tools.utterances.near_duplicates import normal_form
 
 SIDES = ("train", "val", "test")
 SHOWN = 40

@@ -7,12 +7,13 @@ from random import Random
 
 from callwright.config import DataConfig, Mode
 from callwright.records import Example, Seed
+from callwright.text import normal_form
 from tools.rows.build import MASKED
 from tools.rows.split import MINE
 from tools.utterances.augment import GrammarWriter, Tools
 from tools.utterances.grammar_file import load_grammar
 from tools.utterances.llm.backend import from_openai
-from tools.utterances.near_duplicates import nearest, normal_form
+from tools.utterances.near_duplicates import nearest
 
 MINIMAL, CLARIFY, MASK = "minimal pairs", "clarifying replies", "name masking"
 PARAPHRASE, MORE = "argument paraphrases", "more like it"

@@ -12,8 +12,9 @@ from callwright.files import to_json
 from callwright.records import Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden
-from tools.utterances.baseline import doubts
-from tools.utterances.near_duplicates import near_pairs, nearest, normal_form
+from callwright.text import normal_form
+from tools.utterances.baseline import out_of_fold_label_error
+from tools.utterances.near_duplicates import near_pairs, nearest
 
 SIDES = ("train", "val", "test")
 MINE = "mine"
@@ -153,7 +154,7 @@ def easy_first(examples: Sequence[Example]) -> Callable[[Example], float]:
     Lines whose surface agrees with the label come first, those that it misleads last. Length would rather part
     languages: Chinese takes a third of the characters.
     """
-    doubt = dict(zip((example.id for example in examples), doubts(examples), strict=True))
+    doubt = dict(zip((example.id for example in examples), out_of_fold_label_error(examples), strict=True))
     return lambda example: doubt[example.id]
 
 

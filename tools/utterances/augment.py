@@ -3,25 +3,26 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import Any
 
 from callwright.config import DataConfig
 from callwright.errors import UserError
+from callwright.expectations import contains_expected_words
 from callwright.records import Example, Seed, read_records
 from callwright.schema import call_fault
 from callwright.tasks import seed_fault
-from tools.utterances.generate import generate, pinned
+from tools.utterances.generate import Style, apply_style, draw_style, generate, pinned
 from tools.utterances.grammar import Grammar, Pattern
 from tools.utterances.grammar_file import load_grammar, place_of
 from tools.utterances.llm.backend import from_openai
 from tools.utterances.llm.plan import LABELS, own_seeds
 from tools.utterances.near_duplicates import Novelty, plain_forms
-from tools.utterances.styles import Manner, draw, grounded, say
 from tools.utterances.transform import Draft, swap
 
 TRIES = 40
-"""draws in a row that say nothing new before a cell of the grammar counts as exhausted"""
+"""A cell of the grammar counts as exhausted after so many draws in a row that say nothing new."""
 
 Tools = list[dict[str, Any]]
 
@@ -38,23 +39,23 @@ class GrammarWriter:
     uses: Counter[str] = field(default_factory=Counter)
     cells: dict[tuple[str, str, str, str], list[Pattern]] = field(default_factory=lambda: defaultdict(list))
     """(label, language, kind, register) → patterns"""
-    manners: dict[str, Iterator[Manner]] = field(default_factory=dict)
-    """label/language → manners: every label walks through the same sequence, so that none gets a manner more often"""
+    styles: dict[str, Iterator[Style]] = field(default_factory=dict)
+    """label/language → styles: every label walks through the same sequence, so that none gets a style more often"""
 
     def __post_init__(self) -> None:
         for pattern in self.grammar.patterns():
             kind = pattern.kind if pattern.label == "no_call" else ""
             self.cells[pattern.label, pattern.lang, kind, pattern.register_].append(pattern)
 
-    def manner(self, label: str, lang: str) -> Manner:
-        """The next manner of a label in a language."""
-        if (key := f"{label}/{lang}") not in self.manners:
+    def style(self, label: str, lang: str) -> Style:
+        """Return the next style of a label in a language."""
+        if (key := f"{label}/{lang}") not in self.styles:
             rng = Random(f"{self.config.seed}/manner/{lang}")
-            self.manners[key] = iter(lambda: draw(self.grammar, lang, rng), None)
-        return next(self.manners[key])
+            self.styles[key] = (draw_style(self.grammar, lang, rng) for _ in count())
+        return next(self.styles[key])
 
     def seeds(self, seeds: Sequence[Seed], quota: int) -> list[Example]:
-        """Seeds of one label: each itself, then variants in rounds, up to `quota`."""
+        """Return seeds of one label, up to `quota`: each itself, then variants in rounds."""
         examples = own_seeds(seeds, quota, self.rng, lambda example: self.novelty.admits(example.utterance))
         varied = [seed for seed in examples if seed.text and seed.tags.get("lang") in self.grammar.languages]
         for number in range(1, self.config.augment.variants + 1):
@@ -68,17 +69,17 @@ class GrammarWriter:
         return examples
 
     def variant(self, seed: Seed, number: int) -> Example | None:
-        """A seed said in another manner; None where no draw gives something new."""
+        """Return a seed said in another style; None where no draw gives something new."""
         pins = pinned(seed.calls, self.tools)
         draft = Draft(str(seed.text), tuple(seed.calls), tuple(seed.expected or ()), seed.reply, seed.system, *pins)
         for _ in range(TRIES):
-            manner = self.manner(seed.label, seed.tags["lang"])
-            groups = self.grammar.swaps.get(manner.lang, []) if self.rng.random() < self.grammar.swapped else []
+            style = self.style(seed.label, seed.tags["lang"])
+            groups = self.grammar.swaps.get(style.lang, []) if self.rng.random() < self.grammar.swapped else []
             swapped = swap(draft, groups, self.rng)
-            varied, done = say(swapped or draft, manner, self.grammar, self.rng, borrowed=False) or (draft, [])
+            varied, done = apply_style(swapped or draft, style, self.grammar, self.rng, borrowed=False) or (draft, [])
             done = [*(["swap"] if swapped else []), *done]
             if done:
-                register = manner.register if not manner.native else seed.tags.get("register", manner.register)
+                register = style.register if not style.native else seed.tags.get("register", style.register)
                 tags = {**seed.tags, "register": register}
                 history = {"tags": tags, "lineage": seed.id, "source": "seed", "transforms": done}
                 example = Example(id=f"{seed.id}/{number}", **varied.said, **history)
@@ -87,31 +88,35 @@ class GrammarWriter:
         return None
 
     def admits(self, draft: Draft, example: Example) -> bool:
-        """Whether an example is sound and says something new."""
-        return grounded(draft) and seed_fault(example, self.tools) is None and self.novelty.admits(draft.text)
+        """Tell whether an example is sound and says something new."""
+        return (
+            contains_expected_words(draft.text, draft.expected)
+            and seed_fault(example, self.tools) is None
+            and self.novelty.admits(draft.text)
+        )
 
-    def pattern(self, label: str, kind: str, manner: Manner) -> Pattern | None:
-        """The least used pattern that fits: of the manner's register if it is native, else of any register.
+    def pattern(self, label: str, kind: str, style: Style) -> Pattern | None:
+        """Return the least used pattern that fits: of the style's register if it is native, else of any register.
 
         A language without such patterns borrows them, and the other way round.
         """
-        borrow = self.grammar.languages[manner.lang].borrow
-        others = [manner.lang, *([borrow.from_] if borrow else [])]
-        for lang in dict.fromkeys([manner.origin, *others]):
-            native = self.cells.get((label, lang, kind, manner.register), [])
+        borrow = self.grammar.languages[style.lang].borrow
+        others = [style.lang, *([borrow.from_] if borrow else [])]
+        for lang in dict.fromkeys([style.origin, *others]):
+            native = self.cells.get((label, lang, kind, style.register), [])
             every = [
                 p for register in self.grammar.registers for p in self.cells.get((label, lang, kind, register), [])
             ]
-            if fitting := (native if manner.native and native else every):
+            if fitting := (native if style.native and native else every):
                 least = min(self.uses[pattern.id] for pattern in fitting)
                 return self.rng.choice([pattern for pattern in fitting if self.uses[pattern.id] == least])
         return None
 
     def from_pattern(self, label: str, lang: str, kind: str) -> Example | None:
-        """A new example of a label, language and kind; None where no draw gives something new."""
+        """Return a new example of a label, language and kind; None where no draw gives something new."""
         for _ in range(TRIES):
-            manner = self.manner(label, lang)
-            pattern = self.pattern(label, kind, manner)
+            style = self.style(label, lang)
+            pattern = self.pattern(label, kind, style)
             if pattern is None:
                 return None
             self.uses[pattern.id] += 1
@@ -119,12 +124,12 @@ class GrammarWriter:
             if fault := next(filter(None, (call_fault(call, self.tools) for call in draft.calls)), None):
                 place = place_of(self.config.seeds / "grammar.yaml", f"patterns.{pattern.id}", self.grammar)
                 raise UserError(place, fault, "fix its calls, or the values of the slots that they name")
-            said = say(draft, manner, self.grammar, self.rng, borrowed=pattern.lang != lang)
+            said = apply_style(draft, style, self.grammar, self.rng, borrowed=pattern.lang != lang)
             if said is None:
                 continue
             varied, done = said
-            made = not manner.native and done
-            tags = {"lang": lang, "register": manner.register if made else pattern.register_, "kind": pattern.kind}
+            restyled = not style.native and done
+            tags = {"lang": lang, "register": style.register if restyled else pattern.register_, "kind": pattern.kind}
             history = {"tags": tags, "lineage": pattern.id, "source": "grammar", "transforms": done}
             example = Example(id=f"{pattern.id}/{self.uses[pattern.id]}", **varied.said, **history)
             if self.admits(varied, example):
@@ -132,7 +137,7 @@ class GrammarWriter:
         return None
 
     def patterns(self, label: str, have: Sequence[Example], quota: int) -> Iterator[Example]:
-        """Examples of one label that bring `have` up to `quota`, each of the language and kind that lack most."""
+        """Yield examples of one label that bring `have` up to `quota`, each of the language and kind that lack most."""
         weights = {
             (lang, kind): language.share * share
             for lang, language in self.grammar.languages.items()
@@ -152,15 +157,16 @@ class GrammarWriter:
                 )
             total = sum(weights.values())
             cell = max(weights, key=lambda cell: weights[cell] / total * quota - counts[cell])
-            if (made := self.from_pattern(label, *cell)) is None:
+            new = self.from_pattern(label, *cell)
+            if new is None:
                 del weights[cell]
                 continue
             counts[cell] += 1
             missing -= 1
-            yield made
+            yield new
 
     def kinds(self, label: str) -> dict[str, float]:
-        """The kinds of a label's patterns and their shares; calls are of one kind."""
+        """Return the kinds of a label's patterns and their shares; calls are of one kind."""
         counts: Counter[str] = Counter()
         for (own, _, kind, _), patterns in self.cells.items():
             counts[kind] += len(patterns) if own == label else 0
@@ -168,7 +174,7 @@ class GrammarWriter:
 
 
 def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Iterator[Example]:
-    """The offline backend: hand-written seeds, their variants, and what grammar.yaml generates."""
+    """Yield hand-written seeds, their variants, and what grammar.yaml generates: the offline backend."""
     grammar = load_grammar(config.seeds / "grammar.yaml", tools)
     writer = GrammarWriter(config, grammar, tools, Random(f"{config.seed}/augment"))
     kept: dict[str, list[Example]] = {}
@@ -183,27 +189,28 @@ def from_grammar(config: DataConfig, seeds: Sequence[Seed], tools: Tools) -> Ite
 
 
 def own_grammar(config: DataConfig, tools: Tools) -> Grammar | None:
-    """The task's grammar; None where it has none."""
+    """Return the task's grammar; None where it has none."""
     path = config.seeds / "grammar.yaml"
     return load_grammar(path, tools) if path.is_file() else None
 
 
 def augment(config: DataConfig, seeds: Sequence[Seed], tools: Tools, batch: bool = False) -> Iterator[Example]:
-    """A task's examples, one by one, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
+    """Yield a task's examples, the same for the same config, seeds, tools and grammar (or a large model's answers)."""
+    if config.augment.backend == "openai":
+        examples = from_openai(config, seeds, tools, batch)
+    else:
+        examples = from_grammar(config, seeds, tools)
     said: list[str] = []
-    for example in (
-        from_openai(config, seeds, tools, batch)
-        if config.augment.backend == "openai"
-        else from_grammar(config, seeds, tools)
-    ):
-        said += [example.utterance] if config.augment.mined else []
+    for example in examples:
+        if config.augment.mined:
+            said.append(example.utterance)
         yield example
     if config.augment.mined:
         yield from mined(config, tools, said)
 
 
 def mined(config: DataConfig, tools: Tools, made: Sequence[str]) -> list[Example]:
-    """What `tools.mine` made of failures, without the lines that say what `made` says already."""
+    """Return what `tools.mine` made of failures, without the lines that say what `made` says already."""
     path = config.seeds / "mined.jsonl"
     if not path.is_file():
         raise UserError(path, "no such file", "run make mine, or set augment.mined: false")

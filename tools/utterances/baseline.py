@@ -14,7 +14,7 @@ from callwright.records import Baseline, Case, Example, Seed, read_records
 
 FOLDS = 5
 CASES = ("golden", "test", "talk", "mine")
-"""what cases are made of"""
+"""What cases are made of."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Score:
 
 
 def untrained() -> Any:
-    """TF-IDF of character 1- to 4-grams, and logistic regression."""
+    """Return TF-IDF of character 1- to 4-grams with logistic regression, untrained."""
     import numpy
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -45,7 +45,7 @@ def untrained() -> Any:
 
 
 def fit(seeds: Sequence[Seed]) -> Any:
-    """The baseline, trained on seeds.
+    """Train the baseline on seeds.
 
     Raises:
         UserError: they are all of one label.
@@ -56,44 +56,55 @@ def fit(seeds: Sequence[Seed]) -> Any:
 
 
 def score(model: Any, seeds: Sequence[Seed]) -> Score:
-    """The baseline's score on seeds; an F1 of 0 where nothing calls, nor is said to.
+    """Score the baseline on seeds; its F1 is 0 where nothing calls, nor is said to.
 
     The interval is Wilson's of q = tp / (tp + fp + fn); F1 = 2q / (1 + q) rises with q.
     """
     from scipy.stats import binomtest
 
-    pairs = list(zip(model.predict([s.utterance for s in seeds]).tolist(), (bool(s.calls) for s in seeds), strict=True))
-    right = sum(said == true for said, true in pairs)
-    tp, either, calls = (sum(f(*pair) for pair in pairs) for f in (bool.__and__, bool.__or__, lambda _, true: true))
-    either = max(either, 1)
-    bounds = binomtest(tp, either).proportion_ci(method="wilson")
-    f1, low, high = (2 * q / (1 + q) for q in (tp / either, float(bounds.low), float(bounds.high)))
-    n = len(pairs)
-    return Score(n, f1, low, high, right / n, max(calls, n - calls) / n, 2 * calls / (n + calls))
+    decided = model.predict([seed.utterance for seed in seeds]).tolist()
+    pairs = list(zip(decided, [bool(seed.calls) for seed in seeds], strict=True))
+    n, calls = len(pairs), sum(true for _, true in pairs)
+    positive = max(1, sum(said or true for said, true in pairs))
+    hits = sum(said and true for said, true in pairs)
+    bounds = binomtest(hits, positive).proportion_ci(method="wilson")
+    f1, low, high = (2 * q / (1 + q) for q in (hits / positive, float(bounds.low), float(bounds.high)))
+    return Score(
+        lines=n,
+        f1=f1,
+        low=low,
+        high=high,
+        accuracy=sum(said == true for said, true in pairs) / n,
+        majority=max(calls, n - calls) / n,
+        always=2 * calls / (n + calls),
+    )
 
 
-def doubts(examples: Sequence[Example]) -> list[float]:
-    """The baseline's probability of the other label for each example, by models that saw none of its lineage; 0.5 where a
-    tool's result decides.
+def out_of_fold_label_error(examples: Sequence[Example]) -> list[float]:
+    """Return the probability (0 to 1) of the other label for each example, by baselines that saw none of its lineage.
+
+    It is 0.5 where a tool's result decides.
 
     Raises:
         UserError: a label has fewer lineages than FOLDS.
     """
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-    open_ = [example for example in examples if not example.after_result]
-    labels, lineages = [example.label for example in open_], [example.lineage for example in open_]
+    asked = [example for example in examples if not example.after_result]
+    labels, lineages = [example.label for example in asked], [example.lineage for example in asked]
     for label in ("call", "no_call"):
-        if (count := len({e.lineage for e in open_ if e.label == label})) < FOLDS:
+        if (count := len({e.lineage for e in asked if e.label == label})) < FOLDS:
             raise UserError("examples", f"only {count} lineages of {label}", f"give at least {FOLDS}")
-    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in open_]
+    folds, texts = StratifiedGroupKFold(FOLDS), [example.utterance for example in asked]
     chances = cross_val_predict(untrained(), texts, labels, groups=lineages, cv=folds, method="predict_proba")
-    found = (float(chance[int(label == "call")]) for label, chance in zip(labels, chances, strict=True))
+    # The columns are in the order of the labels' names: call, no_call.
+    other = {"call": 1, "no_call": 0}
+    found = (float(chance[other[label]]) for label, chance in zip(labels, chances, strict=True))
     return [0.5 if example.after_result else next(found) for example in examples]
 
 
 def decide(model: Any, lines: int, cases: Path) -> Baseline:
-    """What the baseline, trained on so many lines, decides about a cases file, by what each user says last.
+    """Return what the baseline, trained on so many lines, decides about a cases file, by what each user says last.
 
     Raises:
         UserError: a broken case.

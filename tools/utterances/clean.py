@@ -1,42 +1,20 @@
 """Drop examples that would teach nothing, or the wrong thing, and say why: `tools.split` begins with it."""
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
 
 from callwright.config import Clean, DataConfig
 from callwright.errors import UserError
 from callwright.files import write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
-from callwright.scripts import script_of
 from callwright.tasks import read_golden
-from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, normal_form, plain_forms
-from tools.utterances.transform import converter
+from callwright.text import language_fault, normal_form
+from tools.utterances.near_duplicates import alike_pairs, near_pairs, nearest, plain_forms
 
-SCRIPTS = {
-    "zh": {"CJK", "BOPOMOFO"},
-    "ja": {"CJK", "HIRAGANA", "KATAKANA"},
-    "ko": {"HANGUL"},
-    "el": {"GREEK"},
-    "he": {"HEBREW"},
-    "hi": {"DEVANAGARI"},
-    "th": {"THAI"},
-    **{lang: {"ARABIC"} for lang in ("ar", "fa", "ur")},
-    **{lang: {"CYRILLIC"} for lang in ("bg", "ru", "uk")},
-    **{lang: {"LATIN"} for lang in ("de", "en", "es", "fr", "id", "it", "nl", "pl", "pt", "sv", "tr", "vi")},
-}
-"""language → the scripts that it is written in, as Unicode names them; a lang tag that is not here is not checked"""
-UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI"}
-"""scripts whose every letter counts as a word"""
-OWN = 0.3
-"""least share of words in the language's own scripts: a line may name or quote something in another"""
 NUMBER = re.compile(r"\d+")
-TRADITIONAL, SIMPLIFIED = {"zh-tw", "zh-hk", "zh-hant"}, {"zh-cn", "zh-sg", "zh-hans"}
 
 Found = dict[int, str]
 """index of an example → why it goes"""
@@ -52,69 +30,38 @@ class Drop:
 
 
 def hand_written(example: Example) -> bool:
-    """Whether a person wrote it just so."""
+    """Tell whether a person wrote it just so."""
     return example.source == "seed" and example.id == example.lineage
 
 
 def decision(seed: Seed) -> tuple[str, ...]:
-    """What is decided: the names of the tools that are called, in alphabetical order."""
+    """Return what is decided: the names of the tools that are called, in alphabetical order."""
     return tuple(sorted(call.name for call in seed.calls))
 
 
-def said(seed: Seed) -> str:
-    """All that a seed says: the utterance, or every turn of a conversation."""
+def whole_text(seed: Seed) -> str:
+    """Return all that a seed says: the utterance, or every turn of a conversation."""
     return "\n".join(str(message.get("content") or "") for message in seed.messages or ()) or seed.utterance
 
 
 def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
-    """Utterances out of bounds."""
+    """Find utterances that are too short or too long."""
     fault = f"characters, not {shortest} to {longest}"
     sizes = enumerate(len(example.utterance.strip()) for example in examples)
     return {index: f"{size} {fault}" for index, size in sizes if not shortest <= size <= longest}
 
 
-@cache
-def form_of(char: str) -> str:
-    """`traditional` or `simplified` for a Chinese character that only that form has, else "".
-
-    OpenCC alone would also change characters that both forms write (后, 台, 只): the national character sets have those.
-    """
-    for form, charset, config in (("traditional", "gb2312", "t2s"), ("simplified", "big5", "s2t")):
-        if not char.encode(charset, "ignore") and converter(config).convert(char) != char:
-            return form
-    return ""
-
-
-def language_fault(text: str, lang: str) -> str | None:
-    """Why a text is not in the language of its tag (BCP 47), by its script; None where it is, or the tag is unknown."""
-    own = SCRIPTS.get(lang.partition("-")[0].lower())
-    if own is None:
-        return None
-    words: Counter[str] = Counter()
-    for name, run in groupby(unicodedata.normalize("NFKC", text), script_of):
-        words[name] += len(list(run)) if name in UNSPACED else 1
-    del words[""]
-    if words and sum(words[name] for name in own) < OWN * words.total():
-        return f"tagged {lang}, written in {words.most_common(1)[0][0].title()} script"
-    if lang.lower() in TRADITIONAL | SIMPLIFIED:
-        forms = Counter(form_of(char) for char in text if char > "\u2e7f")
-        right, wrong = ("traditional", "simplified") if lang.lower() in TRADITIONAL else ("simplified", "traditional")
-        if forms[wrong] > forms[right]:
-            return f"tagged {lang}, written in {wrong} characters"
-    return None
-
-
 def languages(examples: Sequence[Example]) -> Found:
-    """Utterances in another script than their language tag says."""
+    """Find utterances in another script than their language tag says."""
     faults = (language_fault(example.utterance, example.tags.get("lang", "")) for example in examples)
     return {index: fault for index, fault in enumerate(faults) if fault}
 
 
 def conflicts(examples: Sequence[Example]) -> Found:
-    """Lines that say the same and decide otherwise: all of them, but what hand-written lines agree on stands."""
+    """Find lines that say the same and decide otherwise: all of them, but what hand-written lines agree on stands."""
     found: Found = {}
     same: dict[str, list[int]] = defaultdict(list)
-    for index, form in enumerate(plain_forms([said(example) for example in examples])):
+    for index, form in enumerate(plain_forms([whole_text(example) for example in examples])):
         same[form].append(index)
     for members in same.values():
         decisions = {index: decision(examples[index]) for index in members}
@@ -123,17 +70,19 @@ def conflicts(examples: Sequence[Example]) -> Found:
             for index in members:
                 if len(stands) != 1 or decisions[index] not in stands:
                     other = examples[next(i for i in members if decisions[i] != decisions[index])]
-                    found[index] = f"{shown(decisions[index])}, but {other.id} is {shown(decision(other))}"
+                    found[index] = (
+                        f"{decision_words(decisions[index])}, but {other.id} is {decision_words(decision(other))}"
+                    )
     return found
 
 
-def shown(decided: Sequence[str]) -> str:
-    """A decision in words."""
+def decision_words(decided: Sequence[str]) -> str:
+    """Say a decision in words."""
     return f"call of {', '.join(decided)}" if decided else "no_call"
 
 
 def repeated(examples: Sequence[Example], keys: Sequence[str]) -> Found:
-    """The examples whose key a hand-written or an earlier one has."""
+    """Find the examples whose key a hand-written or an earlier one has."""
     first: dict[str, int] = {}
     found: Found = {}
     for index in sorted(range(len(examples)), key=lambda index: (not hand_written(examples[index]), index)):
@@ -143,18 +92,20 @@ def repeated(examples: Sequence[Example], keys: Sequence[str]) -> Found:
 
 
 def deliberate(one: Example, other: Example) -> bool:
-    """Whether two near copies shall both stay: people wrote both, they decide otherwise (a minimal pair), they name other
-    numbers, or transforms made one from the other. A large model was asked to say something else."""
+    """Tell whether two near copies shall both stay.
+
+    People wrote both, they decide otherwise (a minimal pair), they name other numbers, or transforms made one from the
+    other. A large model was asked to say something else."""
     return (
         (hand_written(one) and hand_written(other))
         or decision(one) != decision(other)
-        or NUMBER.findall(said(one)) != NUMBER.findall(said(other))
+        or NUMBER.findall(whole_text(one)) != NUMBER.findall(whole_text(other))
         or (one.lineage == other.lineage and not other.source.startswith("openai:"))
     )
 
 
 def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Found:
-    """Of each pair that is not deliberate the one that nobody wrote by hand, or the later."""
+    """Find of each pair that is not deliberate the one that nobody wrote by hand, or the later."""
     rank = [(not hand_written(example), index) for index, example in enumerate(examples)]
     found: Found = {}
     for (_, keep), (_, drop) in sorted(sorted((rank[one], rank[other])) for one, other in pairs):
@@ -164,9 +115,9 @@ def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Fou
 
 
 def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float) -> Found:
-    """Lines near a golden one, which would give the examination away."""
-    texts = [example.utterance if example.after_result else said(example) for example in examples]
-    scores = nearest(texts, [said(seed) for seed in golden]) if golden else []
+    """Find lines near a golden one, which would give the examination away."""
+    texts = [example.utterance if example.after_result else whole_text(example) for example in examples]
+    scores = nearest(texts, [whole_text(seed) for seed in golden]) if golden else []
     return {
         index: f"near golden {golden[other].id} ({score:.0f})"
         for index, (score, other) in enumerate(scores)
@@ -174,29 +125,40 @@ def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float)
     }
 
 
-STEPS: dict[str, Callable[[list[Example], list[str], Clean, Sequence[Seed]], Found]] = {
-    "length": lambda examples, texts, config, golden: lengths(examples, config.shortest, config.longest),
-    "language": lambda examples, texts, config, golden: languages(examples),
-    "conflict": lambda examples, texts, config, golden: conflicts(examples),
-    "exact": lambda examples, texts, config, golden: repeated(examples, texts),
-    "normalised": lambda examples, texts, config, golden: repeated(examples, list(map(normal_form, texts))),
-    "near": lambda examples, texts, config, golden: copies(examples, near_pairs(texts, config.near)),
-    "golden": lambda examples, texts, config, golden: leaks(examples, golden, config.golden),
-    "semantic": lambda examples, texts, config, golden: (
-        copies(examples, alike_pairs(texts, config.semantic)) if config.semantic else {}
-    ),
-}
+STEPS = ("length", "language", "conflict", "exact", "normalised", "near", "golden", "semantic")
+"""What is looked for, in this order: a step sees what those before it left."""
+
+
+def find(step: str, examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> Found:
+    """Find the examples that a step drops, each with the reason."""
+    texts = [whole_text(example) for example in examples]
+    match step:
+        case "length":
+            return lengths(examples, config.shortest, config.longest)
+        case "language":
+            return languages(examples)
+        case "conflict":
+            return conflicts(examples)
+        case "exact":
+            return repeated(examples, texts)
+        case "normalised":
+            return repeated(examples, list(map(normal_form, texts)))
+        case "near":
+            return copies(examples, near_pairs(texts, config.near))
+        case "golden":
+            return leaks(examples, golden, config.golden)
+    return copies(examples, alike_pairs(texts, config.semantic)) if config.semantic else {}
 
 
 def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> tuple[list[Example], list[Drop]]:
-    """What stays, and what goes and why, step by step.
+    """Return the examples that stay, and those that go with the reason, step by step.
 
     Raises:
         UserError: a hand-written seed would go.
     """
     kept, dropped = list(examples), list[Drop]()
-    for step, find in STEPS.items():
-        found = find(kept, [said(example) for example in kept], config, golden)
+    for step in STEPS:
+        found = find(step, kept, config, golden)
         for index in sorted(found):
             if hand_written(kept[index]):
                 remedy = "mend it in seeds.jsonl, or the bounds under `clean:`"
@@ -207,14 +169,14 @@ def clean(examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) ->
 
 
 def funnel(dropped: Sequence[Drop]) -> list[tuple[str, int, str]]:
-    """How many each step dropped, and one of them with the reason."""
+    """Return how many examples each step dropped, and one of them with the reason."""
     counts = Counter(drop.step for drop in dropped)
     examples = {drop.step: f"{drop.example.id}: {drop.reason}" for drop in reversed(dropped)}
     return [(step, counts[step], examples.get(step, "")) for step in STEPS]
 
 
 def clean_task(config: DataConfig) -> list[Example]:
-    """The clean examples of data/work/<task>/examples.jsonl; the others are named in dropped.jsonl beside it."""
+    """Return the clean examples of data/work/<task>/examples.jsonl; name the others in dropped.jsonl beside it."""
     examples = read_records(config.work / "examples.jsonl", Example)
     golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
     kept, dropped = clean(examples, config.clean, golden)

@@ -14,18 +14,18 @@ from callwright.tasks import golden_gaps
 from tools.utterances.grammar import Grammar
 
 FEW, LINES = 5, 10
-"""different values that an argument should have at least, once as many lines give it"""
+"""An argument should have at least FEW different values, once LINES lines give it."""
 TAGS = ("lang", "register", "kind", "names", "set")
-"""tags that every task may have"""
+"""Tags that every task may have."""
 LANG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-[A-Za-z0-9]{5,8})*")
-"""a language tag of BCP 47, as far as lines need one: zh, zh-TW, zh-Hant-TW"""
+"""A language tag of BCP 47, as far as lines need one: zh, zh-TW, zh-Hant-TW."""
 
 Tool = dict[str, Any]
 Values = dict[tuple[str, str], list[Any]]
 
 
 def given_values(lines: Iterable[Seed], tools: list[Tool]) -> Values:
-    """(tool, path of an argument: items[].sku) → the values that calls give it, where its schema leaves them open."""
+    """Return the values that calls give each (tool, path of an argument: items[].sku), where its schema leaves them open."""
     found: Values = defaultdict(list)
     for line in lines:
         for call in line.calls:
@@ -37,7 +37,7 @@ def given_values(lines: Iterable[Seed], tools: list[Tool]) -> Values:
 
 
 def argument_gaps(train: Sequence[Seed], tools: list[Tool]) -> Iterator[str]:
-    """Tools that train never calls, arguments that it never gives, and those of which it knows hardly a value."""
+    """Find tools that train never calls, arguments that it never gives, and those of which it knows hardly a value."""
     called = {call.name for line in train for call in line.calls}
     never = [name for tool in tools if (name := tool["function"]["name"]) not in called]
     if never:
@@ -61,12 +61,12 @@ def argument_gaps(train: Sequence[Seed], tools: list[Tool]) -> Iterator[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names, of more than five the first ones and how many there are."""
+    """Join names; of more than five, the first ones and how many there are."""
     return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} more"
 
 
 def label_gaps(sides: Mapping[str, Sequence[Seed]]) -> Iterator[str]:
-    """Sides that lack a label, and kinds that one of train and golden lacks."""
+    """Find sides that lack a label, and kinds that one of train and golden lacks."""
     for side, lines in sides.items():
         labels = Counter(line.label for line in lines)
         if lines and side != "golden" and len(labels) < 2:
@@ -79,7 +79,7 @@ def label_gaps(sides: Mapping[str, Sequence[Seed]]) -> Iterator[str]:
 
 
 def tag_gaps(seeds: Sequence[Seed], own: Iterable[str], grammar: Grammar | None = None) -> list[str]:
-    """Tags of seeds and golden that look mistyped, each with a line that has it.
+    """Find tags of seeds and golden that look mistyped, each with a line that has it.
 
     Args:
         own: tags beside TAGS that the task's config names.
@@ -123,7 +123,7 @@ def gaps(
     own: Iterable[str],
     grammar: Grammar | None,
 ) -> list[str]:
-    """Everything that a task's lines lack, the worst first.
+    """Find everything that a task's lines lack, the worst first.
 
     Args:
         sides: train, val, test and golden.

@@ -38,7 +38,7 @@ Place = tuple[str, str]
 
 
 def places(value: Any) -> Iterator[Place]:
-    """The slots in a string, or in all strings of a JSON value; a slot without a number has the number 1."""
+    """Yield the slots in a string, or in all strings of a JSON value; a slot without a number has the number 1."""
     if isinstance(value, str):
         yield from ((match[1], match[2] or "1") for match in PLACE.finditer(value))
     elif isinstance(value, dict | list):
@@ -46,8 +46,8 @@ def places(value: Any) -> Iterator[Place]:
             yield from places(item)
 
 
-def said_in(text: str) -> set[Place]:
-    """The slots that a text says, and the span where it has [brackets]."""
+def places_in(text: str) -> set[Place]:
+    """Return the slots that a text says, and the span where it has [brackets]."""
     return {*places(text), *([(SPAN, "1")] if BRACKETS.search(text) else [])}
 
 
@@ -79,7 +79,7 @@ class SlotValue(Config):
 
     @property
     def passed(self) -> Any:
-        """The typed value that an argument gets."""
+        """Return the typed value that an argument gets."""
         return self.text if self.value is None else self.value
 
 
@@ -177,7 +177,7 @@ class Pattern(Config):
 
     @property
     def label(self) -> str:
-        """`call` or `no_call`."""
+        """Return `call` or `no_call`."""
         return "call" if self.calls else "no_call"
 
 
@@ -204,14 +204,14 @@ class Grammar(Config):
     """without them, all examples are seeds and their variants, and the config's numbers are the most there may be"""
 
     def slot(self, lang: str, name: str) -> tuple[list[SlotValue], Borrow | None]:
-        """The values of a slot in a language, and the loan where another language lends them; [] where none has it."""
+        """Return the values of a slot in a language, and the loan where another language lends them; [] where none has it."""
         if (values := self.slots.get(lang, {}).get(name)) is not None:
             return values, None
         borrow = self.languages[lang].borrow
         return (self.slots.get(borrow.from_, {}).get(name, []), borrow) if borrow else ([], None)
 
     def patterns(self) -> Iterator[Pattern]:
-        """The patterns, in the order of the file; the id is the family's and the item's number in it, from 1."""
+        """Yield the patterns, in the order of the file; the id is the family's and the item's number in it, from 1."""
         for family in self.families:
             for number, item in enumerate(family.texts, 1):
                 yield Pattern(

@@ -15,11 +15,11 @@ from callwright.errors import UserError, did_you_mean
 from callwright.records import explain, first_fault
 from callwright.schema import call_fault
 from tools.utterances.generate import drop_unmentioned_arguments, generate
-from tools.utterances.grammar import SPAN, Grammar, places, said_in
+from tools.utterances.grammar import SPAN, Grammar, places, places_in
 
 
 def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
-    """The grammar of a task.
+    """Read the grammar of a task.
 
     Raises:
         UserError: naming the file and the key, for a wrong or missing key, a language, register, kind, transform or slot
@@ -37,7 +37,7 @@ def load_grammar(path: str | Path, tools: list[dict[str, Any]]) -> Grammar:
 
 
 def place_of(path: str | Path, key: str, grammar: Grammar) -> str:
-    """Where a key of a grammar stands, as `file:line: key`; in `patterns.<id>` the id is a family's or a pattern's."""
+    """Say where a key of a grammar stands, as `file:line: key`; in `patterns.<id>` the id is a family's or a pattern's."""
     head, _, rest = key.partition(".")
     keys: list[int | str] = [head, *rest.split(".")]
     if head == "patterns":
@@ -51,7 +51,7 @@ def place_of(path: str | Path, key: str, grammar: Grammar) -> str:
 
 
 def faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a grammar beyond its form: (key, fault) pairs."""
+    """Find what is wrong with a grammar beyond its form: (key, fault) pairs."""
     names = {transform.name for transform in grammar.transforms}
     for lang, language in grammar.languages.items():
         if language.borrow and language.borrow.from_ not in grammar.languages:
@@ -97,7 +97,7 @@ def faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str,
 
 
 def pattern_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What is wrong with the patterns: (key, fault) pairs."""
+    """Find what is wrong with the patterns: (key, fault) pairs."""
     seen: set[str] = set()
     for family in grammar.families:
         if family.id in seen:
@@ -116,7 +116,7 @@ def pattern_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tu
         for part in [*pattern.texts, *pattern.replies, *(call.arguments for call in pattern.calls)]:
             yield from unknown_slots(grammar, pattern.lang, key, part)
         for text in pattern.texts:
-            said = said_in(text)
+            said = places_in(text)
             calls = [drop_unmentioned_arguments(call, said, tools).arguments for call in pattern.calls]
             for name, number in sorted(set(places([calls, pattern.replies])) - said):
                 what = "[brackets]" if name == SPAN else f"{{{name}{'' if number == '1' else '.' + number}}}"
@@ -124,7 +124,7 @@ def pattern_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tu
 
 
 def call_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Calls of patterns, filled once, that break their tool's schema: (key, fault) pairs."""
+    """Find calls of patterns, filled once, that break their tool's schema: (key, fault) pairs."""
     for pattern in grammar.patterns():
         for call in generate(pattern, grammar, tools, Random(0)).calls if pattern.calls else ():
             if fault := call_fault(call, tools):
@@ -132,7 +132,7 @@ def call_faults(grammar: Grammar, tools: list[dict[str, Any]]) -> Iterator[tuple
 
 
 def unknown(key: str, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """A fault for each name that is not known."""
+    """Yield a fault for each name that is not known."""
     for name in names:
         if name not in known:
             meant = did_you_mean(name, known) or f"there are {', '.join(known)}"
@@ -140,7 +140,7 @@ def unknown(key: str, what: str, names: Iterable[str], known: Iterable[str]) -> 
 
 
 def unknown_slots(grammar: Grammar, lang: str, key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """A fault for each slot of a text, or of a call's arguments, that its language does not have."""
+    """Yield a fault for each slot of a text, or of a call's arguments, that its language does not have."""
     for name, _ in places(value) if lang in grammar.languages else []:
         if not grammar.slot(lang, name)[0] and not (name == SPAN and isinstance(value, dict)):
             known = {name for slots in grammar.slots.values() for name in slots}

@@ -1,33 +1,26 @@
 """Find texts that say the same: exactly, after normalising, or nearly."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from tools.utterances.transform import converter
+from callwright.text import converter, normal_form
 
 BLOCK = 512
-"""rows of the similarity matrix held at once, so that memory grows with the number of texts and not with its square"""
+"""So many rows of the similarity matrix are held at once: memory grows with the number of texts, not with its square."""
 EXACT = 10_000
-"""up to so many texts every pair is compared (2 s on 2 cores), above only those that MinHash proposes"""
+"""Up to so many texts every pair is compared (2 s on 2 cores); above, only those that MinHash proposes."""
 SHORT = 10
-"""forms up to so many characters are compared with all others in any case: one edit leaves them few common shingles"""
+"""Forms up to so many characters are compared with all others in any case: one edit leaves them few common shingles."""
 BANDS, ROWS = 60, 4
-"""of the MinHash signature: a pair with Jaccard similarity J is proposed with probability 1 - (1 - J⁴)⁶⁰ (Leskovec,
+"""The MinHash signature: a pair with Jaccard similarity J is proposed with probability 1 - (1 - J⁴)⁶⁰ (Leskovec,
 Rajaraman, Ullman, "Mining of massive datasets", §3.4): 0.95 at 0.47, where one in a hundred pairs at ratio 75 lies, and
 0.006 at 0.1, where unrelated English lies"""
 LINES = 2048
-"""texts whose shingles are held at once"""
+"""The shingles of so many texts are held at once."""
 PAIRS = 20_000
-"""proposed pairs that are held at once"""
-
-
-def normal_form(text: str) -> str:
-    """Text by which duplicates are told: NFKC, case folded, letters and digits only (text without any stays)."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(char for char in folded if char.isalnum()) or folded.strip()
+"""So many proposed pairs are held at once."""
 
 
 @dataclass
@@ -37,21 +30,21 @@ class Novelty:
     seen: set[str] = field(default_factory=set)
 
     def admits(self, text: str) -> bool:
-        """Whether the text says something new; from now on it does not."""
+        """Tell whether the text says something new; from now on it does not."""
         before = len(self.seen)
         self.seen.add(normal_form(text))
         return len(self.seen) > before
 
 
 def plain_forms(texts: Sequence[str]) -> list[str]:
-    """Normal forms in Simplified Chinese, sign by sign: the same words in another script say the same."""
+    """Return normal forms in Simplified Chinese, sign by sign: the same words in another script say the same."""
     simplify = converter("t2s").convert
     table = {ord(char): simplify(char) for char in {char for text in texts for char in text} if char > "\u2e7f"}
     return [normal_form(text.translate(table)) for text in texts]
 
 
 def near_pairs(texts: Sequence[str], threshold: float, exact: int = EXACT) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, of texts whose plain forms have an indel ratio (rapidfuzz, 0 to 100) of the threshold or more.
+    """Yield pairs (i, j), i < j, of texts whose plain forms have an indel ratio (0 to 100) of the threshold or more.
 
     All of them up to `exact` texts; above, those of short forms and, of the others, those that MinHash proposes (at
     least 0.95 of the pairs of ratio 75).
@@ -72,7 +65,7 @@ def near_pairs(texts: Sequence[str], threshold: float, exact: int = EXACT) -> It
 
 
 def _compared(forms: Sequence[str], threshold: float, count: int) -> Iterator[tuple[int, int]]:
-    """Near pairs of forms in order of length whose first is among the first `count`, by comparing every pair."""
+    """Yield near pairs of forms in order of length whose first is among the first `count`, by comparing every pair."""
     import numpy
     from rapidfuzz import fuzz, process
 
@@ -89,7 +82,7 @@ def _compared(forms: Sequence[str], threshold: float, count: int) -> Iterator[tu
 
 
 def _proposed(forms: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
-    """Near pairs of forms, by comparing those that agree on a band of their MinHash signatures."""
+    """Yield near pairs of forms, by comparing those that agree on a band of their MinHash signatures."""
     import numpy
     from rapidfuzz import fuzz, process
 
@@ -123,7 +116,7 @@ def _proposed(forms: Sequence[str], threshold: float) -> Iterator[tuple[int, int
 
 
 def _bands(forms: Sequence[str]) -> Any:
-    """(forms, BANDS) hashes of bands of MinHash signatures over character bigrams; forms have two characters or more.
+    """Return (forms, BANDS) hashes of bands of MinHash signatures over character bigrams.
 
     datasketch makes and files signatures a line at a time, which takes 20 times as long. Hashes are multiply-shift
     (Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair problem", 1997).
@@ -151,7 +144,7 @@ def _bands(forms: Sequence[str]) -> Any:
 
 
 def nearest(texts: Sequence[str], others: Sequence[str] | None = None) -> list[tuple[float, int]]:
-    """The indel ratio (0 to 100) of each text to the nearest of `others`, and the index of that one; others are some.
+    """Return the indel ratio (0 to 100) of each text to the nearest of `others`, and the index of that one; others are some.
 
     Without `others`, to the nearest of the other texts.
     """
@@ -170,7 +163,7 @@ def nearest(texts: Sequence[str], others: Sequence[str] | None = None) -> list[t
 
 
 def alike_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, whose TF-IDF vectors of character 2- to 4-grams have a cosine of the threshold or more.
+    """Yield pairs (i, j), i < j, whose TF-IDF vectors of character 2- to 4-grams have a cosine of the threshold or more.
 
     Word order counts for little, so that rearranged sentences are found; quadratic in time, not in memory.
     """

@@ -16,7 +16,7 @@ from callwright.records import Call, Example, Record, explain
 from callwright.tasks import seed_fault
 
 NAMED = 5
-"""of the decisions that were not applied, so many are named in the summary"""
+"""The summary names so many of the decisions that were not applied."""
 
 
 class Decision(Record):
@@ -46,7 +46,7 @@ class Decision(Record):
 
     @property
     def rewrites(self) -> bool:
-        """Whether the example says something else from now on."""
+        """Tell whether the example says something else from now on."""
         return self.action in ("edit", "relabel")
 
 
@@ -55,13 +55,13 @@ Live = dict[str, Decision]
 
 
 def digest(example: Example) -> str:
-    """What a decision was about: the first 16 hex digits of the SHA-256 of text or messages, calls and reply."""
+    """Return what a decision was about: the first 16 hex digits of the SHA-256 of text or messages, calls and reply."""
     seen = [example.text, example.messages, [call.model_dump() for call in example.calls], example.reply]
     return hashlib.sha256(to_json(seen).encode()).hexdigest()[:16]
 
 
 def read_decisions(path: Path) -> list[Decision]:
-    """The lines of review.jsonl; none where there is no such file.
+    """Read the lines of review.jsonl; none where there is no such file.
 
     Raises:
         UserError: at `file:line`.
@@ -75,8 +75,8 @@ def read_decisions(path: Path) -> list[Decision]:
     return decisions
 
 
-def fold(decisions: Iterable[Decision]) -> Live:
-    """The decision that holds for each example: the last one that was not taken back."""
+def replay_log(decisions: Iterable[Decision]) -> Live:
+    """Return the decision that holds for each example: the last one that was not taken back."""
     stacks: dict[str, list[Decision]] = {}
     for decision in decisions:
         stack = stacks.setdefault(decision.id, [])
@@ -87,8 +87,8 @@ def fold(decisions: Iterable[Decision]) -> Live:
     return {identity: stack[-1] for identity, stack in stacks.items() if stack}
 
 
-def decide(path: Path, choose: Callable[[Live, str], list[Decision]]) -> tuple[Live, list[Decision]]:
-    """Append what `choose` makes of the decisions that hold and the time; return those that hold then, and the new ones.
+def decide(path: Path, make_decisions: Callable[[Live, str], list[Decision]]) -> tuple[Live, list[Decision]]:
+    """Append what `make_decisions` makes of the decisions that hold and the time; return those that hold then, and the new ones.
 
     The folder is locked meanwhile, so that pages side by side see each other's lines; they are on the disk on return.
 
@@ -97,14 +97,14 @@ def decide(path: Path, choose: Callable[[Live, str], list[Decision]]) -> tuple[L
     """
     with locked(path.parent):
         known = read_decisions(path)
-        new = choose(fold(known), datetime.now(UTC).isoformat(timespec="microseconds"))
+        new = make_decisions(replay_log(known), datetime.now(UTC).isoformat(timespec="microseconds"))
         if new:
             write_jsonl(path, (decision.model_dump(exclude_none=True) for decision in [*known, *new]))
-    return fold([*known, *new]), new
+    return replay_log([*known, *new]), new
 
 
 def rewritten(example: Example, decision: Decision) -> Example:
-    """The example with the decision's text, calls and reply; its matchers go where its calls changed."""
+    """Return the example with the decision's text, calls and reply; its matchers go where its calls changed."""
     assert decision.text is not None and decision.calls is not None, decision
     change: dict[str, Any] = {"text": decision.text, "calls": decision.calls, "reply": decision.reply}
     if example.messages is not None:
@@ -117,10 +117,10 @@ def rewritten(example: Example, decision: Decision) -> Example:
     return example.model_copy(update={**change, "source": "review"})
 
 
-def apply(
+def apply_decisions(
     examples: Iterable[Example], decisions: Live, tools: list[dict[str, Any]], counts: Counter[str], left: list[str]
 ) -> Iterator[Example]:
-    """The examples as they were decided, one by one, the rejected ones left out.
+    """Yield the examples as they were decided, the rejected ones left out.
 
     A decision whose example is gone, or is not what was decided about, or that no longer fits the tools changes nothing.
 
@@ -146,7 +146,7 @@ def apply(
 
 
 def summary(counts: Counter[str], left: Sequence[str]) -> str:
-    """What `apply` did, for the console."""
+    """Say what `apply_decisions` did, for the console."""
     done = ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "none"
     more = [f"and {len(left) - NAMED} more"] if len(left) > NAMED else []
     return "\n  ".join([f"decisions applied: {done}; not applied: {len(left)}", *left[:NAMED], *more])

@@ -1,7 +1,6 @@
 """What lies before a reviewer: lines, why they are suspicious, and what may be decided about them."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,25 +9,21 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from callwright.errors import UserError
+from callwright.expectations import GROUNDED, share_said, unlisted_values
 from callwright.files import parse_json
 from callwright.json_schema import argument_schema
-from callwright.matchers import fold as folded
 from callwright.records import Call, Example, explain
 from callwright.schema import parameters_of
 from callwright.tasks import seed_fault
-from tools.utterances.baseline import doubts
-from tools.utterances.generate import LISTED, leaves
+from callwright.text import fold_case
+from tools.utterances.baseline import out_of_fold_label_error
 from tools.utterances.near_duplicates import near_pairs
 from tools.utterances.review_log import Decision, Live, decide, digest, rewritten
 
 UNLIKELY = 0.8
-"""probability of the other label from which a label is suspicious"""
+"""A label is suspicious from this probability of the other one."""
 NEAR = 85.0
-"""similarity (tools.utterances.near_duplicates, 0 to 100) from which lines of two lineages, or two labels, are suspicious"""
-GROUNDED = 0.6
-"""share of an argument's words below which it is suspicious"""
-WORD = re.compile(r"[a-z0-9]+|\w")
-"""of folded text: a word in ASCII, else a character"""
+"""Lines of two lineages, or two labels, are suspicious from this similarity (near_pairs, 0 to 100)."""
 FACETS = ("language", "label", "kind", "source", "reason", "decision")
 
 Tools = list[dict[str, Any]]
@@ -43,7 +38,7 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class ReviewedLine:
     """An example under review."""
 
     example: Example
@@ -51,7 +46,7 @@ class Line:
     reasons: Sequence[Reason]
 
     def held(self, live: Live) -> Decision | None:
-        """The decision about the line, applied or not; None where the line has changed since."""
+        """Return the decision about the line, applied or not; None where the line has changed since."""
         decision, own = live.get(self.example.id), self.example
         if decision is None or decision.sha == self.sha:
             return decision
@@ -59,12 +54,12 @@ class Line:
         return decision if applied else None
 
     def now(self, live: Live) -> Example:
-        """The example as it was decided."""
+        """Return the example as it was decided."""
         held = self.held(live)
         return rewritten(self.example, held) if held and held.rewrites else self.example
 
     def facets(self, live: Live) -> list[set[str]]:
-        """What the filters go by, in the order of FACETS."""
+        """Return what the filters go by, in the order of FACETS."""
         now, held = self.now(live), self.held(live)
         reasons = {reason.kind for reason in self.reasons} or {"none"}
         state = {"decided", held.action} if held else {"open"}
@@ -72,23 +67,21 @@ class Line:
 
 
 def ungrounded(example: Example, tools: Tools) -> Iterable[Reason]:
-    """Free-text arguments most of whose words the utterance does not have; those of a list need not be said so."""
-    said = set(WORD.findall(folded(example.utterance)))
+    """Yield the text arguments that the utterance does not say; those of a list need not be said."""
     for call in example.calls:
         parameters = parameters_of(call.name, tools)
         for key, value in call.arguments.items():
-            free = (leaf for leaf, own in leaves({key: value}, parameters) if not own.keys() & LISTED)
-            words = WORD.findall(folded(" ".join(leaf for leaf in free if isinstance(leaf, str))))
-            share = sum(word in said for word in words) / max(len(words), 1)
-            if words and share < GROUNDED:
+            texts = [leaf for leaf in unlisted_values({key: value}, parameters) if isinstance(leaf, str)]
+            share = min((share_said(leaf, example.utterance) for leaf in texts), default=1.0)
+            if share < GROUNDED:
                 yield Reason("grounding", 1 - share, f"the utterance has only {share:.0%} of the words of {key}")
 
 
-def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
-    """The examples with what is suspicious about them, the most suspicious first."""
+def inspect(examples: Sequence[Example], tools: Tools) -> list[ReviewedLine]:
+    """Return the examples with what is suspicious about them, the most suspicious first."""
     reasons = [list(ungrounded(example, tools)) for example in examples]
     try:
-        chances = doubts(examples)
+        chances = out_of_fold_label_error(examples)
     except UserError as error:  # a task may be too young for that
         print(f"labels are not checked: {error}")
         chances = [0.0] * len(examples)
@@ -102,48 +95,52 @@ def inspect(examples: Sequence[Example], tools: Tools) -> list[Line]:
             for index, twin in zip(pair, (two, one), strict=True):
                 text = f"nearly the same as {twin.id} ({twin.label}): {twin.utterance}"
                 reasons[index].append(Reason("near-duplicate", 1.0 if one.label != two.label else 0.5, text))
-    lines = [Line(example, digest(example), own) for example, own in zip(examples, reasons, strict=True)]
+    lines = [ReviewedLine(example, digest(example), own) for example, own in zip(examples, reasons, strict=True)]
     return sorted(lines, key=lambda line: -sum(reason.weight for reason in line.reasons))
 
 
 def pretty(calls: Iterable[Call]) -> str:
-    """Calls as indented JSON."""
+    """Write calls as indented JSON."""
     return json.dumps([call.model_dump() for call in calls], ensure_ascii=False, indent=2)
 
 
 @dataclass(frozen=True)
-class Desk:
+class ReviewQueue:
     """The lines under review, by id in the order of the queue, and the file of the decisions about them."""
 
-    lines: dict[str, Line]
+    lines: dict[str, ReviewedLine]
     path: Path
     tools: Tools
 
     def pick(self, live: Live, chosen: Sequence[str]) -> list[str]:
-        """The ids that pass the filters: a value a facet ("" is any), then words of the id, text, calls or reply."""
+        """Return the ids that pass the filters: a value a facet ("" is any), then words of the id, text, calls or reply."""
 
-        def passes(line: Line) -> bool:
+        def passes(line: ReviewedLine) -> bool:
             if any(want and want not in have for want, have in zip(chosen, line.facets(live), strict=False)):
                 return False
-            now, words = line.now(live), folded(chosen[-1])
-            return not words or words in folded(f"{now.id} {now.utterance} {pretty(now.calls)} {now.reply}")
+            now, words = line.now(live), fold_case(chosen[-1])
+            return not words or words in fold_case(f"{now.id} {now.utterance} {pretty(now.calls)} {now.reply}")
 
         return [identity for identity, line in self.lines.items() if passes(line)]
 
-    def made(self, identity: str, live: Live, action: str, time: str, **said: Any) -> Decision:
-        """A decision about the line as it was generated, also where an earlier one has been applied to it."""
+    def decision_about(self, identity: str, live: Live, action: str, time: str, **said: Any) -> Decision:
+        """Make a decision about the line as it was generated, also where an earlier one has been applied to it."""
         line = self.lines[identity]
         return Decision(id=identity, action=action, sha=(line.held(live) or line).sha, time=time, **said)
 
     def judge(self, action: str, ids: Iterable[str]) -> tuple[Live, list[Decision]]:
         """Accept or reject lines at one stroke. To accept what was rewritten leaves it rewritten."""
 
-        def choose(live: Live, time: str) -> list[Decision]:
-            held = {identity: self.lines[identity].held(live) for identity in ids}
-            void = {i for i, h in held.items() if h and (h.action == action or (h.rewrites and action == "accept"))}
-            return [self.made(identity, live, action, time) for identity in held if identity not in void]
+        def decide_now(live: Live, time: str) -> list[Decision]:
+            new: list[Decision] = []
+            for identity in dict.fromkeys(ids):
+                held = self.lines[identity].held(live)
+                if held and (held.action == action or (held.rewrites and action == "accept")):
+                    continue  # it holds already
+                new.append(self.decision_about(identity, live, action, time))
+            return new
 
-        return decide(self.path, choose)
+        return decide(self.path, decide_now)
 
     def rewrite(self, identity: str, text: str, calls: str, reply: str) -> tuple[Live, list[Decision]]:
         """Let a line say something else.
@@ -152,34 +149,34 @@ class Desk:
             ValueError: with the fault in words: `calls` is not JSON, or what is said does not fit the tools.
         """
 
-        def choose(live: Live, time: str) -> list[Decision]:
+        def decide_now(live: Live, time: str) -> list[Decision]:
             wanted = parse_json(calls.strip() or "[]")
             action = "edit" if bool(wanted) == bool(self.lines[identity].now(live).calls) else "relabel"
             said = {"text": text.strip(), "calls": wanted, "reply": reply.strip() or None}
-            new = self.made(identity, live, action, time, **said)
+            new = self.decision_about(identity, live, action, time, **said)
             if fault := seed_fault(rewritten(self.lines[identity].example, new), self.tools):
                 raise ValueError(fault)
             return [new]
 
         try:
-            return decide(self.path, choose)
+            return decide(self.path, decide_now)
         except ValidationError as error:
             raise ValueError(explain(error)) from None
 
     def undo(self, times: list[str]) -> tuple[Live, list[Decision]]:
         """Take back what was decided at the last of `times` of which something still holds; the times are used up."""
 
-        def choose(live: Live, now: str) -> list[Decision]:
+        def decide_now(live: Live, now: str) -> list[Decision]:
             new: list[Decision] = []
             while times and not new:
                 last = times.pop()
                 new = [Decision(id=i, action="undo", sha=d.sha, time=now) for i, d in live.items() if d.time == last]
             return new
 
-        return decide(self.path, choose)
+        return decide(self.path, decide_now)
 
     def relabelled(self, now: Example) -> Example:
-        """What to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""
+        """Return what to start from when a line gets the other label: no call, or the first tool's with the utterance in it."""
         function = self.tools[0]["function"]
         needed = argument_schema(function["parameters"]).required
         call = Call(name=function["name"], arguments=dict.fromkeys(needed, now.utterance))

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from random import Random
 from typing import Any
 
 from callwright.records import Call
+from callwright.text import converter
 from tools.utterances.grammar import Transform
 
 MARKS = re.compile(r"[,.;:](?=\s|$)|[!?~]+(?![!-~])|[，。！？、；：～…]+")
-"""marks of a sentence; within words, numbers and URLs ASCII ones mean something else"""
+"""Marks of a sentence; within words, numbers and URLs ASCII ones mean something else."""
 HALF = str.maketrans(
     {"，": ", ", "。": ". ", "！": "!", "？": "?", "：": ": ", "；": "; ", "、": ", ", "（": "(", "）": ")"}
 )
@@ -38,12 +38,12 @@ class Draft:
 
     @property
     def said(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """Return what a record says of it."""
         answer = {"calls": list(self.calls), "reply": self.reply, "expected": list(self.expected) or None}
         return {"text": self.text, **answer, "system": self.system}
 
     def mapped(self, change: Callable[[str], str], reply: bool = False) -> "Draft":
-        """The draft with `change` applied to its text and the strings of its arguments, and to the reply if asked."""
+        """Return the draft with `change` applied to its text and the strings of its arguments, and to the reply if asked."""
 
         copied = re.compile(f"({'|'.join(map(re.escape, sorted(self.copied, key=len, reverse=True)))})")
 
@@ -65,7 +65,7 @@ class Draft:
 
 
 def strings(value: Any, change: Callable[[str], Any]) -> Any:
-    """A JSON value with `change` applied to its strings (not to keys)."""
+    """Return a JSON value with `change` applied to its strings (not to keys)."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
@@ -73,8 +73,8 @@ def strings(value: Any, change: Callable[[str], Any]) -> Any:
     return [strings(item, change) for item in value] if isinstance(value, list) else value
 
 
-def apply(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
-    """The draft after a transform; None where the transform finds nothing to change."""
+def apply_transform(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
+    """Apply a transform to a draft; None where it finds nothing to change."""
     if transform.unless and transform.unless.search(draft.text):
         return None
     after = APPLY[transform.do](transform, draft, rng)
@@ -82,7 +82,7 @@ def apply(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
 
 
 def whole(word: str) -> str:
-    """A regular expression for a word that is not a part of a longer one, where its script parts words by spaces."""
+    """Return a regular expression for a word that is not a part of a longer one, where its script parts words by spaces."""
     before = "(?<![A-Za-z0-9])" if re.match("[A-Za-z0-9]", word) else ""
     after = "(?![A-Za-z0-9])" if re.search("[A-Za-z0-9]$", word) else ""
     return before + re.escape(word) + after
@@ -100,7 +100,7 @@ def _replace(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
 
 
 def swap(draft: Draft, groups: Sequence[Sequence[str]], rng: Random) -> Draft | None:
-    """The draft with one word exchanged for another of its group, in the reply too; None where it holds no such word."""
+    """Exchange one word of a draft for another of its group, in the reply too; None where it holds no such word."""
     words = {word: group for group in groups for word in group}
     every = re.compile("|".join(whole(word) for word in sorted(words, key=lambda word: (-len(word), word))) or "(?!)")
     found = list(dict.fromkeys(every.findall(draft.text)))
@@ -112,12 +112,12 @@ def swap(draft: Draft, groups: Sequence[Sequence[str]], rng: Random) -> Draft | 
 
 
 def mistype(word: str, rng: Random) -> str:
-    """A word as a hasty hand types it: two letters swapped, one doubled, dropped or hit beside its key."""
+    """Write a word as a hasty hand types it: two letters swapped, one doubled, dropped or hit beside its key."""
     at = rng.randrange(1, len(word) - 1)
     a, b = word[at], word[at + 1]
     near = NEIGHBOURS.get(a.lower(), a)
-    slip = rng.randrange(4)
-    return word[:at] + (b + a, a + a + b, b, (near.upper() if a.isupper() else near) + b)[slip] + word[at + 2 :]
+    beside = near.upper() if a.isupper() else near
+    return word[:at] + rng.choice([b + a, a + a + b, b, beside + b]) + word[at + 2 :]
 
 
 def _keyboard(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
@@ -132,7 +132,8 @@ def _keyboard(transform: Transform, draft: Draft, rng: Random) -> Draft | None:
 def _append(transform: Transform, draft: Draft, rng: Random) -> Draft:
     addition = rng.choice(transform.choices)
     if transform.at == "start" or (transform.at == "either" and rng.random() < 0.3):
-        return replace(draft, text=addition.strip() + " " * addition.startswith(" ") + draft.text)
+        gap = " " if addition.startswith(" ") else ""
+        return replace(draft, text=addition.strip() + gap + draft.text)
     bare = draft.text if draft.text.endswith("..") else draft.text.rstrip("。.")
     return replace(draft, text=bare + addition)
 
@@ -140,14 +141,6 @@ def _append(transform: Transform, draft: Draft, rng: Random) -> Draft:
 def _unpunctuate(transform: Transform, draft: Draft, rng: Random) -> Draft:
     gap = rng.choice(transform.choices or [" "])
     return draft.mapped(lambda text: re.sub(r" {2,}", " ", MARKS.sub(lambda m: gap if m[0] > "\u3000" else "", text)))
-
-
-@cache
-def converter(config: str) -> Any:
-    """The opencc converter of a configuration."""
-    from opencc import OpenCC
-
-    return OpenCC(config)
 
 
 APPLY: dict[str, Callable[[Transform, Draft, Random], Draft | None]] = {

@@ -9,22 +9,22 @@ from callwright.chat import MOST_WORDS, completion_of
 from callwright.config import Api
 from callwright.files import parse_json, to_json
 from callwright.redact import redact
-from tools.utterances.llm.ask import RAISE, REFUSED, TRIES, Asker, RefusedError, most, paid, server
+from tools.utterances.llm.client import RAISE, REFUSED, TRIES, LLMClient, RefusedError, max_cost, paid, server
 from tools.utterances.llm.ledger import Answer, Batch, Ledger, Request, answer_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 SETTLE_S = 0.2
-"""without a new request, after which those that wait are sent: all that can be asked has been"""
+"""Requests that wait are sent after so many seconds without a new one: all that can be asked has been."""
 POLL_S = 30.0
 MAX_REQUESTS, MAX_BYTES = 50_000, 100_000_000
-"""of a batch: OpenAI's limits are 50,000 requests and 200 MB"""
+"""The most that a batch holds; OpenAI's limits are 50,000 requests and 200 MB."""
 ENDED = ("completed", "expired", "cancelled")
 PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 
 
-class BatchAsker(Asker):
+class BatchClient(LLMClient):
     """Gathers requests until no more come, sends them as a batch, and answers all when it has ended."""
 
     def __init__(self, api: Api, ledger: Ledger, client: "AsyncOpenAI", tell: Callable[[], None]) -> None:
@@ -50,9 +50,7 @@ class BatchAsker(Asker):
             await self.collect(batch)
         left: dict[str, int] = {}
         while self.waiting:
-            count = -1
-            while count != (count := len(self.waiting)):
-                await asyncio.sleep(SETTLE_S)
+            await self.settle()
             chosen = self.fitting([r for key, (r, _) in self.waiting.items() if self.ledger.get(key) is None])
             for request in chosen:
                 left[request.key] = left.get(request.key, TRIES) - 1
@@ -66,13 +64,20 @@ class BatchAsker(Asker):
                     future.set_result(answer)
                     self.tell()
 
+    async def settle(self) -> None:
+        """Wait until no more requests come."""
+        count = -1
+        while count != len(self.waiting):
+            count = len(self.waiting)
+            await asyncio.sleep(SETTLE_S)
+
     def fitting(self, requests: Sequence[Request]) -> list[Request]:
-        """As many requests as one batch and the budget hold."""
+        """Return as many requests as one batch and the budget hold."""
         chosen: list[Request] = []
         size, dollars = 0, 0.0
         for request in requests:
             size += len(to_json(request.body).encode()) + 200
-            dollars += most(self.api, request.body, batch=True)
+            dollars += max_cost(self.api, request.body, batch=True)
             if self.over(dollars):
                 if not chosen:
                     fault = f"{self.ledger.spent:.4f} of {self.api.budget_usd:g} dollars are spent"
@@ -120,7 +125,7 @@ class BatchAsker(Asker):
         self.ledger.close_batch(batch.nonce, [(k, a, paid(self.api, price[k], a, batch=True)) for k, a in answers])
 
     def read(self, raw: bytes) -> tuple[str, Answer | None]:
-        """The key and the answer of a line of a batch's result; None where the request is to be asked again."""
+        """Return the key and the answer of a line of a batch's result; None where the request is to be asked again."""
         try:
             line = parse_json(raw.decode())
             key, response = str(line["custom_id"]), line.get("response") or {}
@@ -138,7 +143,7 @@ class BatchAsker(Asker):
         return key, Answer(content=f"HTTP {status}: {said[:MOST_WORDS]}", finish=REFUSED)
 
     async def find_or_create(self, batch: Batch) -> str:
-        """The server's id of a batch: of one that was sent before, told by its nonce, or else of a new one."""
+        """Return the server's id of a batch: of one that was sent before, told by its nonce, or else of a new one."""
         for known in (await self.client.batches.list(limit=100)).data:
             if (known.metadata or {}).get("callwright") == batch.nonce:
                 return known.id
@@ -146,7 +151,7 @@ class BatchAsker(Asker):
         return (await create(input_file_id=batch.file, endpoint=PATH, completion_window="24h", metadata=nonce)).id
 
     async def called(self, call: Any) -> Any:
-        """A call about files and batches, with retries; a refusal stops the run."""
+        """Make a call about files and batches, with retries; a refusal stops the run."""
         try:
             return await self.tried(call)
         except RefusedError as error:

@@ -1,39 +1,27 @@
 """What is wrong with what a large model wrote: its form, its call, its grounding, its script."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from callwright.expectations import GROUNDED, share_said, unlisted_values
 from callwright.files import parse_json, to_json
-from callwright.matchers import missing_words
 from callwright.records import Call, Seed, explain
 from callwright.schema import parameters_of
-from callwright.scripts import script_of
+from callwright.text import language_fault, script_of
 from callwright.thoughts import split_thoughts
-from tools.utterances.clean import language_fault
-from tools.utterances.generate import LISTED, leaves
 from tools.utterances.llm.ledger import Answer
 
-BREAK = re.compile(r"[^\w'’-]+|[的了和與与跟及在著着]")
-"""what parts the content words of a text: all but letters and digits, and the commonest Chinese particles"""
-FILLERS = re.compile(r"(?i)(an?|the|of|in|on|at|to|and|or|with|for|from|by|is|are|my|me|it|some|that|this)")
-NUMERALS = re.compile(r"\d|[零〇一二三四五六七八九十百千半兩两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|"
-                      r"twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|half|quarter|"
-                      r"week|weekend|fortnight)\b", re.IGNORECASE)  # fmt: skip
-"""a sign that a text names a number"""
-GROUNDED = 0.8
-"""share of a string argument's content words that the utterance must hold"""
 SCRIPT = 0.2
-"""share of an utterance's letters from which a script counts as used"""
+"""A script counts as used from this share of an utterance's letters."""
 USUAL = 0.9
-"""share of a language's seeds from which a script counts as required"""
+"""A script counts as required from this share of a language's seeds."""
 
 
 def form(name: str) -> dict[str, Any]:
-    """An object whose `name` is a list of strings, as `response_format`."""
+    """Return a `response_format` for an object whose `name` is a list of strings."""
     properties = {name: {"type": "array", "items": {"type": "string"}}}
     schema = {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
@@ -53,7 +41,7 @@ def _filled(answer: Answer, name: str) -> list[str]:
 
 
 def read_utterances(answer: Answer) -> list[str]:
-    """The utterances of the writer's answer, white space squeezed, each once.
+    """Read the utterances of the writer's answer, white space squeezed, each once.
 
     Raises:
         ValueError: truncated, not JSON, or not of the form.
@@ -63,7 +51,7 @@ def read_utterances(answer: Answer) -> list[str]:
 
 
 def read_results(answer: Answer, count: int) -> list[str]:
-    """The results of `count` calls, each as JSON text in one line.
+    """Read the results of `count` calls, each as JSON text in one line.
 
     Raises:
         ValueError: as for utterances, or not so many, or not JSON themselves.
@@ -78,7 +66,7 @@ def read_results(answer: Answer, count: int) -> list[str]:
 
 
 def disagreement(label: str, names: frozenset[str], counts: frozenset[int], calls: Sequence[Call]) -> str | None:
-    """How calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
+    """Say how calls differ from what the utterance was written for: `counts` calls, of tools among `names`."""
     made = ", ".join(call.name for call in calls) or "no call"
     if label != "call":
         return f"written for no call, labelled {made}" if calls else None
@@ -89,52 +77,30 @@ def disagreement(label: str, names: frozenset[str], counts: frozenset[int], call
 
 
 def drift(parent: Seed, calls: Sequence[Call]) -> str | None:
-    """How a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
-    free = str | list | dict
-    exact = lambda c: [(f"{c.name}.{k}", repr(v)) for k, v in c.arguments.items() if not isinstance(v, free)]  # noqa: E731
-    ours, theirs = (sorted(pair for call in own for pair in exact(call)) for own in (parent.calls, calls))
+    """Say how a paraphrase's calls mean something else than its parent's: by the arguments that have one right spelling."""
+    ours, theirs = exact_arguments(parent.calls), exact_arguments(calls)
     return None if ours == theirs else f"the parent's call has {dict(ours)}, this has {dict(theirs)}"
 
 
-def content_words(text: str) -> list[str]:
-    """The words, or where nothing parts words the phrases, that carry a text's meaning."""
-    return [word for word in BREAK.split(text) if len(word) > word.isascii() and not FILLERS.fullmatch(word)]
-
-
-def _free(arguments: dict[str, Any], parameters: dict[str, Any] | None) -> list[str | float]:
-    """The strings that no enum or const fixes, and the numbers, of a call's arguments under its tool's schema."""
-    every = [leaf for leaf, own in leaves(arguments, parameters) if not own.keys() & LISTED]
-    return [leaf for leaf in every if isinstance(leaf, str | int | float) and not isinstance(leaf, bool)]
+def exact_arguments(calls: Iterable[Call]) -> list[tuple[str, str]]:
+    """Return the arguments of calls that are numbers, booleans or null, sorted by their names."""
+    pairs = [(f"{call.name}.{key}", value) for call in calls for key, value in call.arguments.items()]
+    return sorted((name, repr(value)) for name, value in pairs if not isinstance(value, str | list | dict))
 
 
 def ungrounded(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> str | None:
-    """The first argument that the utterance does not bear out, in words; None where all are grounded."""
+    """Say which argument is the first that the utterance does not say; None where it says all."""
     for call in calls:
-        for value in _free(call.arguments, parameters_of(call.name, tools)):
-            if not isinstance(value, str):
-                if not NUMERALS.search(text):
-                    return f"{call.name}: the utterance names no number, the call says {value}"
-            elif len(missing_words(words := content_words(value), text)) > (1 - GROUNDED) * len(words):
-                return f"{call.name}: {value!r} is not in the utterance's words"
+        for value in unlisted_values(call.arguments, parameters_of(call.name, tools)):
+            if share_said(value, text) < GROUNDED:
+                if isinstance(value, str):
+                    return f"{call.name}: {value!r} is not in the utterance's words"
+                return f"{call.name}: the utterance names no number, the call says {value}"
     return None
 
 
-def expected(text: str, calls: Iterable[Call], tools: list[dict[str, Any]]) -> list[Call]:
-    """Calls as matchers: of a free string, its content words that the utterance holds must arrive."""
-    result = []
-    for call in calls:
-        parameters = parameters_of(call.name, tools)
-        arguments = dict(call.arguments)
-        for key, value in call.arguments.items():
-            if isinstance(value, str) and _free({key: value}, parameters):
-                words = [word for word in content_words(value) if not missing_words([word], text)]
-                arguments[key] = {"contains": words} if words else value
-        result.append(Call(name=call.name, arguments=arguments))
-    return result
-
-
 def scripts(text: str) -> set[str]:
-    """The scripts of a text's letters, as Unicode names them, that make a fair part of it."""
+    """Return the scripts of a text's letters, as Unicode names them, that make a fair part of it."""
     names = Counter(filter(None, map(script_of, text)))
     return {name for name, count in names.items() if count >= SCRIPT * names.total()}
 
@@ -148,7 +114,7 @@ class Scripts:
             self.each[seed.tags.get("lang", "")].append(scripts(seed.utterance))
 
     def fault(self, text: str, lang: str) -> str | None:
-        """How a text is not written as its language is, in words."""
+        """Say how a text is not written as its language is."""
         found, used = scripts(text), Counter(name for names in self.each[lang] for name in names)
         required = {name for name, count in used.items() if count >= USUAL * len(self.each[lang])}
         if wrong := (found - set(used)) or (required - found):

@@ -16,13 +16,13 @@ from tools.utterances.llm.ledger import Answer, Request
 from tools.utterances.llm.plan import prompt
 
 FRAME, DENSE = 64, 2
-"""tokens of a label besides its JSON or sentence: marks, spaces; and bytes a token at the fewest (3 and more are usual)"""
+"""Tokens of a label besides its JSON or sentence (marks, spaces), and the fewest bytes of a token (3 and more are usual)."""
 SENTENCE = re.compile(r"\s*[^\n]{3,}?(?:[.!?…](?=\s)|[。！？]|(?=\n))")
-"""the first sentence of a reply, or its first line"""
+"""The first sentence of a reply, or its first line."""
 
 
 def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:
-    """Bytes that a label may take beside the user's own words: as a seed's, or as calls that give every argument."""
+    """Return the bytes that a label may take beside the user's own words: as a seed's, or as calls with every argument."""
     seeded = [to_json([call.model_dump() for call in seed.calls]) if seed.calls else seed.reply or "" for seed in seeds]
     filled = [to_json(tool["function"]["name"]) for tool in tools]
     for number, tool in enumerate(tools):
@@ -30,14 +30,18 @@ def longest_label(seeds: Sequence[Seed], tools: list[dict[str, Any]]) -> int:
             listed = schema.get("enum", []) if isinstance(schema, dict) else []
             filled[number] += to_json(name) + max(map(to_json, listed), key=len, default="")
     calls = max((len(seed.calls) for seed in seeds), default=1)
-    size = lambda texts: max((len(text.encode()) for text in texts), default=0)  # noqa: E731
-    return max(size(seeded), calls * size(filled))
+    return max(longest_bytes(seeded), calls * longest_bytes(filled))
+
+
+def longest_bytes(texts: Sequence[str]) -> int:
+    """Return the bytes of the longest text."""
+    return max((len(text.encode()) for text in texts), default=0)
 
 
 def labelling(
     config: DataConfig, api: Api, said: Sequence[dict[str, Any]], tools: list[dict[str, Any]], room: int
 ) -> Request:
-    """The request for a label, or for the answer after results: it knows what was said, the tools, and no purpose.
+    """Return the request for a label, or for the answer after results: it knows what was said, the tools, and no purpose.
 
     Args:
         room: `longest_label`. The answer ends where no label could be longer: a model that rambles costs no more.
@@ -53,7 +57,7 @@ def labelling(
 
 
 def in_form(request: Request, seeds: Sequence[Seed]) -> Request:
-    """A request for a label once more, as JSON of a form that the server can hold the model to.
+    """Ask for a label once more, as JSON of a form that the server can hold the model to.
 
     For small models, which write calls in a way that neither their server nor our readers can read. There may be as many
     calls as in a seed: small models go on and on.
@@ -66,7 +70,7 @@ def in_form(request: Request, seeds: Sequence[Seed]) -> Request:
 
 
 def label_form(tools: list[dict[str, Any]], most: int) -> dict[str, Any]:
-    """A LabelForm of at most so many calls of these tools, as `response_format`."""
+    """Return a `response_format` for a LabelForm of at most so many calls of these tools."""
     call = [
         {
             "type": "object",
@@ -85,7 +89,7 @@ def label_form(tools: list[dict[str, Any]], most: int) -> dict[str, Any]:
 
 
 def _alone(parameters: dict[str, Any]) -> dict[str, Any]:
-    """A schema that can stand inside another: its references would lead astray there."""
+    """Return a schema that can stand inside another: its references would lead astray there."""
     return {"type": "object"} if '"$ref"' in to_json(parameters) else parameters
 
 
@@ -103,7 +107,7 @@ class TextCallError(ValueError):
 
 
 def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
-    """The calls, or the reply, of the labeller's answer.
+    """Read the calls, or the reply, of the labeller's answer.
 
     A call in the text counts where the server names none: small models write it in a form that their server does not
     read. Of a reply that rambles on to the end of its tokens, the first sentence counts.
@@ -127,7 +131,7 @@ def read_label(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call],
 
 
 def read_form(answer: Answer, tools: list[dict[str, Any]]) -> tuple[list[Call], str | None]:
-    """The calls, or the reply, of an answer to `in_form`.
+    """Read the calls, or the reply, of an answer to `in_form`.
 
     Raises:
         ValueError: not of the form, calls that break their tool's schema, or nothing said.
@@ -156,5 +160,5 @@ def _call(name: str, text: str) -> Call:
 
 
 def thinks(answer: Answer) -> bool:
-    """Whether an answer ended before anything but thoughts was said, be they shown or kept by the server."""
+    """Tell whether an answer ended before anything but thoughts was said, be they shown or kept by the server."""
     return answer.finish == "length" and not answer.calls and not split_thoughts(answer.content or "").answer.strip()

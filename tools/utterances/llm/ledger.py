@@ -31,7 +31,7 @@ class Request:
 
     @cached_property
     def key(self) -> str:
-        """What it is known by: the SHA-256 of its canonical JSON."""
+        """Return what it is known by: the SHA-256 of its canonical JSON."""
         canonical = json.dumps([self.body, self.ordinal], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -53,7 +53,7 @@ class Answer(BaseModel):
 
 
 def answer_of(completion: Completion) -> Answer:
-    """The answer that a response holds."""
+    """Return the answer that a response holds."""
     choice, usage = completion.choices[0], completion.usage or {}
     return Answer(
         id=completion.id or "",
@@ -109,7 +109,7 @@ class Ledger:
         self._db.close()
 
     def get(self, key: str) -> Answer | None:
-        """The answer of a request; None where there is none yet."""
+        """Return the answer of a request; None where there is none yet."""
         row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         return Answer.model_validate_json(row[0]) if row else None
 
@@ -148,6 +148,6 @@ class Ledger:
             raise UserError(self._path, fault, remedy) from None
 
     def batches(self) -> list[Batch]:
-        """The batches whose answers are not here yet."""
+        """Return the batches whose answers are not here yet."""
         rows = self._db.execute("SELECT nonce, file, id, requests FROM batches ORDER BY rowid")
         return [Batch(nonce, file, identity, json.loads(requests)) for nonce, file, identity, requests in rows]

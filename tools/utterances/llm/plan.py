@@ -10,24 +10,25 @@ from typing import Any, Literal, get_args
 
 from callwright.config import Api, DataConfig, Mode
 from callwright.errors import UserError
+from callwright.expectations import content_words
 from callwright.files import to_json
 from callwright.records import Example, Seed
-from tools.utterances.llm.check import content_words, form
+from tools.utterances.llm.check import form
 from tools.utterances.llm.ledger import Request
 from tools.utterances.near_duplicates import Novelty
 
 PROMPTS = Path(__file__).parent / "prompts"
 LABELS = ("call", "no_call")
 POOL = 2000
-"""utterances of a label that are paraphrased in turn: seeds, and generated ones as long as there is room"""
+"""So many utterances of a label are paraphrased in turn: seeds, and generated ones as long as there is room."""
 SHOWN = 3
-"""examples in a prompt"""
+"""A prompt shows so many examples."""
 HINTS = 6
-"""rare words, and common ones, in a prompt"""
+"""A prompt names so many rare words, and as many common ones."""
 COMMON = 4
-"""times that a word is said before it can be too common"""
+"""A word can be too common once it is said so often."""
 VOCABULARY = 20_000
-"""words of a language that are counted; beyond, those said once are forgotten"""
+"""So many words of a language are counted; beyond, those said once are forgotten."""
 
 Cell = tuple[str, str, str, str]
 """label (of a result: `result`, which has no quota), language, register, kind"""
@@ -42,7 +43,7 @@ def _environment() -> Any:
 
 
 def prompt(name: str, **values: Any) -> str:
-    """The text of prompts/<name>.md."""
+    """Render prompts/<name>.md."""
     return str(_environment().get_template(f"{name}.md").render(values)).strip()
 
 
@@ -61,19 +62,19 @@ class Job:
 
     @property
     def label(self) -> str:
-        """call, no_call or result"""
+        """Return call, no_call or result."""
         return self.cell[0]
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of its examples."""
+        """Return the tags of its examples."""
         if self.parent and self.mode == "result":
             return {**self.parent.tags, "kind": "result"}
         return dict(zip(("lang", "register", "kind"), self.cell[1:], strict=True))
 
 
 def writing(api: Api, text: str, name: str) -> Request:
-    """The request for `utterances`, or for `results`."""
+    """Return the request for `utterances`, or for `results`."""
     messages = [{"role": "user", "content": text}]
     body: dict[str, Any] = {"model": api.model, "messages": messages, "max_tokens": api.max_tokens}
     if api.temperature is not None:
@@ -82,13 +83,13 @@ def writing(api: Api, text: str, name: str) -> Request:
 
 
 def again(request: Request, answer: str, fault: str) -> Request:
-    """The same request once more, told what was wrong with its answer."""
+    """Ask once more, and say what was wrong with the answer."""
     told = {"role": "user", "content": prompt("retry", answer=answer[:4000] or "(nothing)", fault=fault)}
     return Request({**request.body, "messages": [*request.body["messages"], told]}, request.ordinal)
 
 
 def own_seeds(seeds: Sequence[Seed], quota: int, rng: Random, admit: Callable[[Example], bool]) -> list[Example]:
-    """Seeds as examples: all, or a sample of a quota's size, in their order.
+    """Return seeds as examples: all, or a sample of a quota's size, in their order.
 
     Raises:
         UserError: one says the same as another.
@@ -99,6 +100,12 @@ def own_seeds(seeds: Sequence[Seed], quota: int, rng: Random, admit: Callable[[E
         if not admit(example):
             raise UserError(f"seed {example.id!r}", f"says the same as another seed: {example.utterance!r}", "drop one")
     return examples
+
+
+def shares(tag: str, seeds: Sequence[Seed]) -> dict[str, float]:
+    """Return each value of a tag and the share of the seeds that have it."""
+    counts = Counter(seed.tags.get(tag, "") for seed in seeds)
+    return {value: count / len(seeds) for value, count in counts.items()}
 
 
 class Planner:
@@ -124,19 +131,18 @@ class Planner:
             if self.quotas[label] and not any(seed.label == label for seed in self.seeds):
                 place = config.seeds / "seeds.jsonl"
                 raise UserError(place, f"has no {label} utterance", f"write some, or set augment.{label} to 0")
-        share = lambda tag, own: {name: n / len(own) for name, n in Counter(s.tags.get(tag, "") for s in own).items()}  # noqa: E731
-        langs, registers = share("lang", self.seeds), share("register", self.seeds)
+        langs, registers = shares("lang", self.seeds), shares("register", self.seeds)
         self.weights: dict[Cell, float] = {
             (label, lang, register, kind): langs[lang] * registers[register] * part
             for label in LABELS
-            for kind, part in share("kind", [s for s in self.seeds if s.label == label]).items()
+            for kind, part in shares("kind", [s for s in self.seeds if s.label == label]).items()
             for lang in langs
             for register in registers
         }
         """cell → its share of its label. Languages and registers have the same shares in both labels: they tell nothing"""
 
     def missing(self, label: str) -> int:
-        """How many examples of a label are still wanted."""
+        """Return how many examples of a label are still wanted."""
         return max(0, self.quotas[label] - self.made[label])
 
     def admit(self, example: Example) -> bool:
@@ -148,8 +154,8 @@ class Planner:
             self.followed.append(example)
         self.seeds_of[example.label] += example.source == "seed"
         self.cells[self.cell_of(example)] += 1
-        if example.text and len(pool := self.pools[example.label]) < POOL:
-            pool.append(example)
+        if example.text and len(self.pools[example.label]) < POOL:
+            self.pools[example.label].append(example)
         words = self.words.setdefault(example.tags.get("lang", ""), Counter())
         found = dict.fromkeys(word.casefold() for word in content_words(example.utterance))  # a set has no fixed order
         words.update(word for word in found if 1 < len(word) <= (12 if word.isascii() else 4))
@@ -159,18 +165,17 @@ class Planner:
         return True
 
     def cell_of(self, example: Example) -> Cell:
-        """Where an example stands in the matrix."""
+        """Return where an example stands in the matrix."""
         lang, register, kind = (example.tags.get(tag, "") for tag in ("lang", "register", "kind"))
         return example.label, lang, register, kind
 
     def rarest(self, label: str, planned: Counter[Cell], lang: str | None = None, kind: str | None = None) -> Cell:
-        """The cell of a label, and of a language and a kind where they are given, that lacks most."""
+        """Return the cell of a label, and of a language and a kind where they are given, that lacks most."""
         fitting = [c for c in self.weights if c[0] == label and lang in (None, c[1]) and kind in (None, c[3])]
         return max(fitting, key=lambda c: self.weights[c] * self.quotas[label] - self.cells[c] - planned[c])
 
     def plan(self, labels: Sequence[str] = LABELS) -> list[Job]:
-        """The next round: enough for what the labels miss, by how much of what was asked for has been good so far; then
-        what follows up the calls of the last."""
+        """Plan the next round: what the labels miss, by the share of lines that was good so far; then what follows up calls."""
         planned: Counter[Cell] = Counter()
         jobs: list[Job] = []
         common = {lang: [w for w, n in words.most_common(HINTS) if n >= COMMON] for lang, words in self.words.items()}
@@ -191,7 +196,7 @@ class Planner:
         return jobs
 
     def result(self, parent: Example) -> Job:
-        """The request for what the tools that an example calls return."""
+        """Return the request for what the tools that an example calls return."""
         _, lang, register, _ = self.cell_of(parent)
         called = [call.model_dump() for call in parent.calls]
         text = prompt("result", text=parent.utterance, tools=self.tools, calls=to_json(called), count=len(called))
@@ -199,7 +204,7 @@ class Planner:
         return Job(f"{parent.id}/result", "result", cell, parent.lineage, parent, none, none, request)
 
     def mode(self, label: str) -> Mode:
-        """The mode that lacks most of its share of a label's requests."""
+        """Return the mode that lacks most of its share of a label's requests."""
         able = [mode for mode in get_args(Mode) if self.able(mode, label)]
         shares = {mode: self.api.modes.get(mode, 0) for mode in able}
         if not sum(shares.values()):
@@ -208,16 +213,19 @@ class Planner:
         return max(able, key=lambda mode: shares[mode] / sum(shares.values()) * total - self.modes[label, mode])
 
     def able(self, mode: Mode, label: str) -> bool:
-        """Whether a mode can give examples of a label."""
-        return mode == "new" or bool(
-            self.pools[label] if mode == "paraphrase" else label == "no_call" and self.pools["call"]
-        )
+        """Tell whether a mode can give examples of a label."""
+        if mode == "new":
+            return True
+        if mode == "paraphrase":
+            return bool(self.pools[label])
+        return label == "no_call" and bool(self.pools["call"])  # a minimal pair does not call
 
     def job(
         self, label: str, number: int, planned: Counter[Cell], common: dict[str, list[str]], once: dict[str, list[str]]
     ) -> Job:
-        """The next request of a label."""
-        self.modes[label, mode := self.mode(label)] += 1
+        """Make the next request of a label."""
+        mode = self.mode(label)
+        self.modes[label, mode] += 1
         rng = Random(f"{self.config.seed}/api/{self.rounds}/{number}")
         identity = f"{mode}/{self.rounds + 1}.{number + 1}"
         parent: Example | None = None
@@ -256,7 +264,7 @@ class Planner:
 
     @staticmethod
     def sample(seeds: Sequence[Seed], rng: Random, tag: str, value: str) -> list[str]:
-        """Some seeds' utterances, those with the tag's value first."""
+        """Draw some seeds' utterances, those with the tag's value first."""
         drawn = rng.sample(seeds, len(seeds))
         drawn.sort(key=lambda seed: seed.tags.get(tag, "") != value)
         return [seed.utterance for seed in drawn[:SHOWN]]

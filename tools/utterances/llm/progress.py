@@ -7,18 +7,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 from tools.utterances.llm.ledger import Ledger
-from tools.utterances.llm.pace import Pace
+from tools.utterances.llm.rate_limiter import RateLimiter
 
 EVERY_S = 15.0
-"""between two lines in a log that is no terminal"""
+"""The seconds between two lines in a log that is no terminal."""
 EARLY = 50
-"""lines of a label by whose repetitions a model that copies is told from one that has said all that it can"""
+"""By the repetitions among so many first lines a model that copies is told from one that has said all that it can."""
 
 
-def counted(reasons: Counter[str]) -> str:
-    """Reasons in words, the most frequent first: `4 disagreement, 1 broken`."""
+def reasons_in_words(reasons: Counter[str]) -> str:
+    """Say reasons in words, the most frequent first: `4 disagreement, 1 broken`."""
     return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if count)
 
 
@@ -30,7 +32,7 @@ class Progress:
     requests: int  # that the whole run is expected to take
     ledger: Ledger
     budget: str  # what follows the dollars spent; empty where nothing costs anything
-    pace: Pace | None = None
+    limiter: RateLimiter | None = None
     answers: int = 0  # of the ledger and of the server
     good: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -48,17 +50,17 @@ class Progress:
         self.rejected.update([reason] if reason else [])
 
     def __str__(self) -> str:
-        rejected = f", {self.rejected.total()} rejected ({counted(self.rejected)})" if self.rejected.total() else ""
+        rejected = (
+            f", {self.rejected.total()} rejected ({reasons_in_words(self.rejected)})" if self.rejected.total() else ""
+        )
         parts = [f"{self.answers} answers", f"{self.good} good lines of {self.wanted}{rejected}"]
         if fresh := self.ledger.answered - self.known:
             each = (time.monotonic() - self.start) / fresh
-            at_once = f", {self.pace.window} at a time" if self.pace else ""
+            at_once = f", {self.limiter.window} at a time" if self.limiter else ""
             parts += [f"{each:.1f} s an answer{at_once}"]
-            left = (
-                max(0, self.wanted - self.good) * self.answers / self.good
-                if self.good
-                else self.requests - self.answers
-            )
+            left: float = self.requests - self.answers
+            if self.good:
+                left = (self.wanted - self.good) * self.answers / self.good
             parts += [f"about {max(left, 0) * each / 60:.0f} min left"]
         if self.budget:
             parts += [f"{self.ledger.spent:.4f} {self.budget}"]
@@ -66,37 +68,40 @@ class Progress:
 
 
 @contextmanager
-def shown(progress: Progress, name: str) -> Iterator[None]:
+def show_progress(progress: Progress, name: str) -> Iterator[None]:
     """Show the progress while the block lasts: a bar on a terminal, a line now and then where there is none."""
     from rich.console import Console
+    from rich.live import Live
 
-    console, ended = Console(stderr=True), threading.Event()
+    console = Console(stderr=True)
     if console.is_terminal:
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
+        with Live(get_renderable=lambda: bar(progress), console=console, refresh_per_second=5):
+            yield
+        return
+    ended = threading.Event()
 
-        bar = Bar(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
-        task = bar.add_task(name, total=progress.wanted)
-        show, every = lambda: bar.update(task, description=str(progress), completed=progress.good), 0.2
-    else:
-        bar, every = None, EVERY_S
-        show = lambda: print(f"{name}: {progress}", file=sys.stderr, flush=True)  # noqa: E731
+    def log() -> None:
+        while not ended.wait(EVERY_S):
+            print(f"{name}: {progress}", file=sys.stderr, flush=True)
 
-    def repeat() -> None:
-        while not ended.wait(every):
-            show()
-
-    thread = threading.Thread(target=repeat, daemon=True)
+    thread = threading.Thread(target=log, daemon=True)
     thread.start()
     try:
-        if bar:
-            with bar:
-                yield
-        else:
-            yield
+        yield
     finally:
         ended.set()
         thread.join()
+
+
+def bar(progress: Progress) -> Any:
+    """Draw the good lines as a bar, beside the state and the time that has passed."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    passed = timedelta(seconds=int(time.monotonic() - progress.start))
+    grid.add_row(ProgressBar(progress.wanted, progress.good, width=20), str(progress), str(passed))
+    return grid
 
 
 class Shortfall:
@@ -116,15 +121,13 @@ class Shortfall:
             self.last[label].clear()
 
     def why(self, label: str) -> str:
-        """Why nothing new came of a label any more, and what to do."""
+        """Say why nothing new came of a label any more, and what to do."""
         last, every, early = self.last[label], self.all[label], self.early[label]
         other = Counter({reason: count for reason, count in last.items() if reason != "duplicate"})
         if not last.total():
             return "nobody answered with lines; look into rejected.jsonl"
         if other.total() > last["duplicate"]:
-            return (
-                f"of the last {last.total()} lines none was good ({counted(last)}); use another model, or other seeds"
-            )
+            return f"of the last {last.total()} lines none was good ({reasons_in_words(last)}); use another model, or other seeds"
         if early.count("duplicate") * 2 >= len(early):
             fault = f"{every['duplicate']} of {every.total()} lines repeat a seed or each other: this model copies"
             return f"{fault}; raise augment.api.temperature, or use another model or other augment.api.modes"

@@ -11,22 +11,15 @@ from callwright.schema import call_fault
 from callwright.tool_sources.schemas import Inliner, flat
 from tools.utterances.starter.values import Values
 
-INDEPENDENT = {
-    "type",
-    "properties",
-    "required",
-    "additionalProperties",
-    "description",
-    "title",
-    "$defs",
-    "$schema",
-    "definitions",
-}
-"""keywords of a tool's schema under which no argument depends on another"""
+INDEPENDENT = {"type", "properties", "required", "additionalProperties", "description", "title"}
+INDEPENDENT |= {"$defs", "$schema", "definitions"}
+"""Keywords of a tool's schema under which no argument depends on another."""
 COMBINATIONS = 300
-"""of names, and of values, that are tried where arguments may depend on each other"""
+"""So many combinations of names, and of values, are tried where arguments may depend on each other."""
 SETS = 6
-"""of arguments of such a tool"""
+"""The most sets of arguments of such a tool."""
+MOST_SAID = 8
+"""A person may say so many required arguments in one line."""
 
 Tool = dict[str, Any]
 
@@ -41,7 +34,7 @@ class Table:
 
 
 def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
-    """A tool's schema with every `$ref` in its place, and among its properties those of its branches.
+    """Return a tool's schema with every `$ref` in its place, and among its properties those of its branches.
 
     What is cut is told to `lose`.
     """
@@ -55,7 +48,7 @@ def inlined(tool: Tool, lose: Any = lambda what: None) -> dict[str, Any]:
 
 
 def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Table]:
-    """One set with all arguments of which a value is known; up to SETS sets that work where arguments may depend on others.
+    """Yield one set with all arguments of which a value is known, or up to SETS where arguments may depend on others.
 
     Raises:
         UserError: no call is known that fits the schema.
@@ -70,7 +63,10 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
         raise UserError(f"tool {name!r}", f"no value is known that fits {empty}", "add `examples` to its schema")
     columns = values.in_order({key: column for key, column in columns.items() if column})
     optional = [key for key in columns if key not in required]
-    valid = lambda row: not call_fault(Call(name=name, arguments=row), tools)  # noqa: E731
+
+    def valid(row: dict[str, Any]) -> bool:
+        return call_fault(Call(name=name, arguments=row), tools) is None
+
     if not cut and set(schema) <= INDEPENDENT:
         firsts = {key: column[0] for key, column in columns.items()}
         if valid({key: firsts[key] for key in required}) and valid(firsts):
@@ -91,3 +87,9 @@ def argument_sets(tool: Tool, tools: list[Tool], values: Values) -> Iterator[Tab
             return
     if not found:
         raise UserError(f"tool {name!r}", "no arguments are known that fit together", "add `examples` to its schema")
+
+
+def required_beyond_speech(tool: Tool) -> int:
+    """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
+    count = len(set(inlined(tool).get("required", [])))
+    return count if count > MOST_SAID else 0

@@ -1,6 +1,7 @@
 """Draft a task's grammar.yaml from its tools: what people may say for each of them, and when they do not want it."""
 
 import re
+from calendar import day_name
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -10,22 +11,19 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.yaml12 import Dumper, dump_yaml
-from tools.utterances.starter.arguments import argument_sets, inlined
+from tools.utterances.starter.arguments import argument_sets, inlined, required_beyond_speech
 from tools.utterances.starter.values import Values, fits
 from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, clean, sentence, words
 
 LANGUAGES = ("en", "zh-TW")
 TODAYS = tuple(date(2026, 3, 5) + timedelta(days=23 * number) for number in range(12))
-"""days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things"""
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+"""The days that system messages name, where tools take dates; a group takes its share, as of words.yaml's things."""
 AT_ONCE = 3
-"""optional arguments in one text at most"""
-MOST_SAID = 8
-"""required arguments that a person may say in one line"""
+"""One text gives so many optional arguments at most."""
 FEW = 2
-"""wordings, and starter lines, a language of a tool that requires more"""
+"""A tool that requires more gets so many wordings, and starter lines, a language."""
 MISSING = 3
-"""required arguments that are left out of a request, one at a time, so that the reply asks for them"""
+"""So many required arguments are left out of a request, one at a time, so that the reply asks for them."""
 
 NEAR = re.compile(r"(in|on|at|to|from|for|about|starting|until|called|saying|with|without) |\{\w*relative")
 
@@ -33,7 +31,7 @@ Tool = dict[str, Any]
 Row = dict[str, Any]
 
 
-class Line(dict[str, Any]):
+class InlineMapping(dict[str, Any]):
     """A mapping that is written on one line."""
 
 
@@ -44,11 +42,13 @@ class _Dumper(Dumper):
         return True
 
 
-_Dumper.add_representer(Line, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, True))
+_Dumper.add_representer(
+    InlineMapping, lambda dumper, line: dumper.represent_mapping("tag:yaml.org,2002:map", line, True)
+)
 
 
 def dump(value: Any) -> str:
-    """A value as YAML in block style, but for each Line."""
+    """Write a value as YAML in block style, but for each InlineMapping."""
     return dump_yaml(value, _Dumper)
 
 
@@ -68,12 +68,12 @@ class Draft:
         self.own: Row = self.phrases[self.lang][self.group]
 
     def family(self, identity: str, kind: str, texts: list[Any], **more: Any) -> Row:
-        """A family of the grammar."""
+        """Return a family of the grammar."""
         head = {"id": f"{self.lang}-{identity}", "lang": self.lang, "register": "plain", "kind": kind}
         return {**head, **more, "texts": texts}
 
     def of_tool(self, tool: Tool) -> Iterator[Row]:
-        """The families of a tool: requests, requests that lack an argument or name a day, and talk about the tool."""
+        """Yield the families of a tool: requests, requests that lack an argument or name a day, and talk about the tool."""
         name = tool["function"]["name"]
         schema = inlined(tool)
         tables = list(argument_sets(tool, self.tools, self.values))
@@ -81,7 +81,7 @@ class Draft:
         wraps = self.own["call"][: FEW if overlong else None]
         for number, table in enumerate(tables, 1):
             spoken = self.spoken(name, table, schema)
-            call = {"name": name, "arguments": Line({key: slot for key, (slot, _) in spoken.items()})}
+            call = {"name": name, "arguments": InlineMapping({key: slot for key, (slot, _) in spoken.items()})}
             required = [key for key in spoken if key in table.required]
             optional = [key for key in spoken if key not in table.required and spoken[key][1]]
             extra = cycle(chunks(optional)) if optional else cycle([()])
@@ -92,39 +92,45 @@ class Draft:
                 if len(tables) == 1 or (at - number) % len(tables) == 0 or len(tables) > len(wraps)
             ]
             yield self.family(f"{name}-{number}", name, texts, calls=[call])
-            if number == 1:
-                if overlong:
-                    required = []  # what is said about the tool need not name them all
-                else:
-                    yield from self.lacking(tool, spoken, required, table.columns)
-                    yield from self.dated(tool, spoken, required, schema)
-                said = {kind: list[Row]() for kind in dict.fromkeys(item["kind"] for item in self.own["tool"])}
-                for at, item in enumerate(self.own["tool"]):
-                    text = self.request(item["text"], tool, spoken, required, at)
-                    said[item["kind"]].append(Line(text=text, reply=item["reply"]))
-                for kind, items in said.items():
-                    yield self.family(f"{name}-{kind}", kind, items)
+            if number > 1:
+                continue
+            if not overlong:
+                yield from self.lacking(tool, spoken, required, table.columns)
+                yield from self.dated(tool, spoken, required, schema)
+            yield from self.about(tool, spoken, [] if overlong else required)  # which need not name them all
+
+    def about(self, tool: Tool, spoken: Row, keys: Sequence[str]) -> Iterator[Row]:
+        """Yield talk about a tool that does not want it called, a family a kind."""
+        items: dict[str, list[Row]] = {}
+        for at, item in enumerate(self.own["tool"]):
+            text = self.request(item["text"], tool, spoken, keys, at)
+            items.setdefault(item["kind"], []).append(InlineMapping(text=text, reply=item["reply"]))
+        for kind, own in items.items():
+            yield self.family(f"{tool['function']['name']}-{kind}", kind, own)
 
     def spoken(self, tool: str, table: Any, schema: Row) -> dict[str, tuple[Any, str]]:
-        """Argument → what a call gets, `{slot}`, and how a text says it; "" for null, which goes without saying."""
+        """Map each argument to what a call gets, `{slot}`, and how a text says it; "" for null, which goes without saying."""
         found: dict[str, tuple[Any, str]] = {}
         for key, column in table.columns.items():
             own = schema["properties"].get(key, {})
-            slot = self.slot(self.place(tool, key), [(self.wording.told(value, key, own), value) for value in column])
+            pairs = [(self.wording.spoken_value(value, key, own), value) for value in column]
+            slot = self.slot(self.place(tool, key), pairs)
             phrase = self.wording.phrase(key, own, [value for value in column if value is not None])
             found[key] = (slot, clean_phrase(phrase).replace("{value}", slot)) if slot else (None, "")
         return found
 
     def place(self, tool: str, key: str) -> str:
-        """The name of a slot: of the tool and the argument, in the letters that a grammar takes."""
-        plain = lambda text: re.sub("[^a-z]+", "_", words(text).lower()).strip("_")  # noqa: E731
-        own = plain(key) or plain(next(iter(self.wording.role(key).get("words", [])), "")) or "value"
-        return own if own.startswith(f"{plain(tool)}_") else f"{plain(tool) or 'tool'}_{own}"
+        """Name a slot after the tool and the argument, in the letters that a grammar takes."""
+        role = next(iter(self.wording.role(key).get("words", [])), "")
+        own, of_tool = slot_letters(key) or slot_letters(role) or "value", slot_letters(tool)
+        return own if own.startswith(f"{of_tool}_") else f"{of_tool or 'tool'}_{own}"
 
     def slot(self, name: str, pairs: Sequence[tuple[str, Any]]) -> str | None:
-        """The place `{slot}` of texts and values, put among the slots; None where null is the only value."""
+        """Put texts and values among the slots; return their place `{slot}`, None where null is the only value."""
         filled = [
-            value if text == str(value) and not isinstance(value, bool) else Line({"text": text, "value": value})
+            value
+            if text == str(value) and not isinstance(value, bool)
+            else InlineMapping({"text": text, "value": value})
             for text, value in pairs
             if value is not None
         ]
@@ -136,7 +142,7 @@ class Draft:
         return f"{{{slot}}}" if filled else None
 
     def request(self, wrap: str, tool: Tool, spoken: Row, keys: Sequence[str], at: int) -> str:
-        """A wording with a request of these arguments in it; every second one asks by the tool's name."""
+        """Put a request of these arguments into a wording; every second one asks by the tool's name."""
         ask = clean(self.wording.asks(tool)[at % 2])
         phrases = [spoken[key][1] for key in keys if spoken[key][1]]
         near = [phrase for phrase in phrases if self.is_near(phrase)]
@@ -145,11 +151,11 @@ class Draft:
         return wrap.replace("{request}", request).replace("{ask}", ask)
 
     def is_near(self, phrase: str) -> bool:
-        """Whether a phrase goes with the verb ("in Taipei", "tomorrow"), and not behind a comma ("size 3")."""
+        """Tell whether a phrase goes with the verb ("in Taipei", "tomorrow"), and not behind a comma ("size 3")."""
         return self.lang != "en" or NEAR.match(phrase) is not None
 
     def lacking(self, tool: Tool, spoken: Row, required: list[str], columns: Row) -> Iterator[Row]:
-        """Requests without an argument that they need, and replies that ask for it."""
+        """Yield requests without an argument that they need, with replies that ask for it."""
         name, items = tool["function"]["name"], list[Row]()
         properties = inlined(tool)["properties"]
         asked = [
@@ -164,7 +170,9 @@ class Draft:
             wraps = self.own["missing"]
             some = wraps if len(asked) == 1 else [wraps[number % len(wraps)], wraps[(number + 1) % len(wraps)]]
             items += [
-                Line(text=self.request(wrap, tool, spoken, rest, number + at), reply=replies[(number + at) % 2])
+                InlineMapping(
+                    text=self.request(wrap, tool, spoken, rest, number + at), reply=replies[(number + at) % 2]
+                )
                 for at, wrap in enumerate(some)
             ]
         unique = {item["text"]: item for item in items}
@@ -172,7 +180,7 @@ class Draft:
             yield self.family(f"{name}-missing", "missing_argument", list(unique.values()))
 
     def dated(self, tool: Tool, spoken: Row, required: list[str], schema: Row) -> Iterator[Row]:
-        """Requests for "tomorrow", under a system message that says what day it is."""
+        """Yield requests for "tomorrow", under a system message that says what day it is."""
         name = tool["function"]["name"]
         key, form = self.date_of(tool) or ("", "")
         if not key or key not in spoken:
@@ -185,7 +193,7 @@ class Draft:
                     (day, "") if form == "date" else (f"{day}T08:30:00Z", f" {self.wording.phrases['at']}08:30 UTC")
                 )
                 if fits(schema["properties"][key], value):
-                    pairs.append(Line(text=text + clock, value=value, system=self.system(today)))
+                    pairs.append(InlineMapping(text=text + clock, value=value, system=self.system(today)))
         if not pairs:
             return
         slot = f"{self.place(name, key)}_relative"
@@ -194,11 +202,11 @@ class Draft:
         own = {**spoken, key: (f"{{{slot}}}", clean_phrase(phrase).replace("{value}", f"{{{slot}}}"))}
         keys = [*required, *([] if key in required else [key])]
         texts = [self.request(wrap, tool, own, keys, at) for at, wrap in enumerate(self.own["call"][:4])]
-        call = {"name": name, "arguments": Line({at: own[at][0] for at in keys})}
+        call = {"name": name, "arguments": InlineMapping({at: own[at][0] for at in keys})}
         yield self.family(f"{name}-relative", "relative_date", texts, calls=[call])
 
     def date_of(self, tool: Tool) -> tuple[str, str] | None:
-        """The argument that takes a day, and its form; None where there is none.
+        """Return the argument that takes a day, and its form; None where there is none.
 
         A required one goes before others, and one that says when something begins before one that says when it ends.
         """
@@ -206,27 +214,26 @@ class Draft:
         required = schema.get("required", [])
         for key in sorted(schema["properties"], key=lambda key: (key not in required, self.wording.is_late(key))):
             own = schema["properties"][key]
-            text = (
-                isinstance(own, dict) and own.get("type", "string") == "string" and not {"enum", "const"} & own.keys()
-            )
-            if text and (form := self.wording.form(key, own)) in ("date", "date-time"):
+            if not isinstance(own, dict) or own.get("type", "string") != "string" or {"enum", "const"} & own.keys():
+                continue
+            form = self.wording.form(key, own)
+            if form in ("date", "date-time"):
                 return key, form
         return None
 
     def systems(self) -> list[str]:
-        """The system messages of this group's lines: [] where no tool takes a date."""
+        """Return the system messages of this group's lines: [] where no tool takes a date."""
         if not any(self.date_of(tool) for tool in self.tools):
             return []
         return [self.system(day) for day in TODAYS[GROUPS[self.group]]]
 
     def system(self, day: date) -> str:
-        """What day it is, in a system message."""
-        return (
-            str(self.phrases["today"]).replace("{weekday}", WEEKDAYS[day.weekday()]).replace("{date}", day.isoformat())
-        )
+        """Write a system message that says what day it is."""
+        today = str(self.phrases["today"]).replace("{weekday}", day_name[day.weekday()])
+        return today.replace("{date}", day.isoformat())
 
     def talk(self) -> Iterator[Row]:
-        """Families of lines that have nothing to do with a tool: requests for which there is none, and chat."""
+        """Yield families that have nothing to do with a tool: requests for which there is none, and chat."""
         known = " ".join(
             f"{tool['function']['name']} {tool['function']['description']} {' '.join(inlined(tool)['properties'])}"
             for tool in self.tools
@@ -234,35 +241,38 @@ class Draft:
         cannot = self.wording.phrases["cannot"]
         free = [item["text"] for item in self.own["no_tool"] if not re.search(item["unless"], known, re.IGNORECASE)]
         if free:
-            yield self.family("no_tool", "no_tool", [Line(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)])
-        yield self.family("chat", "chat", [Line(item) for item in self.own["chat"]])
+            yield self.family(
+                "no_tool", "no_tool", [InlineMapping(text=t, reply=cannot[n % 2]) for n, t in enumerate(free)]
+            )
+        yield self.family("chat", "chat", [InlineMapping(item) for item in self.own["chat"]])
 
 
-def required_beyond_speech(tool: Tool) -> int:
-    """Return how many arguments a tool requires, where they are more than MOST_SAID; else 0."""
-    count = len(set(inlined(tool).get("required", [])))
-    return count if count > MOST_SAID else 0
+def slot_letters(text: str) -> str:
+    """Write a name in the letters that the name of a slot has: lower case and _."""
+    return re.sub("[^a-z]+", "_", words(text).lower()).strip("_")
 
 
 def chunks(keys: Sequence[str]) -> list[tuple[str, ...]]:
-    """Optional arguments, in parts that one text can say: single ones and pairs, more only where there are many."""
+    """Cut optional arguments into parts that one text can say: single ones and pairs, more only where there are many."""
     size = min(AT_ONCE, max(1, -(-len(keys) // 6)))
     return [tuple(keys[at : at + size]) for at in range(0, len(keys), size)]
 
 
 def clean_phrase(phrase: str) -> str:
-    """A phrase whose only place is {value}."""
+    """Return a phrase whose only place is {value}."""
     return "{value}".join(map(tidy, phrase.split("{value}")))
 
 
 def tidy(part: str) -> str:
-    """A part of a phrase without marks that a grammar gives a meaning; white space at its ends stays one space."""
+    """Drop the marks that a grammar gives a meaning from a part of a phrase; white space at its ends stays one space."""
     bare = clean(part)
-    return " " * (part[:1] == " ") + bare + " " * (part[-1:] == " " and bool(bare))
+    before = " " if part.startswith(" ") else ""
+    after = " " if part.endswith(" ") and bare else ""
+    return before + bare + after
 
 
 def draft_grammar(task: str, tools: list[Tool], group: str) -> str:
-    """The text of a grammar.yaml made from a group of phrases: seeds, golden or grammar.
+    """Write the text of a grammar.yaml made from a group of phrases: seeds, golden or grammar.
 
     Raises:
         UserError: a tool of which no valid call is known.

@@ -10,11 +10,9 @@ LEAD = re.compile(
     r"|\bpor ejemplo|例如|比如|例えば|例[:：]|(?<![例比假一不何])如(?![果何此下同]))[,:，：]?\s*",
     re.IGNORECASE,
 )
-"""what stands before examples in a sentence"""
-QUOTED = re.compile(
-    r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)",
-)
-"""an example in marks; as many backticks close it as opened it"""
+"""What stands before examples in a sentence."""
+QUOTED = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)|[\"“「『]([^\"”」』\n]+)[\"”」』]|(?<!\w)'([^'\n]+)'(?!\w)")
+"""An example in marks; as many backticks close it as opened it."""
 END = re.compile(r"[;。；)）\n]|\.(?=\s|$)|等|\betc\b|\.\.\.|…")
 PARTS = re.compile(
     r",(?:(?<![a-z],)|(?!\s*[A-Z]{2}\b))\s*(?:or\s|and\s|und\s|oder\s)?|\s(?:or|and|oder|und|ou|o)\s|[、，]|\s?(?:或者?|和|及|以及|や)\s?"
@@ -24,7 +22,7 @@ LONGEST = 60
 
 
 def said_examples(description: Any) -> list[str]:
-    """The examples that a description gives: "City name, e.g. Taipei or Oslo." → Taipei, Oslo."""
+    """Return the examples that a description gives: "City name, e.g. Taipei or Oslo." → Taipei, Oslo."""
     found: list[str] = []
     for lead in LEAD.finditer(description if isinstance(description, str) else ""):
         rest = description[lead.end() :]
@@ -37,7 +35,7 @@ def said_examples(description: Any) -> list[str]:
 
 
 def author_values(schema: dict[str, Any]) -> Iterator[Any]:
-    """`examples`, those of the description (as numbers where the schema wants numbers), and the default."""
+    """Yield `examples`, those of the description (as numbers where the schema wants numbers), and the default."""
     yield from schema.get("examples") or ()
     for text in said_examples(schema.get("description")):
         yield from (text, number) if (number := as_number(text)) is not None else (text,)
@@ -45,14 +43,14 @@ def author_values(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 def as_number(text: str) -> int | float | None:
-    """A number that a text is; None where it is none."""
+    """Return a number that a text is; None where it is none."""
     if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,6})?", text):
         return None
     return float(text) if "." in text else int(text)
 
 
 def variants(text: str, seed: str) -> Iterator[str]:
-    """A code with other digits (AB-1234 → AB-8306); nothing where a text has fewer than two, for it is no code."""
+    """Yield a code with other digits (AB-1234 → AB-8306); nothing where a text has fewer than two, for it is no code."""
     if sum(char.isdecimal() for char in text) < 2 or not text.isascii():
         return
     for number in range(12):

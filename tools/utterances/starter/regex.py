@@ -9,11 +9,11 @@ from typing import Any
 from rstr import Rstr
 
 TRIES = 120
-"""strings that are drawn of one pattern; lookaheads are guessed, so that not every one of them fits"""
+"""So many strings are drawn of one pattern; lookaheads are guessed, so that not every one of them fits."""
 STEPS = 2_000
-"""parts of one string: a pattern can ask for millions of characters in ten of its own"""
+"""The most parts of one string: a pattern can ask for millions of characters in ten of its own."""
 REPEATS = 4
-"""repetitions beyond the least: a `+` gives one to five"""
+"""The repetitions beyond the least: a `+` gives one to five."""
 CLASSES = {
     "L": "A-Za-z", "Lu": "A-Z", "Ll": "a-z", "N": "0-9", "Nd": "0-9", "Letter": "A-Za-z", "Alphabetic": "A-Za-z",
     "Uppercase": "A-Z", "Lowercase": "a-z", "P": ".", "Han": "一-龥", "Hiragana": "ぁ-ん", "Katakana": "ァ-ン",
@@ -22,7 +22,7 @@ CLASSES = {
 
 
 def python_pattern(pattern: str) -> str:
-    """An ECMA regular expression (what JSON Schema's `pattern` is) in Python's syntax, good enough to draw from."""
+    """Write an ECMA regular expression (what JSON Schema's `pattern` is) in Python's syntax, good enough to draw from."""
 
     def ranges(match: re.Match[str]) -> str:
         inside = CLASSES.get(match[1].split("=")[-1], "A-Za-z0-9")
@@ -71,7 +71,7 @@ class _Drawer(Rstr):
 
 
 def matching(pattern: str, seed: str) -> Iterator[str]:
-    """Up to TRIES strings that a pattern may match, the same for the same seed; none of a pattern that nobody can read.
+    """Draw up to TRIES strings that a pattern may match, the same for the same seed; none of a pattern that nobody can read.
 
     Lookaheads are drawn like everything else in every second string, and left out in the others.
     """

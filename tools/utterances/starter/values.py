@@ -12,8 +12,8 @@ from uuid import UUID
 from callwright.files import to_json
 from callwright.records import Call
 from callwright.schema import call_fault
+from callwright.text import language_fault
 from callwright.tool_sources.schemas import flat
-from tools.utterances.clean import language_fault
 from tools.utterances.generate import ARTICLE
 from tools.utterances.starter.hints import author_values, variants
 from tools.utterances.starter.regex import matching
@@ -21,20 +21,20 @@ from tools.utterances.starter.wording import GROUPS, Wording, clean
 from tools.utterances.transform import strings
 
 MOST, LISTED = 6, 40
-"""values of a slot, and of one whose values the schema lists"""
+"""The values of a slot, and of one whose values the schema lists."""
 ENOUGH = 3
-"""values of the author's, from which on nothing is made up beside them"""
+"""From so many values of the author's on, nothing is made up beside them."""
 LONGEST = 2_000
-"""characters of a text, and items of a list, that a schema may ask for"""
+"""A schema may ask for so many characters of a text, and items of a list."""
 HINTS = {
     "object": ("properties", "required", "minProperties", "additionalProperties"),
     "array": ("items", "prefixItems", "minItems"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
-"""what tells the type where `type` does not"""
+"""The keywords that tell the type where `type` does not."""
 ROUND = (2, 3, 5, 8, 10, 12, 15, 20, 25, 30, 45, 50, 60, 75, 90, 100)
 LARGE = (120, 150, 200, 250, 500, 750, 1000, 1500, 2500, 5000)
-"""numbers that people say"""
+"""Numbers that people say."""
 DURATIONS = ("PT30M", "PT2H", "P3D", "PT15M", "PT1H", "P1D", "PT45M", "PT3H", "P7D", "PT10M", "PT90M", "P2D")
 DAY = re.compile(r"\d{4}-\d\d-\d\d(T.*)?")
 CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?Z?")
@@ -44,7 +44,7 @@ Schema = dict[str, Any]
 
 
 def fits(schema: Any, value: Any) -> bool:
-    """Whether a call may pass a value of this schema."""
+    """Tell whether a call may pass a value of this schema."""
     parameters = {"type": "object", "properties": {"value": schema}, "required": ["value"]}
     tool = {"type": "function", "function": {"name": "tool", "parameters": parameters}}
     return call_fault(Call(name="tool", arguments={"value": value}), [tool]) is None
@@ -63,7 +63,7 @@ class Values:
     group: str
 
     def of(self, schema: Any, name: str, most: int = MOST) -> list[Any]:
-        """Up to `most` different values that fit a schema without `$ref`; [] where none is known.
+        """Return up to `most` different values that fit a schema without `$ref`; [] where none is known.
 
         Args:
             name: the argument's, with those of the objects around it: other names get other values, or another order.
@@ -81,7 +81,7 @@ class Values:
         return list(found.values())
 
     def free(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
-        """Values where the schema lists none; not all of them fit."""
+        """Yield values where the schema lists none; not all of them fit."""
         own = [value for value in author_values(schema) if fits(schema, value)]
         if self.wording.lang == "en" and self.wording.knows(name, schema):  # 台北 is Taipei in English
             own = [value for value in own if not isinstance(value, str) or not language_fault(value, "en")]
@@ -97,10 +97,10 @@ class Values:
             and "pattern" not in schema
         )
         if len(own) < ENOUGH and not said:
-            yield from self.made(schema, name, most)
+            yield from self.suggested(schema, name, most)
 
-    def made(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
-        """Values that the type suggests; not all of them fit."""
+    def suggested(self, schema: Schema, name: str, most: int) -> Iterator[Any]:
+        """Yield values that the type suggests; not all of them fit."""
         schema = flat(schema)
         branches = [(key, branch) for key in ("anyOf", "oneOf") for branch in schema.get(key, [])]
         rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
@@ -120,7 +120,7 @@ class Values:
                 yield from {"string": self.texts, "array": self.lists, "object": self.objects}[kind](schema, name, most)
 
     def texts(self, schema: Schema, name: str, most: int) -> Iterator[str]:
-        """Texts of the format, things that go by the argument's name, what the pattern matches, or codes of the length."""
+        """Yield texts of the format, things that go by the argument's name, what the pattern matches, or codes of the length."""
         seed = f"{self.group}/{self.wording.lang}/{name}"
         form = self.wording.form(name, schema)
         things = shuffled(self.wording.things(name, self.group, schema), name)
@@ -145,7 +145,7 @@ class Values:
         yield from matching(f"[A-Z0-9]{{{low},{max(low, min(longest or 6, 6))}}}", seed) if low <= 12 else ()
 
     def lists(self, schema: Schema, name: str, most: int) -> Iterator[list[Any]]:
-        """Lists of the least length and one more, each beginning with another item."""
+        """Yield lists of the least length and one more, each beginning with another item."""
         items = schema.get("items", {})
         tuple_ = (
             items if isinstance(items, list) else schema.get("prefixItems", [])
@@ -161,7 +161,7 @@ class Values:
         yield from ([column[0] for column in heads if column], [])
 
     def objects(self, schema: Schema, name: str, most: int) -> Iterator[dict[str, Any]]:
-        """Objects with the required keys and, in every second one, the others; with none; with one that no schema names."""
+        """Yield objects with the required keys and, in every second one, the others; with none; with one that no schema names."""
         rest = schema.get("additionalProperties", {})
         known = {**self.free_keys(schema), **schema.get("properties", {})}
         required = list(schema.get("required", []))
@@ -175,7 +175,7 @@ class Values:
         yield {}
 
     def in_order(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Columns of an object's values without the days and times at which something would end before it begins."""
+        """Drop the days and times at which something would end before it begins from columns of an object's values."""
         found = dict(columns)
         for moment in (DAY, CLOCK):
             keys = [key for key in columns if all(isinstance(v, str) and moment.fullmatch(v) for v in columns[key])]
@@ -188,7 +188,7 @@ class Values:
         return found
 
     def free_keys(self, schema: Schema) -> dict[str, Any]:
-        """Keys that an object may have though no `properties` name them, each with its schema: those of a map."""
+        """Return keys that an object may have though no `properties` name them, each with its schema: those of a map."""
         found: dict[str, Any] = {}
         for pattern, own in schema.get("patternProperties", {}).items():
             found |= dict.fromkeys([key for key in matching(pattern, pattern) if clean(key) == key != ""][:2], own)
@@ -201,46 +201,51 @@ class Values:
 
 
 def in_turn(columns: Iterable[list[Any]]) -> Iterator[Any]:
-    """The first value of each column, then the second ones, and so on."""
+    """Yield the first value of each column, then the second ones, and so on."""
     columns = list(columns)
     for at in range(max(map(len, columns), default=0)):
         yield from (column[at] for column in columns if at < len(column))
 
 
 def shuffled(values: Iterable[Any], seed: str) -> list[Any]:
-    """Values in an order that the seed decides."""
+    """Return values in an order that the seed decides."""
     found = list(values)
     Random(seed).shuffle(found)
     return found
 
 
 def formatted(form: str, group: str, late: bool = False) -> list[str]:
-    """Twelve texts of a `format`, for a group its own.
+    """Return twelve texts of a `format`, for a group its own.
 
     Args:
         late: they say when something ends: days are later than all others (and than draft.TODAYS), times in the evening.
     """
     rng, found = Random(f"{group}/{form}"), list[str]()
     for at in range(12):
-        moment = datetime(2026, 3, 5, 8, tzinfo=UTC) + timedelta(
-            days=rng.randrange(140) + 280 * late, minutes=15 * (rng.randrange(16) + 48 if late else rng.randrange(48))
-        )
+        days, quarters = rng.randrange(140), rng.randrange(16 if late else 48)
+        if late:
+            days, quarters = days + 280, quarters + 48
+        moment = datetime(2026, 3, 5, 8, tzinfo=UTC) + timedelta(days=days, minutes=15 * quarters)
         found.append(FORMATS[form](rng, moment, at))
     return found
 
 
 def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> Iterator[int | float]:
-    """Common numbers within the bounds; where there are too few, round and evenly spread ones, and those next to a bound."""
+    """Yield common numbers within the bounds; where there are too few, round and evenly spread ones, and bounds."""
     lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if is_number(schema.get(key))]
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if is_number(schema.get(key))]
     low, high = max(lows, default=None), min(highs, default=None)
     step = schema["multipleOf"] if is_number(schema.get("multipleOf")) else 1
-    inside = lambda value: (low is None or value >= low) and (high is None or value <= high)  # noqa: E731
-    every = [*common, *(() if whole or "multipleOf" in schema else (2.5, 12.5)), *LARGE]
-    good = [value for value in every if inside(value) and (step <= 1 or value % step == 0)]
+    halves = [] if whole or "multipleOf" in schema else [2.5, 12.5]
+    good = [value for value in [*common, *halves, *LARGE] if step <= 1 or value % step == 0]
+    good = [value for value in good if (low is None or value >= low) and (high is None or value <= high)]
     good = good[: max(len(common), 12)]
     try:
-        base = math.ceil(low / step) if low is not None else math.floor(high / step) - 12 if high is not None else 1
+        base = 1
+        if low is not None:
+            base = math.ceil(low / step)
+        elif high is not None:
+            base = math.floor(high / step) - 12
         near = [(base + times) * step for times in range(max(13, most + 1))]
         if low is not None and high is not None:
             near += [low + (high - low) * part / 8 for part in range(9)]
@@ -254,7 +259,7 @@ def numbers(schema: Schema, whole: bool, most: int, common: Sequence[float]) -> 
 
 
 def is_number(value: Any) -> bool:
-    """Whether a bound is a finite number; draft 4 has true and false there."""
+    """Tell whether a bound is a finite number; draft 4 has true and false there."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -269,4 +274,4 @@ FORMATS = {
     "ipv6": lambda rng, moment, at: f"2001:db8::{rng.randrange(16, 65536):x}:{rng.randrange(16, 65536):x}",
     "uuid": lambda rng, moment, at: str(UUID(int=rng.getrandbits(128), version=4)),
 }
-"""`format` → one text of it, from a random generator, a moment and a number"""
+"""Makes one text of a `format` from a random generator, a moment and a number."""

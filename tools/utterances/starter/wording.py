@@ -1,6 +1,7 @@
 """How a language says a tool, its arguments and their values, before anybody has written a line."""
 
 import re
+from calendar import month_name
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,65 +11,50 @@ from typing import Any
 
 from callwright.config import read_yaml
 from callwright.files import to_json
-from callwright.scripts import script_of
-from tools.utterances.clean import language_fault
+from callwright.text import language_fault, script_of
 from tools.utterances.starter.hints import author_values
 
 TEMPLATES = Path(__file__).parent
 GROUPS = {"grammar": slice(0, 6), "seeds": slice(6, 9), "golden": slice(9, 12)}
-"""which things of words.yaml a group of lines takes, so that none repeats another's"""
+"""The things of words.yaml that a group of lines takes, so that none repeats another's."""
 TAIL = re.compile(
     r"[,:(（]|\b(?:for|of|in|on|at|by|with|from|to|into|using|against|between|about) (?:an?|the|its?|their|your|one|given"
     r"|some|specified|ISO|two|several|any|each|all|which)\b.*",
     re.IGNORECASE,
 )
-"""from where on the first sentence of a description tells of arguments"""
+"""From here on the first sentence of a description tells of arguments."""
 AFFIRMED = re.compile(r"^(?:include|including|with|enable|enabled|use|is|has|allow|show|send|add) (?=\w)")
 LATE = re.compile(
     r"\b(?:to|until|till|before|latest|last|max|maximum|lte?|ends?|finish|closes?|closing|return|drop ?off|expir\w+|due)\b"
     r"|結束|截止|到期|終"
 )
-"""how the name of a day or a time says that it is the later one of two"""
+"""The name of a day or a time says by this that it is the later one of two."""
 MEASURES = {"unit", "language", "currency", "color"}
-"""roles of which listed values are said like others: in celsius, but not in terrace"""
+"""Roles of which listed values are said like others: in celsius, but not in terrace."""
 POINTING = {"from", "to", "at", "on", "in", "by", "for", "where", "when", "who", "what", "q"}
-"""names of arguments that nobody would ask for, as in: which from?"""
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+"""Names of arguments that nobody would ask for, as in: which from?"""
 KINDS = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
 
 def clean(text: str) -> str:
-    """Text on one line, without what cannot be seen and the marks that a grammar gives a meaning."""
+    """Put a text on one line, without what cannot be seen and the marks that a grammar gives a meaning."""
     return " ".join("".join(" " if char in "{}[]<>" or not char.isprintable() else char for char in text).split())
 
 
 def words(name: str) -> str:
-    """An identifier as words: getWeather_now → get weather now."""
+    """Write an identifier as words: getWeather_now → get weather now."""
     return clean(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_./-]+", " ", name)).lower() or "it"
 
 
 def sentence(description: str) -> str:
-    """The first sentence of a description, without its end mark."""
+    """Return the first sentence of a description, without its end mark."""
     return clean(re.split(r"(?<=[.!?。！？])\s|(?<=[。！？])|\n", description.strip())[0]).strip(" .。!?！？")
 
 
 @cache
 def lexicon() -> dict[str, Any]:
-    """words.yaml."""
+    """Read words.yaml."""
     return read_yaml(TEMPLATES / "words.yaml")
 
 
@@ -85,7 +71,7 @@ class Wording:
     phrases: dict[str, Any]
 
     def role(self, name: str) -> dict[str, Any]:
-        """What words.yaml says of an argument by the end of its name; {} where it knows none. The longest ending wins."""
+        """Return what words.yaml says of an argument by the end of its name; {} where it knows none. The longest ending wins."""
         plain, best, length = f" {words(name.rpartition('/')[2])}", dict[str, Any](), 0
         for role in lexicon()["roles"]:
             for ending in role["words"]:
@@ -94,7 +80,7 @@ class Wording:
         return best
 
     def things(self, name: str, group: str, schema: Any = None) -> list[str]:
-        """What a free text may say: by what its schema describes, by the author's own examples, or by its name."""
+        """Return what a free text may say: by what its schema describes, by the author's own examples, or by its name."""
         own = schema if isinstance(schema, dict) else {}
         about, given = str(own.get("description", "")), {to_json(value) for value in author_values(own)}
         described = [hint["word"] for hint in lexicon()["about"] if re.search(hint["match"], about, re.IGNORECASE)]
@@ -105,15 +91,15 @@ class Wording:
         return list(self.phrases["things"])[GROUPS[group]]
 
     def of(self, role: dict[str, Any]) -> list[str]:
-        """The things of a role in this language; [] where it has none."""
+        """Return the things of a role in this language; [] where it has none."""
         return list(role.get(self.lang, {}).get("things", []))
 
     def knows(self, name: str, schema: Any) -> bool:
-        """Whether things are known that fit the name or the description of a free text."""
+        """Tell whether things are known that fit the name or the description of a free text."""
         return self.things(name, "grammar", schema) != list(self.phrases["things"])[GROUPS["grammar"]]
 
     def form(self, name: str, schema: dict[str, Any]) -> str:
-        """The `format` of a text: its own, or the one that its description or its name tells; "" where none does."""
+        """Return the `format` of a text: its own, or the one that its description or its name tells; "" where none does."""
         about = str(schema.get("description", ""))
         role = self.role(name).get("words", [""])[0]
         if isinstance(schema.get("format"), str):
@@ -127,12 +113,12 @@ class Wording:
         return "date" if role in ("date", "start", "end") else ""
 
     def is_late(self, name: str) -> bool:
-        """Whether an argument says when something ends, so that another may say when it begins."""
+        """Tell whether an argument says when something ends, so that another may say when it begins."""
         last = name.rpartition("/")[2]
         return self.role(last).get("words", [""])[0] == "end" or LATE.search(words(last)) is not None
 
     def name(self, key: str, schema: Any) -> str:
-        """What an argument is called: by a short title or description in the language, by its role, or by its own words."""
+        """Return what an argument is called: by a short title or description in the language, by its role, or by its own words."""
         own, _ = self.unit(key)
         role = self.role(key).get(self.lang, {}).get("name")
         if self.lang == "en":
@@ -147,14 +133,14 @@ class Wording:
         return str(names.get(own) or (thing and f"{thing}{names['id']}") or role or own)
 
     def unit(self, key: str) -> tuple[str, str]:
-        """An argument's words without the unit that they end with, and that unit as it is said; "" where there is none."""
+        """Return an argument's words without the unit that they end with, and that unit as it is said; "" where there is none."""
         plain = words(key.rpartition("/")[2])
         rest, _, last = plain.rpartition(" ")
         unit = lexicon()["units"][self.lang].get(last)
         return (rest, str(unit)) if unit and rest else (plain, "")
 
     def phrase(self, key: str, schema: Any, values: Sequence[Any]) -> str:
-        """An argument within a request: "in {value}", "unit {value}", "duration {value} minutes"."""
+        """Say an argument within a request: "in {value}", "unit {value}", "duration {value} minutes"."""
         found, name = self.role(key), self.name(key, schema)
         listed = (
             isinstance(schema, dict)
@@ -171,19 +157,21 @@ class Wording:
             say = role.get("say", say)
         return str(say).replace("{name}", name) + (f" {unit}" if unit and not kinds & {str, dict, list} else "")
 
-    def told(self, value: Any, key: str, schema: Any) -> str:
-        """A value as somebody would say it."""
+    def spoken_value(self, value: Any, key: str, schema: Any) -> str:
+        """Say a value as somebody would."""
         own = schema if isinstance(schema, dict) else {}
         if isinstance(value, bool):
             return self.switched(value, key, own)
         if isinstance(value, dict):
             known = own.get("properties", {})
-            pairs = [(self.name(at, known.get(at)), self.told(item, at, known.get(at))) for at, item in value.items()]
+            pairs = [
+                (self.name(at, known.get(at)), self.spoken_value(item, at, known.get(at))) for at, item in value.items()
+            ]
             plain = all(isinstance(item, str) and self.role(at) for at, item in value.items())
             pairs = [("", text) if plain or text.startswith(name) else (name, text) for name, text in pairs]
             return clean(", ".join(f"{name} {text}".strip() for name, text in pairs)) or str(self.phrases["empty"])
         if isinstance(value, list):
-            items = [self.told(item, key, own.get("items")) for item in value]
+            items = [self.spoken_value(item, key, own.get("items")) for item in value]
             between = self.phrases["joiner"] if not any(isinstance(item, dict) for item in value) else "; "
             return clean(between.join(items)) or str(self.phrases["empty"])
         if value is None:
@@ -192,7 +180,7 @@ class Wording:
         return clean(text) or str(self.phrases["empty"])
 
     def switched(self, value: bool, key: str, schema: Any) -> str:
-        """A yes or no: "with insurance", "all day: no"."""
+        """Say a yes or no: "with insurance", "all day: no"."""
         name = words(key.rpartition("/")[2])
         short = AFFIRMED.sub("", name)
         said = short if self.lang == "en" else str(lexicon()["names"].get(short, short))
@@ -200,7 +188,7 @@ class Wording:
         return str(pattern["yes" if value else "no"]).replace("{name}", said)
 
     def moment(self, text: str, form: str) -> str:
-        """A date, time or duration in words, or as it is where it says more than minutes or another zone than UTC.
+        """Say a date, time or duration in words, or as it is where it says more than minutes or another zone than UTC.
 
         Every second day stays as it is: people type 2026-03-05 as well.
         """
@@ -220,24 +208,25 @@ class Wording:
             return text
         spoken = [] if day is None else [self.day(day, plain=form == "date" and day.day % 2 == 0)]
         if clock:
-            spoken += [str(self.phrases["at"]) * bool(spoken) + clock[2] + " UTC" * bool(clock[3])]
+            at = str(self.phrases["at"]) if spoken else ""
+            spoken.append(f"{at}{clock[2]}{' UTC' if clock[3] else ''}")
         return " ".join(spoken)
 
     def day(self, day: date, plain: bool = False) -> str:
-        """A day: March 5, 2026; or 2026-03-05."""
+        """Say a day: March 5, 2026; or 2026-03-05."""
         if plain:
             return day.isoformat()
         if self.lang == "en":
-            return f"{MONTHS[day.month - 1]} {day.day}, {day.year}"
+            return f"{month_name[day.month]} {day.day}, {day.year}"
         return f"{day.year}年{day.month}月{day.day}日"
 
     def foreign(self, text: str) -> bool:
-        """Whether a text is in another language, as far as its script tells."""
+        """Tell whether a text is in another language, as far as its script tells."""
         kana = any(script_of(char) in ("HIRAGANA", "KATAKANA") for char in text)
         return kana or language_fault(text, self.lang) is not None or not any(map(str.isalpha, text))
 
     def asks(self, tool: dict[str, Any]) -> tuple[str, str]:
-        """Two ways to ask for a tool: by its description, and by its name; the same where one of them says nothing."""
+        """Return two ways to ask for a tool: by its description, and by its name; the same where one of them says nothing."""
         about, name = sentence(tool["function"]["description"]), words(tool["function"]["name"])
         if self.lang != "en":
             by_name = self.verb_phrase(name) or (
@@ -255,7 +244,7 @@ class Wording:
         return (f"{verb} {rest}".strip() if good else by_name), by_name
 
     def verb_phrase(self, name: str) -> str:
-        """A tool's name as a request: create event → create an event; "" where it holds no verb that we know."""
+        """Say a tool's name as a request: create event → create an event; "" where it holds no verb that we know."""
         parts = name.split()
         if verb_of(parts[-1]) and not verb_of(parts[0]):  # billing.invoices.create
             parts = [parts[-1], *parts[:-1]]
@@ -279,6 +268,6 @@ class Wording:
 
 
 def verb_of(word: str) -> str:
-    """The verb of words.yaml that a word is, also in its third person: returns → return; "" where it is none."""
+    """Return the verb of words.yaml that a word is, also in its third person: returns → return; "" where it is none."""
     plain, verbs = word.lower(), lexicon()["verbs"]
     return next((form for form in (plain, plain.removesuffix("s"), plain.removesuffix("es")) if form in verbs), "")

@@ -15,7 +15,7 @@ from callwright.config import Api
 from callwright.errors import UserError
 from callwright.files import to_json
 from tools.utterances.llm.ledger import Answer, Ledger, Request, answer_of
-from tools.utterances.llm.pace import Pace
+from tools.utterances.llm.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 TRIES = 6
-"""of a request, before the run stops; what was answered is kept"""
+"""The run stops after so many tries of a request; what was answered is kept."""
 BACKOFF_S = 0.5
-"""before the second try; doubled for each further one, half of it at random"""
+"""The pause before the second try; doubled for each further one, half of it at random."""
 LONGEST = 2
-"""times that the seconds of a try are doubled after silence"""
+"""The seconds of a try are doubled after silence, so many times at most."""
 PATIENCE_S = 600
-"""of 429 alone, with no answer to anybody, after which the run stops"""
+"""The run stops after so many seconds of 429 alone, with no answer to anybody."""
 REFUSED = "refused"
 LATER = "run again later: what was answered is kept"
 RAISE = "raise augment.api.budget_usd and run again: what was answered is kept"
 SLACK = 64
-"""tokens that a server may add to a request's own: roles, separators, its form of the tools"""
+"""So many tokens a server may add to a request's own: roles, separators, its form of the tools."""
 
 T = TypeVar("T")
 
@@ -44,33 +44,33 @@ class RefusedError(Exception):
 
 
 def cost(api: Api, body: dict[str, Any], tokens_in: float, tokens_out: float, batch: bool) -> float:
-    """Dollars for a request's tokens."""
+    """Return the dollars for a request's tokens."""
     price = api.prices[body["model"]]
     dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6
     return dollars * (1 - price.batch_discount) if batch else dollars
 
 
-def most(api: Api, body: dict[str, Any], batch: bool) -> float:
-    """Dollars that a request cannot pass: a token has a byte or more, and answers end at max_tokens."""
+def max_cost(api: Api, body: dict[str, Any], batch: bool) -> float:
+    """Return the dollars that a request cannot pass: a token has a byte or more, and answers end at max_tokens."""
     return cost(api, body, len(to_json(body).encode()) + SLACK, body["max_tokens"], batch)
 
 
 def paid(api: Api, request: Request, answer: Answer, batch: bool = False) -> float:
-    """Dollars for an answer, by its usage; where the server gives none, what it cannot pass."""
+    """Return the dollars for an answer, by its usage; where the server gives none, what it cannot pass."""
     if answer.finish == REFUSED:
         return 0.0
     if answer.input is None or answer.output is None:
-        return most(api, request.body, batch)
+        return max_cost(api, request.body, batch)
     return cost(api, request.body, answer.input, answer.output, batch)
 
 
 def server() -> str:
-    """The base URL: OPENAI_BASE_URL, else OpenAI's own."""
+    """Return the base URL: OPENAI_BASE_URL, else OpenAI's own."""
     return check_url("OPENAI_BASE_URL", os.environ.get("OPENAI_BASE_URL") or OPENAI_URL)
 
 
 def connect(api: Api) -> "AsyncOpenAI":
-    """A client without retries of its own: Asker's are the only ones, because a 429 must slow all requests.
+    """Open a client without retries of its own: LLMClient's are the only ones, because a 429 must slow all requests.
 
     Raises:
         UserError: the server is not this machine, and OPENAI_API_KEY is not set.
@@ -83,7 +83,7 @@ def connect(api: Api) -> "AsyncOpenAI":
 
 @contextmanager
 def connected(api: Api, runner: asyncio.Runner) -> Iterator["AsyncOpenAI"]:
-    """A client of `connect`, whose connections are closed at the end however it comes."""
+    """Hold a client of `connect`, and close its connections at the end however it comes."""
     client = connect(api)
     try:
         yield client
@@ -91,12 +91,12 @@ def connected(api: Api, runner: asyncio.Runner) -> Iterator["AsyncOpenAI"]:
         runner.run(client.close())
 
 
-class Asker:
-    """Answers requests, each only once. The pace begins with one alone, so that a wrong key costs one refusal only."""
+class LLMClient:
+    """What answers requests, each only once. It begins with one alone, so that a wrong key costs one refusal only."""
 
     def __init__(self, api: Api, ledger: Ledger, client: "AsyncOpenAI", tell: Callable[[], None]) -> None:
         self.api, self.ledger, self.client, self.tell = api, ledger, client, tell
-        self.pace = Pace(api.requests_per_minute / 60, api.concurrency, api.timeout_s)
+        self.limiter = RateLimiter(api.requests_per_minute / 60, api.concurrency, api.timeout_s)
         self.proven = False  # the server has answered in this run
         self.fault: UserError | None = None  # why nothing more is sent; what is under way may still arrive
         self.plain = False  # the server takes no JSON Schema for the form of an answer
@@ -107,7 +107,7 @@ class Asker:
         self.asking: dict[str, asyncio.Task[Answer]] = {}
 
     async def ask(self, request: Request) -> Answer:
-        """The answer, from the ledger or the server.
+        """Return the answer to a request, from the ledger or the server.
 
         Raises:
             UserError: nobody can answer, or the budget does not allow to ask.
@@ -135,8 +135,8 @@ class Asker:
 
     async def send(self, request: Request) -> Answer:
         """Ask the server within the budget, and keep the answer."""
-        dollars = most(self.api, request.body, batch=False)
-        async with self.pace.place():
+        dollars = max_cost(self.api, request.body, batch=False)
+        async with self.limiter.place():
             await self.reserve(dollars)
             try:
                 answer = await self.complete(request.body)
@@ -158,11 +158,11 @@ class Asker:
             self.reserved.append(dollars)
 
     def over(self, dollars: float) -> bool:
-        """Whether so much more might pass the budget."""
+        """Tell whether so much more might pass the budget."""
         return self.ledger.spent + sum(self.reserved) + dollars > self.api.budget_usd
 
     async def complete(self, body: dict[str, Any]) -> Answer:
-        """What the server says to a request, in a form that it takes; `refused` where it takes none."""
+        """Return what the server says to a request, in a form that it takes; `refused` where it takes none."""
         from httpx2 import Response, Timeout
 
         limits: RequestOptions = {"timeout": Timeout(None, connect=self.api.timeout_s)}  # `tried` bounds the rest
@@ -171,14 +171,14 @@ class Asker:
             sent = self.adapted(body)
 
             async def create(sent: dict[str, Any] = sent) -> Answer:
-                change, start = self.pace.change, time.monotonic()
+                change, start = self.limiter.change, time.monotonic()
                 raw = await self.client.post("/chat/completions", cast_to=Response, body=sent, options=limits)
                 answer = answer_of(read_completion(raw.content))
-                self.pace.answered(kind, time.monotonic() - start, change, answer.output)
+                self.limiter.answered(kind, time.monotonic() - start, change, answer.output)
                 return answer
 
             try:
-                return await self.tried(create, lambda: self.pace.patience(self.api.max_tokens))
+                return await self.tried(create, lambda: self.limiter.patience(self.api.max_tokens))
             except RefusedError as error:
                 self.learn(str(error))
                 if self.adapted(body) == sent:
@@ -192,14 +192,14 @@ class Asker:
         self.long_key |= "max_completion_tokens" in refusal
 
     def adapted(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A request's body as this server takes it."""
+        """Return a request's body as this server takes it."""
         body = {key: value for key, value in body.items() if not (self.plain and key == "response_format")}
         if self.long_key:
             body["max_completion_tokens"] = body.pop("max_tokens")
         return body
 
     async def tried(self, call: Callable[[], Awaitable[T]], patience: Callable[[], float] | None = None) -> T:
-        """What a call to the server returns, after as many tries as it takes: the one layer of retries.
+        """Return what a call to the server returns, after as many tries as it takes: the one layer of retries.
 
         Args:
             patience: gives the seconds of the first try; longer ones follow, as a slow server may have begun to answer.
@@ -213,16 +213,16 @@ class Asker:
         tries = longer = 0
         while True:
             if not self.fault:
-                await self.pace.turn()
+                await self.limiter.turn()
             if self.fault:
                 raise self.fault
-            change, start = self.pace.change, time.monotonic()
+            change, start = self.limiter.change, time.monotonic()
             try:
                 async with asyncio.timeout((patience() if patience else self.api.timeout_s) * 2**longer):
                     result = await call()
             except (APITimeoutError, TimeoutError):
                 reason, longer = f"nothing within {time.monotonic() - start:.0f} s", min(longer + 1, LONGEST)
-                self.pace.silent(change)
+                self.limiter.silent(change)
                 if not self.proven:
                     self.stop(server(), reason, "see whether it still loads its model, and run again")
             except APIConnectionError as error:
@@ -231,7 +231,8 @@ class Asker:
                     self.stop(server(), reason, "start the server, or mend OPENAI_BASE_URL")
             except APIStatusError as error:
                 reason = self.judge(error)
-                tries -= error.status_code == 429
+                if error.status_code == 429:
+                    tries -= 1  # which costs no try: it ends with PATIENCE_S
             except ValueError as error:
                 reason = str(error)
             else:
@@ -243,7 +244,7 @@ class Asker:
             await asyncio.sleep(BACKOFF_S * 2**tries * (1 + random()) / 4)
 
     def judge(self, error: "APIStatusError") -> str:
-        """Why a try failed, where another may not; all slow down after a 429.
+        """Say why a try failed, where another may not; all slow down after a 429.
 
         Raises:
             RefusedError, UserError: another try would fail as well.
@@ -256,7 +257,7 @@ class Asker:
             self.stop(server(), reason, "check OPENAI_BASE_URL (it ends in /v1), the model and the account")
         if status == 429:
             pause = retry_after(error.response.headers.get("retry-after", ""))
-            self.pace.slow_down(pause)
+            self.limiter.slow_down(pause)
             if time.monotonic() + pause - self.answered_at > PATIENCE_S:
                 self.stop(server(), f"only 429 for long, and {pause:g} s more: {reason}", LATER)
         elif status < 500 and status not in (408, 409, 425):
@@ -274,7 +275,7 @@ class Asker:
 
 
 def retry_after(header: str) -> float:
-    """Seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
+    """Return the seconds that a Retry-After header asks for, given as such or as a date; 1 without one that can be read."""
     for read in (float, lambda date: parsedate_to_datetime(date).timestamp() - time.time()):
         with suppress(ValueError, OverflowError):
             if not isnan(pause := read(header)):

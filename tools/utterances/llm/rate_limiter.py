@@ -8,30 +8,31 @@ from contextlib import asynccontextmanager
 from statistics import median, quantiles
 
 DROP, GAIN, RETURN_S = 0.05, 0.5, 40.0
-"""how far below its peak the rate starts after a 429, when it is there again, and how far above after as long again"""
+"""After a 429 the rate starts so far (DROP) below its peak, is there again after RETURN_S, and after as long again so far
+(GAIN) above it."""
 DOUBT = 0.2
-"""of a peak that lasted half a pause: its cut. One that lasted longer was nearer to what the server allows"""
+"""The cut of a peak that lasted half a pause. One that lasted longer was nearer to what the server allows."""
 CATCH_UP_S = 0.05
-"""lateness of a slot that the next ones make up for"""
+"""A slot that is late by up to so much is made up for by the next ones."""
 SHRINK, SHRINK_SILENT = 0.7, 0.5
-"""what is left of the window after a 429 or where answers take longer, and after a try without any answer"""
+"""The part of the window that is left after a 429 or where answers take longer, and after a try without any answer."""
 GREW = 1.5
-"""times its usual seconds that an answer takes where it has waited for others: one slot that two share makes it 2"""
+"""An answer that takes so many times its usual seconds has waited for others: one slot that two share makes it 2."""
 QUICK_S = 1.0
-"""an answer within it has waited for nobody worth mentioning"""
+"""An answer within it has waited for nobody worth mentioning."""
 LEAST = 3
-"""answers by which a window is judged, or as many as it is wide: the first of a run may have waited for the model to load"""
+"""A window is judged by so many answers, or as many as it is wide: the first of a run may have waited for the model to load."""
 REMEMBERED = 40
-"""answers of a kind from which its usual seconds, and its slowest, are taken"""
+"""The usual seconds of a kind, and its slowest, are taken from so many answers."""
 SILENCE, RAMBLING = 4, 2
-"""times the slowest answer remembered, and times one that takes all its tokens, that a try is given: others may ramble"""
+"""A try is given so many times the slowest answer remembered, and times one that takes all its tokens: others may ramble."""
 USUAL_TOKENS = 50
-"""of an answer whose server does not count, or that is so short that most of its seconds went into the question"""
+"""The tokens of an answer whose server does not count, or so short that most of its seconds went into the question."""
 FIRST_S = 600.0
-"""that the first answer is given: nothing is known of the server yet, which may still be loading the model"""
+"""The seconds that the first answer is given: the server may still be loading the model."""
 
 
-class Pace:
+class RateLimiter:
     """Two limits for all workers together: how many requests a second (429 tells), how many under way (seconds tell).
 
     The rate is spaced evenly; after a 429, which pauses everybody, it follows CUBIC's curve (RFC 9438, §4.2): soon near
@@ -59,7 +60,7 @@ class Pace:
         self.slower: list[float] = []  # times as long as usual, of the answers since the last change
 
     def rate(self, now: float) -> float:
-        """Requests a second."""
+        """Return the requests a second that may be sent now."""
         x = (now - self.since) / RETURN_S - 1
         return min(self.ceiling, self.peak * (1 + (DROP if x < 0 else GAIN) * x**3))
 
@@ -73,7 +74,7 @@ class Pace:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Be one of the requests under way, once the window has room."""
+        """Name a slot after the tool and the argument, in the letters that a grammar takes."""
         await self.places.acquire()
         try:
             yield
@@ -84,7 +85,7 @@ class Pace:
                 self.places.release()
 
     def slow_down(self, pause_s: float) -> None:
-        """The server said 429: nobody asks for `pause_s` seconds, then all more slowly, and fewer at once.
+        """Learn of a 429: nobody asks for `pause_s` seconds, then all more slowly, and fewer at once.
 
         One cut for all that were under way: none follows within a second, or the pause.
         """
@@ -96,7 +97,7 @@ class Pace:
         self.slot = max(self.slot, now + pause_s)
 
     def patience(self, longest: int) -> float:
-        """Seconds of silence after which a request is taken for lost, where no answer takes more tokens than `longest`."""
+        """Return the seconds of silence after which a request is taken for lost, if no answer takes more tokens than `longest`."""
         if not self.each:
             return max(self.least_s, FIRST_S)
         slowest = max(took for own in self.seconds.values() for took in own)

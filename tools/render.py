@@ -7,7 +7,8 @@ from pathlib import Path
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
 from tools.checks.encode import encode_row, load_tokenizer, load_view, stand_in
-from tools.checks.lint_template import DIES, DiedError, llamafactory
+from tools.checks.lint_row import FaultError
+from tools.checks.lint_template import DIES, llamafactory
 from tools.checks.render import IGNORED, MARKS, chosen, row_of, spans
 
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     view = load_view(settings, *(load_tokenizer(settings) if named else (stand_in(settings["template"]),)))
     try:
         ids, labels = llamafactory("call", DIES, encode_row, row, view, entry)
-    except DiedError as died:
+    except FaultError as died:
         lint = f"run: python -m tools.lint {path} --template {settings['template']}"
         raise (
             died.__cause__ if isinstance(died.__cause__, UserError) else UserError(place, died.fault[1], lint)

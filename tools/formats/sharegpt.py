@@ -5,43 +5,44 @@ from typing import Any
 from callwright.files import to_json
 from callwright.tool_results import join_results
 from tools.formats import call_turn
+from tools.formats.builder import ConversationBuilder
 from tools.formats.conversation import Conversation, Lose, Message, Tool, calls_of, no_loss
-from tools.formats.talk import Talk, senders
 from tools.formats.thought import split_thought, with_thought
 from tools.formats.tool import KEPT
 from tools.formats.values import is_empty, text_of
 
 Turn = dict[str, str]
 SENDERS = {"user": "human", "assistant": "gpt", "tool": "observation"}
-ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+ROLES = {
+    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system",
+    "function_call": "call", "observation": "tool",
+}  # fmt: skip
 ALTERNATE = ("human", "observation"), ("gpt", "function_call")
 """the roles that LLaMA-Factory takes at odd and at even places"""
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """A record with `conversations`, `system` (or a first turn of it), `tools`, and `image` or `images` (paths)."""
-    talk = Talk()
-    talk.record(record, ("conversations", "system", "tools", "image", "images"))
-    if not is_empty(record.get("system")):
-        talk.say("system", record["system"])
-    for number, sender, value, weight in senders(talk, record, (*ROLES, "function_call", "observation")):
-        if sender == "function_call":
+    """Read a record with `conversations`, `system` (or a first turn of it), `tools`, and `image` or `images` (paths)."""
+    builder = ConversationBuilder.of_record(record, ("conversations", "system", "tools", "image", "images"))
+    builder.add_system(record.get("system"))
+    for at, role, value, weight in builder.read_turns(record, ROLES):
+        if role == "call":
             try:
                 turn = call_turn.read(value)
             except ValueError as error:
-                raise ValueError(f"turn {number}: {error}") from None
-            talk.call(turn.calls, with_thought(turn.thought, turn.words), **weight)
-        elif sender == "observation":
-            talk.result(value)
+                raise ValueError(f"{at}: {error}") from None
+            builder.add_calls(turn.calls, turn.words, [turn.thought], **weight)
+        elif role == "tool":
+            builder.add_results(value)
         else:
-            talk.say(ROLES[sender], value, **(weight if ROLES[sender] == "assistant" else {}))
+            builder.add(role, value, **(weight if role == "assistant" else {}))
     given: Any = next((record[key] for key in ("images", "image") if not is_empty(record.get(key))), [])
     images = [text_of(path, "an image") for path in (given if isinstance(given, list) else [given])]
-    return talk.done(record.get("tools"), images=images)
+    return builder.build(record.get("tools"), images=images)
 
 
 def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list[Turn]:
-    """Messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory
+    """Write messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory
     demands: {human, observation} and {gpt, function_call}, the last one the model's.
 
     The results of parallel calls become one turn, in the order of the calls. Words and thoughts beside a call stay where
@@ -80,7 +81,7 @@ def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list
 
 
 def _value(message: Message, lose: Lose, at: str) -> str:
-    """What a message without calls says, its thought before it."""
+    """Write what a message without calls says, its thought before it."""
     thought, content = message.get("reasoning_content", ""), str(message["content"])
     value = with_thought(thought, content)
     if thought and split_thought(value) != (thought, content):
@@ -90,7 +91,7 @@ def _value(message: Message, lose: Lose, at: str) -> str:
 
 
 def _call_value(message: Message, lose: Lose, at: str) -> str:
-    """The calls of a message, with the thought and the words that stand before them."""
+    """Write the calls of a message, with the thought and the words that stand before them."""
     calls = [{"name": name, "arguments": arguments} for name, arguments in calls_of(message)]
     thought, words = message.get("reasoning_content", ""), str(message["content"] or "")
     value, held = call_turn.write(thought, words, calls)
@@ -102,7 +103,7 @@ def _call_value(message: Message, lose: Lose, at: str) -> str:
 
 
 def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
-    """The row of a conversation; `lose` is told of what it cannot hold."""
+    """Write the row of a conversation; `lose` is told of what it cannot hold."""
     conversation.tell(lose)
     head, *more = conversation.messages
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")
@@ -120,5 +121,5 @@ def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
 
 
 def tools_text(tools: list[Tool]) -> str:
-    """Tools as the row holds them, KEPT keys alone; no tools are no text, for `[]` would add an empty system block."""
+    """Write tools as the row holds them, KEPT keys alone; no tools are no text, for `[]` would add an empty system block."""
     return to_json([{key: tool["function"][key] for key in KEPT} for tool in tools]) if tools else ""

@@ -33,7 +33,7 @@ class CallTurn:
 
 
 def read(value: str) -> CallTurn:
-    """What a function_call turn says, also where LLaMA-Factory would read something else of it (see `fault_of`).
+    """Read what a function_call turn says, also where LLaMA-Factory would read something else of it (see `fault_of`).
 
     Raises:
         ValueError: no calls, or one that is not JSON.
@@ -52,7 +52,7 @@ def read(value: str) -> CallTurn:
 
 
 def marked_calls(text: str, parse: Callable[[str], Any]) -> tuple[str, list[Any]]:
-    """The words around the marks of a text, and what stands between them; no calls where nothing is marked.
+    """Read the words around the marks of a text, and what stands between them; no calls where nothing is marked.
 
     Args:
         parse: reads what is not JSON between two marks; raises ValueError.
@@ -81,7 +81,7 @@ def marked_calls(text: str, parse: Callable[[str], Any]) -> tuple[str, list[Any]
 
 
 def write(thought: str, words: str, calls: Sequence[dict[str, Any]]) -> tuple[str, CallTurn]:
-    """The value of a function_call turn, and what it holds of the thought and the words.
+    """Write the value of a function_call turn; return it with what it holds of the thought and the words.
 
     Words or a thought that name the marks themselves cannot stand in it: they are left out of what it holds.
     """
@@ -102,7 +102,7 @@ def _reads_as(value: str, held: CallTurn) -> bool:
 
 
 def fault_of(value: str) -> str | None:
-    """Why LLaMA-Factory would learn something else than a function_call turn says; None where it would not."""
+    """Say why LLaMA-Factory would learn something else than a function_call turn says; None where it would not."""
     opened = value.find(OPEN)
     closed = value.find(CLOSE, opened) if opened >= 0 else -1
     if closed < 0:
@@ -124,7 +124,7 @@ def fault_of(value: str) -> str | None:
 
 
 def beside(value: str) -> str:
-    """The text that a template writes before the calls of a turn without faults: words behind them are moved there."""
+    """Read the text that a template writes before the calls of a turn without faults: words behind them are moved there."""
     before, _, after = value.partition(OPEN)
     _, closed, behind = after.partition(CLOSE)
     return before + behind if closed else value.removesuffix(split_thought(value)[1])

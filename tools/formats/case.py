@@ -6,7 +6,7 @@ from tools.formats.conversation import Conversation, Lose, calls_of, no_loss
 
 
 def write(conversation: Conversation, identity: str, lose: Lose = no_loss) -> Case:
-    """What comes before the last answer is asked; its calls are expected.
+    """Write a case: what comes before the last answer is asked; its calls are expected.
 
     Raises:
         ValueError: the last message is not the assistant's, or is not to be learned.

@@ -26,7 +26,7 @@ class Loss(NamedTuple):
 
 
 def no_loss(what: str, text: str, at: str) -> None:
-    """A Lose that is told of nothing new."""
+    """Ignore what gets lost."""
 
 
 class LeftOut(ValueError):
@@ -35,7 +35,7 @@ class LeftOut(ValueError):
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is said and called, and the tools on offer.
+    """A conversation: what is said and called, and the tools on offer.
 
     Messages are OpenAI's: system messages come first; arguments are JSON text of an object; every call has an id; a
     call's results follow at once, one for each call of the message, or there is none at all. An assistant's message
@@ -53,7 +53,7 @@ class Conversation:
     """what the source held beside"""
 
     def tell(self, lose: Lose) -> None:
-        """Tell of everything that was lost."""
+        """Tell `lose` of everything that was lost."""
         for loss in self.lost:
             lose(*loss)
 
@@ -92,6 +92,6 @@ class Conversation:
 
 
 def calls_of(message: Message) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the arguments of each call of a message."""
+    """Yield the name and the arguments of each call of a message."""
     for call in message.get("tool_calls", []):
         yield call["function"]["name"], parse_json(call["function"]["arguments"])

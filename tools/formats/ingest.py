@@ -39,7 +39,7 @@ _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 @dataclass
 class Tally:
-    """What became of the records: how many were read, why how many were left out, and what a row has no place for."""
+    """A count of what became of the records: how many were read, why how many were left out, and what a row has no place for."""
 
     aside: IO[str] | None = None
     """gets a JSON line, with its place, for each record that is left out and each text that is lost"""
@@ -68,24 +68,24 @@ class Tally:
             self.aside.write(json.dumps(line) + "\n")
 
     def lines(self) -> Iterator[str]:
-        """A line a reason, the most frequent first, and one for each kind of thing that was lost."""
-        shown = self.skipped.most_common(20)
-        for reason, count in shown:
-            own, place = self.first[reason]
-            yield f"  {count} skipped: {own} (first at {place})"
-        if more := self.skipped.total() - sum(count for _, count in shown):
-            yield f"  {more} more skipped"
-        told = self.lost.most_common(20)
-        for what, count in told:
-            yield f"  {count} lost: {what} (first at {self.first[what][1]})"
-        if more := self.lost.total() - sum(count for _, count in told):
-            yield f"  {more} more lost"
+        """Write a line a reason, the most frequent first, and one for each kind of thing that was lost."""
+        for counts, what in ((self.skipped, "skipped"), (self.lost, "lost")):
+            shown = counts.most_common(20)
+            for key, count in shown:
+                own, place = self.first[key]
+                yield f"  {count} {what}: {own} (first at {place})"
+            if more := counts.total() - sum(count for _, count in shown):
+                yield f"  {more} more {what}"
+
+    def summary(self) -> str:
+        """Say in one line why nothing was taken."""
+        return "; ".join(line.strip() for line in self.lines()) or "no records"
 
 
 def ingest(
     source: Iterator[tuple[str, Raw]], make: Make[T], tally: Tally, on_error: OnError = "stop"
 ) -> Iterator[tuple[str, T]]:
-    """What `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
+    """Yield what `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
     for place, raw in source:
         tally.read += 1
         gone: list[Loss] = []
@@ -109,7 +109,7 @@ def ingest(
 
 
 def reason_of(error: ValueError | RecursionError) -> str:
-    """A fault in one printable line."""
+    """Write a fault in one printable line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeEncodeError):
@@ -121,7 +121,7 @@ def reason_of(error: ValueError | RecursionError) -> str:
 
 
 def record_of(raw: Raw) -> dict[str, Any]:
-    """The object that a raw record holds; ValueError where it is broken, or none."""
+    """Parse the object that a raw record holds; ValueError where it is broken, or none."""
     if isinstance(raw, ValueError):
         raise raw
     if isinstance(raw, dict):
@@ -137,7 +137,7 @@ def record_of(raw: Raw) -> dict[str, Any]:
 
 
 def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
-    """A value out of Arrow, if JSON can hold it.
+    """Take a value out of Arrow, if JSON can hold it.
 
     Arrow gives the structs of a column the keys of all rows: an argument that this row does not have looks like null.
     The tools tell which null is meant; without them, nothing does.
@@ -158,7 +158,7 @@ def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
 
 
 def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
-    """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
+    """Read the records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
     A place is file:line of JSONL and file[index] of the rest. Whether a file is gzipped, Parquet, a list, JSONL or objects
     over several lines each, its first bytes tell, whatever it is called. UserError: the source cannot be read.
@@ -204,7 +204,7 @@ def _lines(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
 
 
 def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Raw]]:
-    """The items of one JSON list, or values one after the other, as text: only as much is held as the one at hand needs.
+    """Read the items of one JSON list, or values one after the other, as text: only as much is held as the one at hand needs.
 
     Streaming parsers of the package index keep the last of two equal keys and cannot go on after a faulty item; here
     the lenient scan only finds where an item ends, and the item's text is parsed as strictly as a line.

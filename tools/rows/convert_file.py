@@ -20,7 +20,7 @@ MASK_HISTORY = "  every row ends with the one answer that is to be learned: trai
 
 
 def maker(form: str, to: str, source: str, tally: Tally, options: Options = AS_THEY_ARE) -> Make[str]:
-    """What makes the output of a record: a line, or several where its answers are not all to be learned."""
+    """Make the writer of a record's output: a line, or several where its answers are not all to be learned."""
     if form == "bfcl":
         answers = bfcl.read_answers(Path(source))
         return lambda record, lose: to_json(bfcl.read_case(record, answers).model_dump())
@@ -71,7 +71,7 @@ def convert_file(args: argparse.Namespace) -> Tally:
 
 
 def lines_of(args: argparse.Namespace, tally: Tally) -> Iterator[str]:
-    """The output of each record, as the arguments say."""
+    """Yield the output of each record, as the arguments say."""
     options = Options(args.fold, args.drop, args.unlearned)
     source = islice(records(args.source, args.subset, args.split), args.limit)
     make = maker(args.format, args.to, args.source, tally, options)
@@ -79,14 +79,13 @@ def lines_of(args: argparse.Namespace, tally: Tally) -> Iterator[str]:
 
 
 def nothing_taken(args: argparse.Namespace, tally: Tally) -> UserError:
-    """The error of a source in which no record is good."""
-    fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
-    written = f"; {aside_of(Path(args.out))} has each" if tally.skipped and args.out else ""
-    return UserError(args.source, f"nothing to convert ({fault}{written})", "check the file and --from")
+    """Say that no record of a source is good, and why."""
+    written = f"; {aside_of(Path(args.out))} has each" if tally.skipped else ""
+    return UserError(args.source, f"nothing to convert ({tally.summary()}{written})", "check the file and --from")
 
 
 def aside_of(out: Path) -> Path:
-    """The file of what does not reach an output."""
+    """Name the file of what does not reach an output."""
     return out.with_name(f"{out.name}.lost.jsonl")
 
 
@@ -114,7 +113,7 @@ def dry_run(args: argparse.Namespace) -> None:
 
 
 def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
-    """Sources of a config, each replaced by a given `FORMAT:PATH` or `FORMAT:hub:<owner>/<name>` in the same place.
+    """Replace each source of a config by a given `FORMAT:PATH` or `FORMAT:hub:<owner>/<name>` in the same place.
 
     The share, the number of samples and what is changed stay; sources beyond the given ones fall away, given ones beyond them are added.
     """
@@ -131,7 +130,7 @@ def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments, checked against each other."""
+    """Parse the arguments, and check them against each other."""
     parser = Parser("python -m tools.convert", __doc__)
     parser.add_argument("source", help="a task of configs/data/; with --from, a file or hub:<owner>/<name>")
     parser.add_argument("--from", dest="format", choices=[*READERS, *EVALUATION_ONLY], help="the format of the source")

@@ -9,7 +9,7 @@ from callwright.files import ROOT
 from tools.checks.encode import encode_row, load_tokenizer, load_view, stand_in
 from tools.checks.lint_row import FaultError
 from tools.checks.lint_template import DIES, llamafactory
-from tools.checks.render import IGNORED, MARKS, chosen, row_of, spans
+from tools.checks.render import IGNORED, MARKS, row_of, row_source, spans
 
 
 @command
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=["train", "val"], default="train")
     parser.add_argument("--ids", action="store_true", help="a line a token: id, token, whether it is learned")
     args = parser.parse_args(argv)
-    settings, path, entry = chosen(args)
+    settings, path, entry = row_source(args)
     place, row = row_of(path, args.row)
     view = load_view(settings)  # says which templates there are, where it is none of them
     named = settings.get("model_name_or_path")

@@ -61,13 +61,13 @@ class View:
 
     @property
     def tool_format(self) -> str:
-        """The name of the tool format, as `tool_format:` takes it."""
+        """Name the tool format, as `tool_format:` takes it."""
         from llamafactory.data.tool_utils import TOOLS
 
         return next(name for name, utils in TOOLS.items() if type(utils) is type(self.tools))
 
     def verbatim(self) -> "View":
-        """The same view of texts instead of ids."""
+        """Make the same view of texts instead of ids."""
         bos, eos = (getattr(self.tokenizer, name) for name in ("bos_token", "eos_token"))
         return View(self.template, self.data_args, Verbatim(bos, eos), self.processor)
 

@@ -19,7 +19,7 @@ from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
 from tools.checks.lint_row import CODES, Fault, ParsedRow, ParsedTurn, ToolList, check_row
 from tools.checks.lint_tokens import TokenCheck, leaves
-from tools.formats.dataset_info import SHAREGPT, find_entry
+from tools.formats.dataset_info import SHAREGPT, find_entry, keys_left_out
 from tools.formats.ingest import reason_of, record_of, records
 from tools.formats.values import kind
 
@@ -30,9 +30,6 @@ SHOWN = 10
 """findings of one code that the text format prints"""
 CHUNK = 10 << 20
 """bytes that LLaMA-Factory's JSON reader types at a time (`datasets.packaged_modules.json`)"""
-PARTS = "columns", "tags"
-ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
-"""what LLaMA-Factory takes where an entry has no such part at all"""
 EFFECTS = {
     "function_tag": "every row with a call is dropped",
     "tools": "tools are not read",
@@ -81,9 +78,7 @@ def entry_faults(entry: dict[str, Any]) -> list[Fault]:
         return [("unchecked", "images: only rows of text are linted")]
     return [
         ("registry", f"`{part}` lacks {key!r}: {EFFECTS.get(key, 'no row is read as it stands')}")
-        for part in PARTS
-        for key in SHAREGPT[part]
-        if not entry.get(part, ABSENT[part]).get(key)
+        for part, key in keys_left_out(entry)
     ]
 
 
@@ -204,7 +199,7 @@ def lint_file(
     count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
     if any(finding.code == "unchecked" for finding in findings):
         return 0, findings
-    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in PARTS}
+    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in ("columns", "tags")}
     types = ColumnTypeChecks(path.is_file() and path.stat().st_size > CHUNK)
     for place, value in scan_jsonl(path) if path.suffix == ".jsonl" else scan_json(path):
         count += 1

@@ -104,7 +104,7 @@ class ParsedRow:
 
     @functools.cached_property
     def messages(self) -> list[dict[str, str]]:
-        """The turns as LLaMA-Factory's templates take them: role (user, assistant, function, observation) and content."""
+        """Write the turns as LLaMA-Factory's templates take them: role (user, assistant, function, observation) and content."""
         return [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in self.turns]
 
 

@@ -33,7 +33,7 @@ def llamafactory(code: str, what: str, part: Callable[..., Any], *values: Any) -
 
 
 class TemplateCheck:
-    """Checks rows under one view. Token checks happen where the view has a real tokenizer."""
+    """Checks of rows under one view. Tokens are checked where the view has a real tokenizer."""
 
     def __init__(self, view: View, has_tokenizer: bool) -> None:
         self.view, self.has_tokenizer = view, has_tokenizer
@@ -44,7 +44,7 @@ class TemplateCheck:
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
 
     def whole_file(self, rows_have_tools: bool) -> Iterator[Fault]:
-        """The faults of the template itself."""
+        """Find the faults of the template itself."""
         name = self.view.tool_format
         if rows_have_tools and not self.readable:
             yield "unreadable", f"tool format {name!r} writes calls that its own reader does not read"
@@ -56,7 +56,7 @@ class TemplateCheck:
             yield died.fault
 
     def check(self, row: ParsedRow) -> list[Fault]:
-        """The faults of a row that check_row found sound, up to the one that training dies of."""
+        """Find the faults of a row that check_row found sound, up to the one that training dies of."""
         faults: list[Fault] = []
         try:
             for fault in self._faults(row):
@@ -89,7 +89,7 @@ class TemplateCheck:
             yield from self._cut(row, sum(len(piece.encode()) for piece in pieces))
 
     def _written(self, number: int, turn: ParsedTurn) -> str:
-        """A turn's value as the template is given it."""
+        """Write a turn's value as the template gets it."""
         if not turn.calls:
             return turn.value
         code = "parallel" if len(turn.calls) > 1 else "call"
@@ -120,7 +120,7 @@ class TemplateCheck:
                     yield "reads-as-call", f"turn {number}: the answer reads as {len(read)} call(s)"
 
     def _cut(self, row: ParsedRow, size: int) -> Iterator[Fault]:
-        """What `cutoff_len` takes of a row of so many bytes."""
+        """Find what `cutoff_len` takes of a row of so many bytes."""
         limit = self.view.data_args.cutoff_len
         tokens, taken = self.empty(row.system, row.tools)
         if tokens + size - taken + SLACK < limit:  # a token is a byte or more
@@ -158,7 +158,7 @@ class TemplateCheck:
             return False
 
     def _empty_prompt(self, system: str, tools: ToolList) -> tuple[int, int]:
-        """Tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
+        """Count the tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
         empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
         [(tokens, _)] = encode_pairs(empty, system, tools.text, self.view)
         [(texts, _)] = encode_pairs(empty, system, tools.text, self.text)

@@ -30,7 +30,7 @@ PROBE = [
 
 
 class TokenCheck:
-    """Counts control tokens and the tool format's own marks in what one template makes of a row."""
+    """A search for control tokens and the tool format's own marks in what one template makes of a row."""
 
     def __init__(self, view: View, has_tokenizer: bool) -> None:
         self.view, self.text = view, view.verbatim()
@@ -52,7 +52,7 @@ class TokenCheck:
         self.tools = functools.lru_cache(maxsize=1024)(self._tools)
 
     def faults(self, row: ParsedRow) -> list[Fault]:
-        """The control tokens and marks that the texts of a row bring into it, each with the part that holds it."""
+        """Find the control tokens and marks that the texts of a row bring into it, each with the part that holds it."""
         try:
             return list(self._faults(row))
         except RecursionError:
@@ -86,7 +86,7 @@ class TokenCheck:
         return counts
 
     def _neutral(self, value: Any) -> Any:
-        """A JSON value whose texts, keys included, hold nothing that a control token begins or ends with."""
+        """Make a JSON value whose texts, keys included, hold nothing that a control token begins or ends with."""
         if isinstance(value, str):
             text = self.normalize(value)
             return self.edges.sub("x", text) if self.edges.search(text) else value
@@ -99,7 +99,7 @@ class TokenCheck:
         return tools.text if harmless == list(tools.given) else to_json(harmless)
 
     def _turn(self, turn: ParsedTurn) -> str:
-        """A turn's value with harmless texts; a thought before an answer or a call keeps its marks."""
+        """Write a turn's value with harmless texts; a thought before an answer or a call keeps its marks."""
         words, beside = self.view.template.thought_words, turn.beside if turn.calls else turn.value
         opened, (begin, end) = "", words if words and len(words) == 2 else ("", "")
         if begin and turn.role in ("gpt", "function_call") and beside.startswith(begin) and end in beside:
@@ -117,7 +117,7 @@ class TokenCheck:
         return beside + call_begin + to_json(harmless) + call_end
 
     def _marks(self) -> set[str]:
-        """The tags that the tool format writes, such as <tool_call>, and those of a thought."""
+        """Collect the tags that the tool format writes, such as <tool_call>, and those of a thought."""
         thought = [word for word in self.view.template.thought_words or () if word]
         texts = [piece for pair in encode_pairs(PROBE, "", PROBE_TOOLS.text, self.text) for piece in pair]
         names = re.findall(r"</([\w:.-]+)>", "".join([*thought, *(part for piece in texts for part in piece)]))
@@ -125,7 +125,7 @@ class TokenCheck:
 
 
 def _holders(row: ParsedRow, number: int, word: str) -> list[str]:
-    """The parts of a row that hold a word and are rendered with its turn of this number."""
+    """Name the parts of a row that hold a word and are rendered with its turn of this number."""
     turn = row.turns[number - 1]
     parts = {f"turn {number}": leaves([turn.beside or turn.value, [call.model_dump() for call in turn.calls]])}
     if number == 1:
@@ -134,7 +134,7 @@ def _holders(row: ParsedRow, number: int, word: str) -> list[str]:
 
 
 def leaves(value: Any) -> str:
-    """All texts of a JSON value, keys included, a line each."""
+    """Join all texts of a JSON value, keys included, a line each."""
     if isinstance(value, dict):
         return "\n".join(f"{key}\n{leaves(item)}" for key, item in value.items())
     return "\n".join(map(leaves, value)) if isinstance(value, list) else str(value)

@@ -17,6 +17,7 @@ from callwright.recipes import Recipe
 from tools.checks.encode import View, encode_pairs
 from tools.checks.lint_row import ParsedRow, check_row
 from tools.formats.dataset_info import SHAREGPT
+from tools.formats.sharegpt import SENDERS
 
 SERVERS = {
     "qwen": "hermes",
@@ -26,7 +27,7 @@ SERVERS = {
 }
 """tool format → vLLM's --tool-call-parser (`vllm/tool_parsers/__init__.py`)"""
 
-OPENAI_ROLES = {"human": "user", "gpt": "assistant", "observation": "tool"}
+OPENAI_ROLES = {sender: role for role, sender in SENDERS.items()}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def dataset_of(settings: dict[str, Any], split: str) -> tuple[Path, dict[str, An
     return ROOT / entry["file_name"], entry
 
 
-def chosen(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str, Any]]:
+def row_source(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str, Any]]:
     """Choose the settings that rows are seen with, the file that holds them, and its registry entry."""
     if args.template:
         return (

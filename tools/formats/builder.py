@@ -7,8 +7,8 @@ from typing import Any
 from callwright.files import to_json
 from callwright.tool_results import part_results
 from tools.formats.arguments import settled
+from tools.formats.call_turn import split_thought
 from tools.formats.conversation import Conversation, LeftOut, Loss, Message
-from tools.formats.thought import split_thought
 from tools.formats.tool import Shape, read_tools
 from tools.formats.values import from_json, is_empty, kind, list_of_objects, object_of, text_of
 

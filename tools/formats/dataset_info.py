@@ -36,6 +36,9 @@ SHAREGPT: dict[str, Any] = {
     },
 }
 
+WHERE_ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
+"""what LLaMA-Factory takes where an entry has no such part at all"""
+
 PAIRS = {
     **SHAREGPT,
     "ranking": True,
@@ -74,6 +77,16 @@ def malformed(entry: Any) -> str | None:
         if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
             return f"`{part}` is not an object of names"
     return None if isinstance(entry.get("file_name", ""), str) else "`file_name` is not text"
+
+
+def keys_left_out(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """List the columns and tags, each as its part and key, that LLaMA-Factory takes for absent in an entry of rows.
+
+    A part that is there takes LLaMA-Factory's defaults away from what it leaves out.
+    """
+    return [
+        (part, key) for part, own in WHERE_ABSENT.items() for key in SHAREGPT[part] if not entry.get(part, own).get(key)
+    ]
 
 
 def making(name: str, root: Path = ROOT) -> str:
@@ -139,11 +152,10 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
         yield fault
         return
     if entry.get("formatting") == "sharegpt":
-        # a `tags` or `columns` that is there takes LLaMA-Factory's defaults away from what it leaves out
-        columns, tags = (entry.get(part, SHAREGPT[part]) for part in ("columns", "tags"))
-        if missing := [tag for tag in SHAREGPT["tags"] if tag not in tags]:
-            yield f"tags without {', '.join(missing)}: LLaMA-Factory drops the rows that use them"
-        if "messages" not in columns:
+        left_out = keys_left_out(entry)
+        if tags := [key for part, key in left_out if part == "tags"]:
+            yield f"tags without {', '.join(tags)}: LLaMA-Factory drops the rows that use them"
+        if ("columns", "messages") in left_out:
             yield "columns without messages"
     if "file_name" not in entry:
         return  # LLaMA-Factory fetches it from a hub

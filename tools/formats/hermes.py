@@ -5,9 +5,8 @@ from typing import Any
 
 from callwright.literals import literal
 from tools.formats.builder import ConversationBuilder
-from tools.formats.call_turn import marked_calls
+from tools.formats.call_turn import marked_calls, split_thought
 from tools.formats.conversation import Conversation
-from tools.formats.thought import split_thought
 from tools.formats.values import is_empty, sequence
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant", "tool": "tool"}

@@ -77,7 +77,7 @@ def _ended(messages: list[Message], lost: list[Loss]) -> list[Message]:
 
 
 def _learned_answers(messages: Sequence[Message]) -> list[int]:
-    """The numbers, from 1, of the answers that are learned."""
+    """Number, from 1, the answers that are learned."""
     return [n for n, message in enumerate(messages, 1) if message["role"] == "assistant" and "weight" not in message]
 
 

@@ -6,8 +6,8 @@ from callwright.files import to_json
 from callwright.tool_results import join_results
 from tools.formats import call_turn
 from tools.formats.builder import ConversationBuilder
+from tools.formats.call_turn import split_thought, with_thought
 from tools.formats.conversation import Conversation, Lose, Message, Tool, calls_of, no_loss
-from tools.formats.thought import split_thought, with_thought
 from tools.formats.tool import KEPT
 from tools.formats.values import is_empty, text_of
 

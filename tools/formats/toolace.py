@@ -6,9 +6,9 @@ from typing import Any
 from callwright.files import parse_json_at
 from callwright.literals import CALLS_OPEN, parse_calls
 from tools.formats.builder import ConversationBuilder
+from tools.formats.call_turn import split_thought
 from tools.formats.conversation import Conversation
 from tools.formats.python_text import python_tool
-from tools.formats.thought import split_thought
 from tools.formats.values import list_of_objects, text_of
 
 ROLES = {"user": "user", "assistant": "assistant", "tool": "tool"}

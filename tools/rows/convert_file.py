@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,11 @@ def convert_file(args: argparse.Namespace) -> Tally:
     aside = aside_of(out)
     with atomic(aside) as lost:
         tally = Tally(lost)
-        try:
-            with atomic(out) as rows:
-                for line in lines_of(args, tally):
-                    rows.write(line + "\n")
-                if not tally.taken:
-                    raise _NothingError
-        except _NothingError:
-            pass
+        with suppress(_NothingError), atomic(out) as rows:
+            for line in lines_of(args, tally):
+                rows.write(line + "\n")
+            if not tally.taken:
+                raise _NothingError
     if not tally.taken:
         raise nothing_taken(args, tally)
     if not tally.skipped and not tally.lost:
@@ -138,7 +136,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", help="the file to write")
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a bad record (default: stop)")
     parser.add_argument("--fold", action="store_true", help="join messages that do not alternate")
-    parser.add_argument("--drop", action="append", default=[], choices=(THOUGHTS, WORDS), help="… (beside calls)")
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        choices=(THOUGHTS, WORDS),
+        help="leave thoughts, or words beside calls, out",
+    )
     parser.add_argument("--unlearned", choices=("learn", "mask"), help="answers of weight 0: docs/convert.md")
     parser.add_argument("--dry-run", action="store_true", help="print what would become of it; write nothing")
     parser.add_argument("--limit", type=int, help="read at most so many records")

@@ -82,8 +82,9 @@ def assign(
     where it still lacks as many lines of each stratum, if there is such a side.
     """
     total = Counter(stratum(example) for example in examples)
-    whole = sum(sizes)
-    lack = [{key: count * size / whole for key, count in total.items()} for size in sizes]
+    whole, sides = sum(sizes), range(len(sizes))
+    wanted = [{key: count * size / whole for key, count in total.items()} for size in sizes]
+    lack = [dict(counts) for counts in wanted]
     room = [float(size) for size in sizes]
     order = list(range(len(groups)))
     rng.shuffle(order)
@@ -92,15 +93,11 @@ def assign(
     for index in order:
         counts = Counter(stratum(examples[member]) for member in groups[index])
         size = len(groups[index])
-
-        def need(side: int, counts: Counter[Stratum] = counts) -> float:
-            wanted = ((lack[side][key] / max(total[key] * sizes[side] / whole, 1e-9), n) for key, n in counts.items())
-            return sum(share * n for share, n in wanted)
-
-        fitting = [side for side in range(len(sizes)) if room[side] >= size]
+        need = [sum(lack[side][key] / max(wanted[side][key], 1e-9) * n for key, n in counts.items()) for side in sides]
+        fitting = [side for side in sides if room[side] >= size]
         if even:
             fitting = [side for side in fitting if all(lack[side][key] >= n for key, n in counts.items())] or fitting
-        side = max(fitting, key=need) if fitting else max(range(len(sizes)), key=lambda s: room[s])
+        side = max(fitting, key=need.__getitem__) if fitting else max(sides, key=room.__getitem__)
         side_of[index] = side
         room[side] -= size
         for key, n in counts.items():

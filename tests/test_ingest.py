@@ -56,11 +56,11 @@ def test_objects_over_several_lines(tmp_path: Path, count: int, indent: int | st
     text = json.dumps(CHAT, indent=indent)
     for form in (text, text.replace("{", '{"key": 1,', 1) if count == 1 else text):
         path.write_text(f"\ufeff{end.join([form + chr(10)] * count)}{end}".replace("\n", end[:2] or "\n"), newline="")
-        whole, tools.ingest.CHUNK = tools.ingest.CHUNK, 7
+        whole, tools.formats.ingest.CHUNK = tools.formats.ingest.CHUNK, 7
         try:
             assert [{**value, "key": 1} for _, value in read(path)] == [{**CHAT, "key": 1}] * count
         finally:
-            tools.ingest.CHUNK = whole
+            tools.formats.ingest.CHUNK = whole
 
 
 @settings(deadline=None, max_examples=200)
@@ -70,11 +70,11 @@ def test_objects_over_several_lines(tmp_path: Path, count: int, indent: int | st
 def test_a_list_is_read_alike_whatever_the_chunks(values: list[dict], indent: int | None, chunk: int):
     path = Path("/dev/shm" if Path("/dev/shm").is_dir() else "/tmp") / f"callwright-{os.getpid()}.json"
     path.write_text(json.dumps(values, indent=indent, ensure_ascii=False), encoding="utf-8")
-    whole, tools.ingest.CHUNK = tools.ingest.CHUNK, chunk
+    whole, tools.formats.ingest.CHUNK = tools.formats.ingest.CHUNK, chunk
     try:
         assert [value for _, value in read(path)] == values
     finally:
-        tools.ingest.CHUNK = whole
+        tools.formats.ingest.CHUNK = whole
         path.unlink()
 
 

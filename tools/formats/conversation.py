@@ -29,6 +29,11 @@ def no_loss(what: str, text: str, at: str) -> None:
     """Ignore what gets lost."""
 
 
+def collect_losses(losses: list[Loss]) -> Lose:
+    """Make a Lose that adds to a list."""
+    return lambda what, text, at: losses.append(Loss(what, text, at))
+
+
 class LeftOut(ValueError):
     """A record that says itself that nothing is to be learned from it: counted and left out, never a fault."""
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
 from callwright.files import parse_json
-from tools.formats.conversation import LeftOut, Lose, Loss
+from tools.formats.conversation import LeftOut, Lose, Loss, collect_losses
 from tools.formats.foreign import BRING, foreign_form
 from tools.formats.values import kind
 
@@ -92,7 +92,7 @@ def ingest(
         record: dict[str, Any] = {}
         try:
             record = record_of(raw)
-            made = make(record, lambda what, text, at, gone=gone: gone.append(Loss(what, text, at)))  # type: ignore[misc]
+            value = make(record, collect_losses(gone))
         except (ValueError, RecursionError) as error:
             reason, remedy = reason_of(error), "fix the record, or pass --on-error skip"
             foreign = None if isinstance(error, LeftOut) else foreign_form(record)
@@ -105,7 +105,7 @@ def ingest(
         tally.taken += 1
         for loss in gone:
             tally.lose(loss, place)
-        yield place, made
+        yield place, value
 
 
 def reason_of(error: ValueError | RecursionError) -> str:

@@ -84,8 +84,8 @@ def reader_of(source: Source) -> Callable[[dict[str, Any]], list[Conversation]]:
 def read_source(source: Source, make: Make[T], tally: Tally) -> Iterator[T]:
     """Yield what `make` makes of each record of a source; UserError where it cannot be read, or nothing in it is good."""
     place = f"{HUB}{source.hub}" if source.hub else str(ROOT / str(source.path))
-    for _, made in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
-        yield made
+    for _, value in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
+        yield value
     if not tally.taken:
         fault = f"no conversation that can be trained on ({tally.summary()})"
         raise UserError(place, fault, "check the file and its format")

@@ -92,8 +92,8 @@ class GrammarRemedies:
         """Write lines of the failing one's kind that are hard to tell from calls, and its own variants."""
         cell, half = (example.tags.get("lang", ""), example.tags.get("kind", "")), self.most // 2
         if len(self.pools[cell]) < half and cell[0] in self.writer.grammar.languages:
-            drawn = (self.writer.from_pattern("no_call", *cell) for _ in range(DRAWN))
-            self.pools[cell] = self.hardest([*self.pools[cell], *filter(None, drawn)])
+            new = [self.writer.from_pattern("no_call", *cell) for _ in range(DRAWN)]
+            self.pools[cell] = self.hardest([*self.pools[cell], *filter(None, new)])
         near, self.pools[cell] = self.pools[cell][:half], self.pools[cell][half:]
         return near + self.variants(example, self.most - len(near), swapped=True)
 
@@ -133,11 +133,11 @@ def from_api(config: DataConfig, tools: Tools, sides: Sides, remedy: str, failed
     asked = api.model_copy(update={"modes": modes, "results": 0.0})
     augment = config.augment.model_copy(update={"call": call, "no_call": no_call, "api": asked})
     seeds = [Seed(**example.model_dump(include=set(Seed.model_fields))) for example in (*extra, *failed)]
-    made = from_openai(config.model_copy(update={"augment": augment}), seeds, tools, batch=False)
+    written = from_openai(config.model_copy(update={"augment": augment}), seeds, tools, batch=False)
     lineages = {example.id: example.lineage for example in (*extra, *failed)}
     known = {normal_form(example.utterance) for side in sides.values() for example in side}
     return [
         line.model_copy(update={"lineage": lineages.get(line.lineage, line.lineage)})
-        for line in made
+        for line in written
         if line.source != "seed" and normal_form(line.utterance) not in known
     ]

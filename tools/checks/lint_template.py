@@ -158,7 +158,7 @@ class TemplateCheck:
             return False
 
     def _empty_prompt(self, system: str, tools: ToolList) -> tuple[int, int]:
-        """Count the tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
+        """Count the tokens and bytes before the first answer where nothing is said: most rows have them in common."""
         empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
         [(tokens, _)] = encode_pairs(empty, system, tools.text, self.view)
         [(texts, _)] = encode_pairs(empty, system, tools.text, self.text)

@@ -214,9 +214,10 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
     buffer, at, index = text.read(CHUNK), 0, 0
     at = buffer.index("[") + 1 if in_list else 0
     while True:
-        at = _SPACE.match(buffer, at).end()  # type: ignore[union-attr]
-        separated = not in_list or not index or buffer[at : at + 1] == ","
-        start = _SPACE.match(buffer, at + (in_list and index > 0 and separated)).end()  # type: ignore[union-attr]
+        at = _after_space(buffer, at)
+        needs_comma = in_list and index > 0
+        has_comma = needs_comma and buffer[at : at + 1] == ","
+        start = _after_space(buffer, at + 1) if has_comma else at
         fault, cut, end = "", "the list does not end", -1
         if in_list and buffer[at : at + 1] == "]":
             if buffer[at + 1 :].strip() or text.read(CHUNK).strip():
@@ -224,7 +225,7 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
             return
         if start < len(buffer):
             try:
-                if not separated:
+                if needs_comma and not has_comma:
                     raise json.JSONDecodeError("no comma", buffer, at)
                 _, end = scan(buffer, start)
             except RecursionError:
@@ -247,6 +248,12 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
             raise UserError(f"{path}[{index}]", f"not JSON ({fault})", "fix the file: what follows cannot be read")
         yield f"{path}[{index}]", buffer[start:end]
         at, index = end, index + 1
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    assert found is not None, "no space at all matches, too"
+    return found.end()
 
 
 def _parquet(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:

@@ -7,7 +7,7 @@ import pytest
 
 from callwright.files import ROOT
 from tools.formats import sharegpt
-from tools.formats.conversation import Loss, collect_losses
+from tools.formats.conversation import Loss
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.reshape import reshaped
 
@@ -26,7 +26,7 @@ def test_the_example_is_what_the_reader_does(form: str):
     record, row, rest = EXAMPLES[form]
     lost: list[Loss] = []
     [conversation] = reshaped(READERS[form](json.loads(record)))
-    made = sharegpt.write(conversation, collect_losses(lost))
+    made = sharegpt.write(conversation, lost)
     assert made["conversations"] == json.loads(row)
     assert [loss.what for loss in lost] == re.findall(r"^Lost: `(.*)`\.$", rest, re.MULTILINE)
 

@@ -1,13 +1,11 @@
 """The neutral conversation that every format is read into and written from: OpenAI messages and canonical tools."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from callwright.files import parse_json
 
-Lose = Callable[[str, str, str], None]
-"""told of something that there is no place for: the fields of a Loss"""
 Message = dict[str, Any]
 Tool = dict[str, Any]
 
@@ -23,15 +21,6 @@ class Loss(NamedTuple):
     text: str
     at: str = ""
     """where in the record: `message 2`"""
-
-
-def no_loss(what: str, text: str, at: str) -> None:
-    """Ignore what gets lost."""
-
-
-def collect_losses(losses: list[Loss]) -> Lose:
-    """Make a Lose that adds to a list."""
-    return lambda what, text, at: losses.append(Loss(what, text, at))
 
 
 class LeftOut(ValueError):
@@ -56,11 +45,6 @@ class Conversation:
     """paths, from the root, of what each IMAGE in the texts stands for, in order"""
     lost: list[Loss] = field(default_factory=list, compare=False)
     """what the source held beside"""
-
-    def tell(self, lose: Lose) -> None:
-        """Tell `lose` of everything that was lost."""
-        for loss in self.lost:
-            lose(*loss)
 
     def __post_init__(self) -> None:
         names = [tool["function"]["name"] for tool in self.tools]

@@ -12,7 +12,7 @@ from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, read_jsonl, write_json
 from callwright.locks import locked
 from tools.formats import sharegpt
-from tools.formats.conversation import Lose
+from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally, ingest, records
 from tools.formats.values import list_of_objects
 
@@ -169,7 +169,7 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
 def _row_faults(path: Path, entry: dict[str, Any]) -> Iterator[str]:
     """Find the rows of an entry's file that its form does not allow, the most frequent faults first."""
 
-    def check_row(record: dict[str, Any], lose: Lose) -> None:
+    def check_row(record: dict[str, Any], lost: list[Loss]) -> None:
         if PAIRS.items() <= entry.items():
             check_pair(record)
         elif SHAREGPT.items() <= entry.items():

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
 from callwright.files import parse_json
-from tools.formats.conversation import LeftOut, Lose, Loss, collect_losses
+from tools.formats.conversation import LeftOut, Loss
 from tools.formats.foreign import BRING, foreign_form
 from tools.formats.values import kind
 
@@ -31,8 +31,8 @@ OPEN = tuple(char + end for char in (b"{", b"[", b",", b":") for end in (b"\n", 
 Raw = bytes | str | dict[str, Any] | ValueError
 OnError = Literal["stop", "skip"]
 T = TypeVar("T")
-Make = Callable[[dict[str, Any], Lose], T]
-"""makes something of a record and tells what gets lost; raises ValueError for a record that it cannot take"""
+Make = Callable[[dict[str, Any], list[Loss]], T]
+"""makes something of a record, and adds to the list what gets lost; raises ValueError for a record that it cannot take"""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
@@ -88,11 +88,11 @@ def ingest(
     """Yield what `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
     for place, raw in source:
         tally.read += 1
-        gone: list[Loss] = []
+        lost: list[Loss] = []
         record: dict[str, Any] = {}
         try:
             record = record_of(raw)
-            value = make(record, collect_losses(gone))
+            value = make(record, lost)
         except (ValueError, RecursionError) as error:
             reason, remedy = reason_of(error), "fix the record, or pass --on-error skip"
             foreign = None if isinstance(error, LeftOut) else foreign_form(record)
@@ -103,7 +103,7 @@ def ingest(
             tally.skip(f"{reason}; {remedy}" if foreign else reason, place)
             continue
         tally.taken += 1
-        for loss in gone:
+        for loss in lost:
             tally.lose(loss, place)
         yield place, value
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tools.formats.builder import THOUGHTS, ConversationBuilder
-from tools.formats.conversation import Conversation, Lose, no_loss
+from tools.formats.conversation import Conversation, Loss
 from tools.formats.values import is_empty, kind, list_of_objects, text_of
 
 ROLES = {
@@ -100,9 +100,10 @@ def thought_texts(builder: ConversationBuilder, value: Any, at: str) -> list[str
     return texts
 
 
-def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
-    """Write the record; reading it gives the same conversation. ValueError: images, which only rows can hold."""
+def write(conversation: Conversation, lost: list[Loss] | None = None) -> dict[str, Any]:
+    """Write the record, which reads as the same conversation; `lost` gets what the source held beside. ValueError: images, which only rows can hold."""
     if conversation.images:
         raise ValueError("images: only ShareGPT rows can hold them")
-    conversation.tell(lose)
+    if lost is not None:
+        lost += conversation.lost
     return {"messages": conversation.messages, **({"tools": conversation.tools} if conversation.tools else {})}

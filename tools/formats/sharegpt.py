@@ -7,7 +7,7 @@ from callwright.tool_results import join_results
 from tools.formats import call_turn
 from tools.formats.builder import ConversationBuilder
 from tools.formats.call_turn import split_thought, with_thought
-from tools.formats.conversation import Conversation, Lose, Message, Tool, calls_of, no_loss
+from tools.formats.conversation import Conversation, Loss, Message, Tool, calls_of
 from tools.formats.tool import KEPT
 from tools.formats.values import is_empty, text_of
 
@@ -41,12 +41,12 @@ def read(record: dict[str, Any]) -> Conversation:
     return builder.build(record.get("tools"), images=images)
 
 
-def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list[Turn]:
+def turns(messages: list[Message], lost: list[Loss], first: int = 1) -> list[Turn]:
     """Write messages after the system's (the first of them is number `first`) as turns that alternate as LLaMA-Factory
     demands: {human, observation} and {gpt, function_call}, the last one the model's.
 
     The results of parallel calls become one turn, in the order of the calls. Words and thoughts beside a call stay where
-    LLaMA-Factory learns them (see call_turn); `lose` is told of what a row cannot hold.
+    LLaMA-Factory learns them (see call_turn); `lost` gets what a row cannot hold.
 
     Raises:
         ValueError: messages that cannot alternate so, or one that is not to be learned, which a row cannot say.
@@ -64,13 +64,13 @@ def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list
                 continue
             turn = {"from": "observation", "value": join_results([results[identity] for identity in order])}
         elif message.get("tool_calls"):
-            turn = {"from": "function_call", "value": _call_value(message, lose, at)}
+            turn = {"from": "function_call", "value": _call_value(message, lost, at)}
             order, results = [call["id"] for call in message["tool_calls"]], {}
         else:
             sender = SENDERS.get(message["role"], str(message["role"]))
-            turn = {"from": sender, "value": _value(message, lose, at)}
+            turn = {"from": sender, "value": _value(message, lost, at)}
         if "name" in message and message["role"] != "tool":
-            lose("participant's name", message["name"], at)
+            lost.append(Loss("participant's name", message["name"], at))
         if turn["from"] not in ALTERNATE[len(result) % 2]:
             remedy = "; --fold joins what does not" if result else ", the user first"
             raise ValueError(f"{at} may not be {turn['from']!r}: roles must alternate{remedy}")
@@ -80,42 +80,43 @@ def turns(messages: list[Message], lose: Lose = no_loss, first: int = 1) -> list
     return result
 
 
-def _value(message: Message, lose: Lose, at: str) -> str:
+def _value(message: Message, lost: list[Loss], at: str) -> str:
     """Write what a message without calls says, its thought before it."""
     thought, content = message.get("reasoning_content", ""), str(message["content"])
     value = with_thought(thought, content)
     if thought and split_thought(value) != (thought, content):
-        lose("thought that holds </think>", thought, at)
+        lost.append(Loss("thought that holds </think>", thought, at))
         return content
     return value
 
 
-def _call_value(message: Message, lose: Lose, at: str) -> str:
+def _call_value(message: Message, lost: list[Loss], at: str) -> str:
     """Write the calls of a message, with the thought and the words that stand before them."""
     calls = [{"name": name, "arguments": arguments} for name, arguments in calls_of(message)]
     thought, words = message.get("reasoning_content", ""), str(message["content"] or "")
     value, held = call_turn.write(thought, words, calls)
     if held.thought != thought:
-        lose("thought that names the mark of a call", thought, at)
+        lost.append(Loss("thought that names the mark of a call", thought, at))
     if held.words != words:
-        lose("words beside a call that name its mark", words, at)
+        lost.append(Loss("words beside a call that name its mark", words, at))
     return value
 
 
-def write(conversation: Conversation, lose: Lose = no_loss) -> dict[str, Any]:
-    """Write the row of a conversation; `lose` is told of what it cannot hold."""
-    conversation.tell(lose)
+def write(conversation: Conversation, lost: list[Loss] | None = None) -> dict[str, Any]:
+    """Write the row of a conversation; `lost` gets what it cannot hold."""
+    lost = [] if lost is None else lost
+    lost += conversation.lost
     head, *more = conversation.messages
     start, system = (1, head["content"]) if head["role"] == "system" else (0, "")
     if start and more[:1] and more[0]["role"] == "system":
         raise ValueError("message 2: a system message may only come first")
     if start and not system:
-        lose("empty system message: a template has its default for it", "", "message 1")
-    turned = turns(conversation.messages[start:], lose, start + 1)
+        lost.append(Loss("empty system message: a template has its default for it", "", "message 1"))
+    turned = turns(conversation.messages[start:], lost, start + 1)
     for tool in conversation.tools:
         function = tool["function"]
         for key in [key for key in function if key not in KEPT and not is_empty(function[key])]:
-            lose(f"key {key[:60]!r} of a tool", to_json(function[key]), f"tool {function['name']!r}")
+            lost.append(Loss(f"key {key[:60]!r} of a tool", to_json(function[key]), f"tool {function['name']!r}"))
     row = {"conversations": turned, "system": system, "tools": tools_text(conversation.tools)}
     return {**row, "images": conversation.images} if conversation.images else row
 

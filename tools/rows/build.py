@@ -12,7 +12,7 @@ from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds
 from tools.formats import call_turn, openai, sharegpt
-from tools.formats.conversation import Lose
+from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally
 from tools.formats.sharegpt import Turn
 from tools.rows.mix import read_source, reader_of
@@ -29,12 +29,11 @@ def to_turns(seed: Seed) -> list[Turn]:
     answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
     _, given = seed.asked(None)
     conversation = openai.read({"messages": [*given, answer]})
-    conversation.tell(_refuse)
-    return sharegpt.turns(conversation.messages, _refuse)
-
-
-def _refuse(what: str, text: str, at: str) -> None:
-    raise ValueError(f"{at}: {what} has no place in a row")
+    lost = list(conversation.lost)
+    turns = sharegpt.turns(conversation.messages, lost)
+    if lost:
+        raise ValueError(f"{lost[0].at}: {lost[0].what} has no place in a row")
+    return turns
 
 
 def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
@@ -146,8 +145,8 @@ def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) 
     """Put general chat among training rows, as much as its share asks for and its source has."""
     read, tally, share = reader_of(chat), Tally(), chat.share or 0
 
-    def make(record: dict[str, Any], lose: Lose) -> list[dict[str, Any]]:
-        return [sharegpt.write(conversation, lose) for conversation in read(record)]
+    def make(record: dict[str, Any], lost: list[Loss]) -> list[dict[str, Any]]:
+        return [sharegpt.write(conversation, lost) for conversation in read(record)]
 
     found = [row for rows_of_one in read_source(chat, make, tally) for row in rows_of_one]
     print("".join(f"{line}\n" for line in tally.lines()), end="")

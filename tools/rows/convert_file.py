@@ -11,7 +11,7 @@ from callwright.config import Source
 from callwright.errors import Parser, UserError
 from callwright.files import atomic, to_json
 from tools.formats import bfcl, case, openai, sharegpt
-from tools.formats.conversation import Lose
+from tools.formats.conversation import Loss
 from tools.formats.dataset_info import check_name, entry_of
 from tools.formats.ingest import HUB, Make, Tally, ingest, records
 from tools.formats.readers import EVALUATION_ONLY, READERS
@@ -24,18 +24,18 @@ def maker(form: str, to: str, source: str, tally: Tally, options: Options = AS_T
     """Make the writer of a record's output: a line, or several where its answers are not all to be learned."""
     if form == "bfcl":
         answers = bfcl.read_answers(Path(source))
-        return lambda record, lose: to_json(bfcl.read_case(record, answers).model_dump())
+        return lambda record, lost: to_json(bfcl.read_case(record, answers).model_dump())
 
-    def make(record: dict[str, Any], lose: Lose) -> str:
+    def make(record: dict[str, Any], lost: list[Loss]) -> str:
         lines = []
         for number, conversation in enumerate(reshaped(READERS[form](record), options)):
             if to == "openai":
-                value = openai.write(conversation, lose)
+                value = openai.write(conversation, lost)
             elif to == "cases":
                 suffix = f"-{number + 1}" if number else ""
-                value = case.write(conversation, f"{Path(source).name}-{tally.read}{suffix}", lose).model_dump()
+                value = case.write(conversation, f"{Path(source).name}-{tally.read}{suffix}", lost).model_dump()
             else:
-                value = sharegpt.write(conversation, lose)
+                value = sharegpt.write(conversation, lost)
             line = to_json(value)
             line.encode()  # a lone surrogate fails here, while it has a place
             lines.append(line)

@@ -14,7 +14,7 @@ from callwright.config import DataConfig, Source
 from callwright.errors import UserError
 from callwright.files import ROOT, atomic, make_folder, to_json
 from tools.formats import case, sharegpt
-from tools.formats.conversation import Conversation, Lose, calls_of
+from tools.formats.conversation import Conversation, Loss, calls_of
 from tools.formats.ingest import HUB, Make, Tally, ingest, records
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.reshape import Options, reshaped
@@ -98,12 +98,12 @@ def spool(
     source = config.sources[number]
     weights, read = weights_of(config), reader_of(source)
 
-    def make(record: dict[str, Any], lose: Lose) -> tuple[int, list[bytes], list[str]]:
+    def make(record: dict[str, Any], lost: list[Loss]) -> tuple[int, list[bytes], list[str]]:
         conversations = read(record)
         whole, lines = conversations[-1], []  # the last of those that come of one record holds the others
         side = side_of(keys_of(whole, config.split.by), config.seed, weights)
         for at, conversation in enumerate(conversations):
-            row = sharegpt.write(conversation, lose)  # what cannot be a row is no case either
+            row = sharegpt.write(conversation, lost)  # what cannot be a row is no case either
             name = f"{number + 1}-{source.from_}-{tally.read}{f'-{at + 1}' if at else ''}"
             value = case.write(conversation, name).model_dump() if SIDES[side] == "test" else row
             lines.append(to_json(value).encode())

@@ -53,7 +53,7 @@ def convert_file(args: argparse.Namespace) -> Tally:
     out = Path(args.out)
     if out.resolve() == Path(args.source).resolve():
         raise UserError(out, "is the source as well", "write to another file")
-    aside = aside_of(out)
+    aside = out.with_name(f"{out.name}.lost.jsonl")
     with atomic(aside) as lost:
         tally = Tally(lost)
         with suppress(_NothingError), atomic(out) as rows:
@@ -62,7 +62,8 @@ def convert_file(args: argparse.Namespace) -> Tally:
             if not tally.taken:
                 raise _NothingError
     if not tally.taken:
-        raise nothing_taken(args, tally)
+        written = f"; {aside} has each" if tally.skipped else ""
+        raise UserError(args.source, f"nothing to convert ({tally.summary()}{written})", "check the file and --from")
     if not tally.skipped and not tally.lost:
         aside.unlink()
     return tally
@@ -74,17 +75,6 @@ def lines_of(args: argparse.Namespace, tally: Tally) -> Iterator[str]:
     source = islice(records(args.source, args.subset, args.split), args.limit)
     make = maker(args.format, args.to, args.source, tally, options)
     return (line for _, line in ingest(source, make, tally, args.on_error))
-
-
-def nothing_taken(args: argparse.Namespace, tally: Tally) -> UserError:
-    """Say that no record of a source is good, and why."""
-    written = f"; {aside_of(Path(args.out))} has each" if tally.skipped else ""
-    return UserError(args.source, f"nothing to convert ({tally.summary()}{written})", "check the file and --from")
-
-
-def aside_of(out: Path) -> Path:
-    """Name the file of what does not reach an output."""
-    return out.with_name(f"{out.name}.lost.jsonl")
 
 
 class _NothingError(Exception):

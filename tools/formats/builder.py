@@ -136,8 +136,10 @@ class ConversationBuilder:
             if thought and (not given or thought.strip() == given.strip()):
                 text, given = rest, given or thought
             more = {"reasoning_content": given, **more} if given else more
-        elif given:
-            self.lose(f"thought of the {role}", given, at)
+        else:
+            more.pop("weight", None)  # only answers are learned
+            if given:
+                self.lose(f"thought of the {role}", given, at)
         self.messages.append({"role": role, "content": text, **more})
 
     def add_calls(

@@ -23,17 +23,16 @@ def read(record: dict[str, Any]) -> Conversation:
                 raise ValueError(f"{at}: a part of type {part.get('type')!r} is not one of {', '.join(TYPES)}")
             builder.check_keys(part, "part", ("type", "value"), at)
             parts[part["type"]].append(text_of(part.get("value"), f"{at}: the value of a part"))
-        _add(builder, role, parts, builder.read_weight(message, at), at)
+        texts, thoughts, calls = (parts[kind] for kind in TYPES)
+        weight = builder.read_weight(message, at)
+        if role != "assistant" and (thoughts or calls):
+            raise ValueError(f"{at}: the {role} may neither think nor call")
+        if calls:
+            builder.add_calls(
+                [from_json(call, f"a call in {at}") for call in calls], "".join(texts), thoughts, **weight
+            )
+        elif role == "tool":
+            builder.add_results(*texts)
+        else:
+            builder.add(role, "".join(texts), at, thoughts, **weight)
     return builder.build(record.get("tools"), python_tool)
-
-
-def _add(builder: ConversationBuilder, role: str, parts: dict[str, list[str]], weight: dict[str, int], at: str) -> None:
-    texts, thoughts, calls = (parts[kind] for kind in TYPES)
-    if role != "assistant" and (thoughts or calls):
-        raise ValueError(f"{at}: the {role} may neither think nor call")
-    if calls:
-        builder.add_calls([from_json(call, f"a call in {at}") for call in calls], "".join(texts), thoughts, **weight)
-    elif role == "tool":
-        builder.add_results(*texts)
-    else:
-        builder.add(role, "".join(texts), at, thoughts, **(weight if role == "assistant" else {}))

@@ -35,7 +35,7 @@ def read(record: dict[str, Any]) -> Conversation:
         elif role == "tool":
             builder.add_results(value)
         else:
-            builder.add(role, value, **(weight if role == "assistant" else {}))
+            builder.add(role, value, **weight)
     given: Any = next((record[key] for key in ("images", "image") if not is_empty(record.get(key))), [])
     images = [text_of(path, "an image") for path in (given if isinstance(given, list) else [given])]
     return builder.build(record.get("tools"), images=images)

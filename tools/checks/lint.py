@@ -52,14 +52,14 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """`error` or `warning`."""
+        """Look up whether it is an `error` or a `warning`."""
         return CODES[self.code][0]
 
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}[{self.code}] {self.message}; {CODES[self.code][1]}"
 
     def as_json(self) -> dict[str, Any]:
-        """For --format json; `row` is the line number, or the index in a list."""
+        """Write the finding for --format json; `row` is the line number, or the index in a list."""
         row = re.search(r"(?::|\[)(\d+)\]?$", self.place)
         return {
             **vars(self),
@@ -71,7 +71,8 @@ class Finding:
 
 def entry_faults(entry: dict[str, Any]) -> list[Fault]:
     """Find what a dataset_info.json entry leaves out. LLaMA-Factory takes a key that is left out for absent, not for default."""
-    if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
+    formatting = entry.get("formatting", "alpaca")
+    if formatting != "sharegpt" or entry.get("ranking"):
         what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
         return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
     if entry.get("columns", {}).get("images"):

@@ -34,8 +34,8 @@ TEXT = json.dumps(F)
 )  # fmt: skip
 def test_what_lint_and_convert_read_alike(value: str, turn: CallTurn, beside: str):
     assert call_turn.read(value) == turn
-    found, calls = read_calls(value)
-    assert (found, [call.model_dump() for call in calls]) == (beside, turn.calls)
+    parsed = read_calls(value)
+    assert (parsed.beside, [call.model_dump() for call in parsed.calls]) == (beside, turn.calls)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_llamafactory_would_learn_otherwise_is_an_error_that_convert_mends(
     turn = call_turn.read(value)
     mended, held = call_turn.write(turn.thought, turn.words, turn.calls)
     assert held.calls == turn.calls
-    assert [call.model_dump() for call in read_calls(mended)[1]] == turn.calls
+    assert [call.model_dump() for call in read_calls(mended).calls] == turn.calls
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_example_is_what_the_reader_does(form: str):
     record, row, rest = EXAMPLES[form]
     lost: list[Loss] = []
     [conversation] = reshaped(READERS[form](json.loads(record)))
-    made = sharegpt.write(conversation, lambda *loss: lost.append(Loss(*loss)))
+    made = sharegpt.write(conversation, lost)
     assert made["conversations"] == json.loads(row)
     assert [loss.what for loss in lost] == re.findall(r"^Lost: `(.*)`\.$", rest, re.MULTILINE)
 

@@ -105,7 +105,7 @@ def test_a_faulty_item_of_a_list_does_not_end_it(tmp_path: Path):
     faulty = '{"a": 1, "a": 2}', '{"a": NaN}', "7", '{"a": "\\ud800"}', '{"a": %s}' % ("1" * 5000)
     path.write_text(f'[{", ".join(faulty)}, {{"a": 1}}]')
     tally = Tally()
-    made = list(ingest(records(str(path)), lambda record, lose: record, tally, "skip"))
+    made = list(ingest(records(str(path)), lambda record, lost: record, tally, "skip"))
     assert made == [(f"{path}[5]", {"a": 1})]
     assert tally.skipped.total() == 5
     assert any("stands twice" in line and f"{path}[0]" in line for line in tally.lines())
@@ -201,7 +201,7 @@ def test_a_line_that_is_too_long_is_one_fault(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "x.jsonl"
     path.write_text(f'{{"a": "{"x" * 1000}"}}\n{{"a": 1}}\n')
     tally = Tally()
-    made = list(ingest(records(str(path)), lambda record, lose: record, tally, "skip"))
+    made = list(ingest(records(str(path)), lambda record, lost: record, tally, "skip"))
     assert made == [(f"{path}:2", {"a": 1})]
     assert tally.skipped.total() == 1
 

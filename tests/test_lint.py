@@ -11,7 +11,7 @@ from callwright.files import ROOT, write_json, write_jsonl
 from callwright.records import Case
 from tools.checks import lint
 from tools.checks.encode import aligned, load_view, stand_in
-from tools.checks.lint import Across, entry_faults, lint_file
+from tools.checks.lint import CrossRowChecks, entry_faults, lint_file
 from tools.checks.lint_row import CODES, check_row
 from tools.checks.lint_template import TemplateCheck
 from tools.formats.dataset_info import SHAREGPT
@@ -154,7 +154,7 @@ def test_every_planted_fault_in_ten_thousand_rows_and_nothing_else(tmp_path: Pat
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(lines) + "\n")
     write_jsonl(tmp_path / "cases.jsonl", [a_case("draw the golden gate")])
-    across = Across(lint.asked([tmp_path / "cases.jsonl"]))
+    across = CrossRowChecks(lint.asked_texts([tmp_path / "cases.jsonl"]))
     count, findings = lint_file(path, SHAREGPT, across, check_of("qwen"))
     assert count == 10_000
     assert sorted((int(f.place.rpartition(":")[2]), f.code) for f in findings) == sorted(expected)
@@ -185,7 +185,7 @@ def test_a_missing_column_is_named():
     default = aligned(row(("human", "a"), ("gpt", "b")), load_view({"template": "qwen"}), {"formatting": "sharegpt"})
     assert [message["content"] for message in default[0]] == ["a", "b"] and default[2] == ""
     assert [code for code, _ in entry_faults({"formatting": "openai"})] == ["unchecked"]
-    assert [f.code for f in lint_file(Path("rows.parquet"), SHAREGPT, Across({}))[1]] == ["unchecked"]
+    assert [f.code for f in lint_file(Path("rows.parquet"), SHAREGPT, CrossRowChecks({}))[1]] == ["unchecked"]
 
 
 PARALLEL = row(("human", "two, please"), ("function_call", [call(), call()]))
@@ -226,13 +226,13 @@ OBSERVED_FIRST = row(("observation", "x"), ("gpt", "y"))
 )
 def test_what_only_a_template_shows(template: str, faulty: dict[str, Any], codes: set[str], tmp_path: Path):
     write_jsonl(tmp_path / "rows.jsonl", [faulty])
-    _, findings = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}), check_of(template))
+    _, findings = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}), check_of(template))
     assert {finding.code for finding in findings} == codes
 
 
 def test_the_numbers_of_a_cut_are_llamafactorys(tmp_path: Path):
     write_jsonl(tmp_path / "rows.jsonl", [row(("human", "x" * 5000), ("gpt", "yes"))])
-    _, [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}), check_of("qwen", cutoff_len=1000))
+    _, [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}), check_of("qwen", cutoff_len=1000))
     assert finding.code == "cut-prompt"
     assert finding.message.startswith("turn 1 keeps 995 of 5")
     assert finding.message.endswith("with cutoff_len 1000")
@@ -250,30 +250,30 @@ def test_words_beside_a_call_are_no_fault():
 def test_a_file_above_ten_megabytes_needs_the_same_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = [sound(2), {key: value for key, value in sound(6).items() if key != "system"}]
     write_jsonl(tmp_path / "rows.jsonl", rows)
-    assert not lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}))[1]
+    assert not lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}))[1]
     monkeypatch.setattr(lint, "CHUNK", 10)
-    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}))[1]
+    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}))[1]
     assert finding.place.endswith(":2")
     assert "'system'" in finding.message
 
 
 def test_columns_that_the_reader_would_change_or_miss(tmp_path: Path):
     write_jsonl(tmp_path / "rows.jsonl", [{**sound(2), "system": "2024-01-01", "made": "2024-01-01"}])
-    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}))[1]
+    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}))[1]
     assert "looks like a date" in finding.message
     write_jsonl(tmp_path / "rows.jsonl", [{key: value for key, value in sound(2).items() if key != "tools"}])
-    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}))[1]
+    [finding] = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}))[1]
     assert finding.message.startswith("no row has `tools`")
 
 
 def test_a_json_file_is_a_list_of_rows_or_a_row_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path, rows = tmp_path / "rows.json", [sound(0), sound(1), row(("human", "x")), sound(2)]
     write_json(path, rows)
-    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}[2]", "roles")]
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, CrossRowChecks({}))[1]] == [(f"{path}[2]", "roles")]
     write_json(path, [sound(0), 5, {**sound(1), "tools": 7}])
-    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}[1]", "json"), (f"{path}[2]", "columns")]  # fmt: skip
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, CrossRowChecks({}))[1]] == [(f"{path}[1]", "json"), (f"{path}[2]", "columns")]  # fmt: skip
     write_jsonl(path, rows)
-    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, Across({}))[1]] == [(f"{path}:3", "roles")]
+    assert [(f.place, f.code) for f in lint_file(path, SHAREGPT, CrossRowChecks({}))[1]] == [(f"{path}:3", "roles")]
     assert main([str(path), "--format", "json"]) == 1
     assert [finding["row"] for finding in json.loads(capsys.readouterr().out)["findings"]] == [3]
     path.write_text(json.dumps(rows)[:-40])
@@ -344,7 +344,7 @@ def test_shipped_rows_are_clean():
     path = ROOT / "data/image_intent_train.jsonl"
     if not path.is_file():
         pytest.skip("run: make data")
-    assert not lint_file(path, SHAREGPT, Across({}))[1]
+    assert not lint_file(path, SHAREGPT, CrossRowChecks({}))[1]
 
 
 def test_the_page_on_troubles_has_every_code_with_its_severity():

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from callwright.errors import UserError
 from tools.checks.encode import load_view, stand_in
-from tools.checks.lint import Across, lint_file
+from tools.checks.lint import CrossRowChecks, lint_file
 from tools.checks.lint_template import TemplateCheck
 from tools.formats.dataset_info import SHAREGPT
 
@@ -259,7 +259,7 @@ def test_lint_says_what_llamafactory_does(
 
     path = write(lines)
     try:
-        count, findings = lint_file(path, SHAREGPT, Across({}), checks(template))
+        count, findings = lint_file(path, SHAREGPT, CrossRowChecks({}), checks(template))
     except UserError:
         assert as_list, "a list that is broken cannot be read on"
         return

@@ -13,7 +13,7 @@ import pytest
 from callwright.files import ROOT, read_json, write_jsonl
 from callwright.records import Case
 from tools.checks.encode import load_view, stand_in
-from tools.checks.lint import Across, Finding, case_findings, lint_file
+from tools.checks.lint import CrossRowChecks, Finding, case_findings, lint_file
 from tools.checks.lint_row import check_row
 from tools.checks.lint_template import TemplateCheck
 from tools.formats.dataset_info import SHAREGPT
@@ -58,7 +58,7 @@ def shown(finding: Finding) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_what_lint_says_of_a_row(name: str, tmp_path: Path):
     write_jsonl(tmp_path / "rows.jsonl", [row_of(CASES[name])])
-    _, findings = lint_file(tmp_path / "rows.jsonl", SHAREGPT, Across({}), check())
+    _, findings = lint_file(tmp_path / "rows.jsonl", SHAREGPT, CrossRowChecks({}), check())
     assert [shown(finding) for finding in findings] == CASES[name]["lint"]
 
 

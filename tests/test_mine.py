@@ -24,12 +24,13 @@ from callwright.records import Example, Seed, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
 from eval import run
-from tools.formats import dataset_info as register
+from tools.formats import dataset_info
 from tools.formats.dataset_info import PAIRS
-from tools.rows import build as convert
-from tools.rows import mine, split
-from tools.rows.build import to_case
+from tools.rows.build import is_masked, to_case
+from tools.rows.mine import Failure, to_pair
 from tools.rows.remedies import GrammarRemedies, cause_of, grow
+from tools.rows.split import SIDES
+from tools.rows.split import split as split_examples
 from tools.utterances.clean import leaks
 
 TASK, RECIPE = "assistant_tools", "smollm2-135m_lora"
@@ -79,16 +80,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     house, patch = tmp_path_factory.mktemp("mine").resolve(), pytest.MonkeyPatch()
     for name in ("configs", f"data/seeds/{TASK}"):
         shutil.copytree(ROOT / name, house / name)
-    for module in (
-        "callwright.config",
-        "callwright.recipes",
-        "tools.convert",
-        "tools.register",
-        "tools.mine",
-        "tools.formats.dataset_info",
-    ):
+    modules = "callwright.config", "callwright.recipes", "tools.convert", "tools.formats.dataset_info", "tools.mine"
+    for module in modules:
         patch.setattr(f"{module}.ROOT", house)
-    patch.setattr(register.register, "__defaults__", (house / "dataset_info.json",))
+    patch.setattr(dataset_info.register, "__defaults__", (house / "dataset_info.json",))
     patch.chdir(house)
     configure(house, augment={"call": 130, "no_call": 130, "variants": 2})
     configure(house, split={"train": 140, "val": 20, "test": 40, "mine": 60})
@@ -178,7 +173,7 @@ def test_every_cause_gets_its_remedy(done: tuple[Path, str]) -> None:
 def test_lines_are_new_sound_and_no_siblings_of_what_is_measured(done: tuple[Path, str]) -> None:
     house, _ = done
     config, tools = load_data_config(TASK), load_tools(house / f"data/seeds/{TASK}/tools.json")
-    sides = {side: read_records(work(house, side), Example) for side in (*split.SIDES, "mine")}
+    sides = {side: read_records(work(house, side), Example) for side in (*SIDES, "mine")}
     known = {e.utterance for side in sides.values() for e in side}
     held = {e.lineage for side in ("val", "test") for e in sides[side]}
     writer = GrammarRemedies(config, tools, sides).writer
@@ -190,9 +185,9 @@ def test_lines_are_new_sound_and_no_siblings_of_what_is_measured(done: tuple[Pat
     assert not [line.id for line in made if seed_fault(line, tools) or line.utterance in known or line.lineage in held]
     golden = read_records(house / f"data/seeds/{TASK}/golden.jsonl", Seed)
     assert not leaks(made, golden, config.clean.golden) and not leaks(made, sides["test"], config.split.near)
-    masked = [line for line in made if convert.is_masked(line)]
+    masked = [line for line in made if is_masked(line)]
     assert masked and all(line.calls for line in masked)
-    swapped = [line for line in made if line.calls and "swap" in line.transforms and not convert.is_masked(line)]
+    swapped = [line for line in made if line.calls and "swap" in line.transforms and not is_masked(line)]
     assert swapped and all(line.calls != origin[line.lineage].calls for line in swapped)
     asking = [line for line in made if line.tags["kind"] == "missing"]
     assert sum("?" in line.reply or "？" in line.reply for line in asking) > 0.6 * len(asking) > 0, (
@@ -221,10 +216,10 @@ def test_pairs_hold_the_right_answer_over_the_model_s_own(done: tuple[Path, str]
     assert set(seen) == {f"{a}>{b}" for a in ("gpt", "function_call") for b in ("gpt", "function_call")}
     entry = read_json(house / "dataset_info.json")[f"{TASK}_pairs"]
     assert entry == {"file_name": f"data/{TASK}_pairs.jsonl", **PAIRS}
-    assert not list(register.faults_of(entry, house))
+    assert not list(dataset_info.faults_of(entry, house))
     broken = [{**pair, "rejected": {"from": "human", "value": "x"}} for pair in pairs(house)[:1]]
     write_jsonl(house / f"data/{TASK}_pairs.jsonl", broken)
-    assert "roles must alternate" in next(register.faults_of(entry, house))
+    assert "roles must alternate" in next(dataset_info.faults_of(entry, house))
 
 
 def test_mining_again_changes_nothing_and_earlier_lines_stay(done: tuple[Path, str]) -> None:
@@ -256,7 +251,7 @@ def test_mined_lines_join_train_and_move_nothing_else(
     assert {e.id for e in after["train"]} - {e.id for e in joined} == set(before["train"])
     assert len(joined) > 0.8 * len(lines(house)), "the others are near copies of each other, or of val"
     masked = [json.loads(row) for row in rows(house) if '"name": "tool_' in row.replace('\\"', '"')]
-    assert sum(len(row["conversations"]) for row in masked) == 2 * sum(map(convert.is_masked, joined)) > 0
+    assert sum(len(row["conversations"]) for row in masked) == 2 * sum(map(is_masked, joined)) > 0
     real = {tool["function"]["name"]: tool["function"] for tool in load_tools(house / f"data/seeds/{TASK}/tools.json")}
     for row in masked:
         tools = json.loads(row["tools"])
@@ -285,14 +280,14 @@ def test_a_mined_line_beside_val_or_test_is_left_out() -> None:
     texts = ["".join(chr(97 + (n * k) % 26) for k in range(3, 20)) for n in range(1, 60, 2)]
     examples = [line(text, f"l{n}") for n, text in enumerate(texts)]
     config = DataConfig(task="t", split={"train": 20, "val": 5, "test": 5}).split
-    plain = split.split(examples, config, 1)
+    plain = split_examples(examples, config, 1)
     test, train = plain.parts["test"], plain.parts["train"]
     more = [
         line(f"{test[0].text}q", "new", "mine"),
         line("1234567890", test[1].lineage, "mine"),
         line("0987654321", train[0].lineage, "mine"),
     ]
-    sides = split.split([*examples, *more], config, 1)
+    sides = split_examples([*examples, *more], config, 1)
     assert sides.left_out == 2 and (sides.parts["val"], sides.parts["test"]) == (plain.parts["val"], test)
     assert {e.id for e in sides.parts["train"]} == {e.id for e in train} | {"0987654321"}
 
@@ -384,8 +379,8 @@ def test_odd_answers_of_a_model() -> None:
     config = DataConfig(task="t")
 
     def pair(**result: Any) -> Any:
-        failure = mine.Failure.model_validate({"id": "a", "text": "hi", "verdict": "false_call", "more": 1, **result})
-        return mine.to_pair(failure, example, config, "[]")
+        failure = Failure.model_validate({"id": "a", "text": "hi", "verdict": "false_call", "more": 1, **result})
+        return to_pair(failure, example, config, "[]")
 
     assert pair(content="") is None and pair(content=" \n") is None, "nothing was said"
     assert pair(content="\nHello.") is None, "the same"
@@ -425,4 +420,4 @@ def test_a_large_model_writes_the_remedies_where_the_task_has_one(
         "minimal_pair",
     }
     assert {line.lineage for line in pairs} == {"m", "c0"}, "that of the failure, or of the call of train it is near to"
-    assert all(line.calls and line.lineage == "k" and convert.is_masked(line) for line in masked)
+    assert all(line.calls and line.lineage == "k" and is_masked(line) for line in masked)

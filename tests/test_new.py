@@ -23,7 +23,7 @@ from callwright.records import Example, as_line, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds, seed_fault
 from callwright.text import fold_case
-from tools.checks.lint import Across, asked, lint_file
+from tools.checks.lint import CrossRowChecks, asked_texts, lint_file
 from tools.formats.dataset_info import SHAREGPT
 from tools.new import main
 from tools.rows.build import convert_task
@@ -82,7 +82,7 @@ def check(house: Path, task: str) -> dict[str, list[Example]]:
     for part in parts.values():
         assert 0.25 < sum(example.label == "call" for example in part) / len(part) < 0.75
     convert_task(config)
-    across = Across(asked([config.built("test"), config.built("golden")]))
+    across = CrossRowChecks(asked_texts([config.built("test"), config.built("golden")]))
     for part in ("train", "val"):
         rows, findings = lint_file(config.built(part), dict(SHAREGPT), across)
         assert rows

@@ -14,7 +14,8 @@ from callwright.recipes import load_recipe
 from tools.checks import parity
 from tools.checks.chat_template import MACROS, write_template
 from tools.checks.encode import View, load_tokenizer, load_view, stand_in, turn_markers
-from tools.checks.parity import TOOL, Talk, against_own, differences, fuzzed, render
+from tools.checks.lint_row import ParsedRow, ParsedTurn, read_tools
+from tools.checks.parity import TOOL, against_own, differences, fuzzed, made_up_row, render
 from tools.formats.dataset_info import SHAREGPT
 from tools.parity import main
 
@@ -23,12 +24,12 @@ FORMATS = sorted(path.stem for path in MACROS.glob("*.jinja"))
 SMOLLM2 = ROOT / "models/smollm2-135m-instruct"
 
 
-def all_differences(view: View, talks: Iterator[Talk]) -> list[parity.Difference]:
+def all_differences(view: View, talks: Iterator[ParsedRow]) -> list[parity.Difference]:
     template = write_template(view)
     return [difference for talk in talks for difference in differences(talk, template, view)]
 
 
-def talks_for(view: View, count: int) -> Iterator[Talk]:
+def talks_for(view: View, count: int) -> Iterator[ParsedRow]:
     return fuzzed(count, parallel=view.tool_format != "glm4")
 
 
@@ -106,13 +107,12 @@ def test_parity_under_other_settings(template: str, settings: dict[str, Any]):
 
 def test_made_up_talks_cover_what_they_say():
     talks = list(fuzzed(60, parallel=True))
-    offered = [len(json.loads(talk.tools or "[]")) for talk in talks]
-    assert {0, 1, 2, 3} == set(offered)
+    assert {len(talk.tools.given) for talk in talks} == {0, 1, 2, 3}
     contents = [message["content"] for talk in talks for message in talk.messages if message["role"] == "function"]
     assert any(isinstance(json.loads(content), list) for content in contents)
     assert any(message["role"] == "observation" for talk in talks for message in talk.messages)
     assert {bool(talk.system) for talk in talks} == {True, False}
-    assert any("柴犬" in talk.tools for talk in talks)
+    assert any("柴犬" in talk.tools.text for talk in talks)
     assert any(len(talk.messages) >= 6 for talk in talks)
 
 
@@ -127,7 +127,7 @@ def test_a_template_that_is_off_by_a_line_break_is_found():
 def test_tokens_that_merge_over_the_end_of_a_prompt_are_found(merging: Path):
     """Training encodes prompt and answer apart; a server encodes the history in one go."""
     view = load_view({"template": "qwen"}, load_tokenizer({"model_name_or_path": str(merging)})[0])
-    talk = Talk("t", [{"role": "user", "content": "a"}, {"role": "assistant", "content": "\n\nb"}])
+    talk = made_up_row([("human", "a"), ("gpt", "\n\nb")])
     [difference] = differences(talk, write_template(view), view)
     assert difference.kind == "history", "the prompt itself is served as it was trained"
     loaded, _ = load_tokenizer({"model_name_or_path": str(merging)})
@@ -144,7 +144,8 @@ def test_the_prompt_is_that_of_llamafactorys_own_server(template: str):
     view = load_view({"template": template}, stand_in(template))
     messages = [{"role": "user", "content": "畫一隻貓"}, {"role": "assistant", "content": ""}]
     ids, _ = view.template.encode_oneturn(view.tokenizer, messages, "S.", TOOL)
-    served = render(write_template(view), view.tokenizer, Talk("t", messages[:1], "S.", TOOL), prompt=True)
+    asked = ParsedRow((ParsedTurn("human", "畫一隻貓"),), "S.", read_tools(TOOL))
+    served = render(write_template(view), view.tokenizer, asked, prompt=True)
     assert view.tokenizer.encode(served, add_special_tokens=False) == ids
 
 
@@ -202,7 +203,7 @@ def test_llama3_keeps_the_day_of_training():
     assert "strftime_now" in write_template(view)
     dated = write_template(view, "01 Jan 2026")
     assert "strftime_now" not in dated
-    text = render(dated, view.tokenizer, Talk("t", [{"role": "user", "content": "q"}], tools=TOOL), prompt=True)
+    text = render(dated, view.tokenizer, ParsedRow((ParsedTurn("human", "q"),), tools=read_tools(TOOL)), prompt=True)
     assert "Today Date: 01 Jan 2026\n" in text
 
 

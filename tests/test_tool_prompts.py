@@ -5,7 +5,7 @@ import pytest
 from callwright.errors import UserError
 from callwright.schema import canonical_tools
 from callwright.tool_prompts import FORMATS, call_text, format_of, raw_messages, tool_prompt
-from tools.checks.parity import fuzzed
+from tools.checks.parity import fuzzed, openai_form
 
 TEMPLATE_OF = {
     "default": "phi",
@@ -39,13 +39,13 @@ def written(part, content: str) -> str:
 def test_tools_and_calls_are_written_as_llamafactory_does(templates, name):
     template = templates[TEMPLATE_OF[name]]
     assert set(TEMPLATE_OF) == set(FORMATS)
-    talks = [talk for talk in fuzzed(60, parallel=name != "glm4") if talk.tools]
+    talks = [talk for talk in fuzzed(60, parallel=name != "glm4") if talk.tools.text]
     assert len(talks) > 20
     for talk in talks:
-        tools = canonical_tools(json.loads(talk.tools), "tools")
+        tools = list(talk.tools.canonical)
         functions = json.dumps([tool["function"] for tool in tools], ensure_ascii=False)
         assert tool_prompt(tools, name) == template.format_tools.apply(content=functions)[0]
-        for message in talk.openai()[0]:
+        for message in openai_form(talk)[0]:
             if message.get("tool_calls"):
                 functions = [one["function"] for one in message["tool_calls"]]
                 calls = [call(json.dumps(function["arguments"]), function["name"]) for function in functions]

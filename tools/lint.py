@@ -10,7 +10,15 @@ from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
-from tools.checks.lint import Across, asked, case_findings, lint_file, recipe_files, report, template_check
+from tools.checks.lint import (
+    CrossRowChecks,
+    asked_texts,
+    case_findings,
+    lint_file,
+    recipe_files,
+    report_lines,
+    template_check,
+)
 from tools.formats.dataset_info import SHAREGPT
 
 
@@ -38,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--model", "tokens cannot be counted without a template", "give --template as well")
     check, findings = template_check(settings) if settings.get("template") else (None, [])
     cases += args.cases
-    across, count = Across(asked(cases)), 0
+    cross_row, count = CrossRowChecks(asked_texts(cases)), 0
     findings += [finding for path in cases if check for finding in case_findings(path, check.tokens)]
     for path, entry in entries.items():
-        rows, found = lint_file(path, entry, across, check)
+        rows, found = lint_file(path, entry, cross_row, check)
         count += rows
         findings += found
     counts = Counter(finding.severity for finding in findings)
@@ -49,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(to_json({"rows": count, "errors": counts["error"], "warnings": counts["warning"],
                        "findings": [finding.as_json() for finding in findings]}))  # fmt: skip
     else:
-        print("\n".join([*report(findings), f"lint: {', '.join(map(str, entries))}: {count} rows, "
+        print("\n".join([*report_lines(findings), f"lint: {', '.join(map(str, entries))}: {count} rows, "
                          f"{counts['error']} errors, {counts['warning']} warnings"]))  # fmt: skip
     return 1 if counts["error"] else 0
 

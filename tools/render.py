@@ -7,8 +7,9 @@ from pathlib import Path
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
 from tools.checks.encode import encode_row, load_tokenizer, load_view, stand_in
-from tools.checks.lint_template import DIES, DiedError, llamafactory
-from tools.checks.render import IGNORED, MARKS, chosen, row_of, spans
+from tools.checks.lint_row import FaultError
+from tools.checks.lint_template import DIES, llamafactory
+from tools.checks.render import IGNORED, MARKS, row_of, row_source, spans
 
 
 @command
@@ -27,14 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=["train", "val"], default="train")
     parser.add_argument("--ids", action="store_true", help="a line a token: id, token, whether it is learned")
     args = parser.parse_args(argv)
-    settings, path, entry = chosen(args)
+    settings, path, entry = row_source(args)
     place, row = row_of(path, args.row)
     view = load_view(settings)  # says which templates there are, where it is none of them
     named = settings.get("model_name_or_path")
     view = load_view(settings, *(load_tokenizer(settings) if named else (stand_in(settings["template"]),)))
     try:
         ids, labels = llamafactory("call", DIES, encode_row, row, view, entry)
-    except DiedError as died:
+    except FaultError as died:
         lint = f"run: python -m tools.lint {path} --template {settings['template']}"
         raise (
             died.__cause__ if isinstance(died.__cause__, UserError) else UserError(place, died.fault[1], lint)

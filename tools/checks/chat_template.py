@@ -5,6 +5,7 @@ callwright/chat_templates/.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
@@ -13,65 +14,16 @@ from callwright.tool_results import SEPARATOR
 from tools.checks.encode import View
 
 MACROS = ROOT / "callwright/chat_templates"
+BODY = Path(__file__).with_suffix(".j2")
+"""what all templates have in common; {NAME} stands for an expression that write_template fills in"""
 TODAY = 'strftime_now("%d %b %Y")'
 
 ANSWER_OPENS = re.compile(r"(?:<\|?\w*(?:start|turn)\w*\|?>(?:assistant|model)(?:<\|\w+\|>)?|<\|assistant\|>)\n*$")
 """the end of a user's slot that belongs to the answer: add_generation_prompt decides about it"""
 
-BODY = """\
-{%- macro arguments_of(call) -%}
-{{- call.function.arguments if call.function.arguments is string else call.function.arguments | tojson -}}
-{%- endmacro -%}
-{MACROS}
-{%- set system = {DEFAULT_SYSTEM} -%}
-{%- set turns = messages -%}
-{%- if messages[0].role == "system" -%}
-{%- set system = messages[0].content or {DEFAULT_SYSTEM} -%}
-{%- set turns = messages[1:] -%}
-{%- endif -%}
-{%- set offered = tools is defined and tools is not none -%}
-{%- set preamble = "" -%}
-{%- if system or offered -%}
-{%- set preamble = {SYSTEM} -%}
-{%- endif -%}
-{{- {PREFIX} -}}
-{%- for message in turns -%}
-{%- set content = message.content or "" -%}
-{%- if content is not string -%}
-{{- raise_exception("content must be text") -}}
-{%- elif message.role == "user" -%}
-{{- {USER} -}}
-{%- elif message.role == "assistant" and message.tool_calls -%}
-{%- set content = (content + "\\n" if content else "") + tool_calls(message.tool_calls) -%}
-{{- {OPENING} + {THOUGHT} + {FUNCTION} -}}
-{%- elif message.role == "assistant" -%}
-{{- {OPENING} + {THOUGHT} + {ASSISTANT} -}}
-{%- elif message.role == "tool" -%}
-{%- if loop.first or turns[loop.index0 - 1].role != "tool" -%}
-{%- set found = namespace(results=[], open=true, listed=false) -%}
-{%- for other in turns[loop.index0:] -%}
-{%- set found.open = found.open and other.role == "tool" -%}
-{%- if found.open -%}
-{%- set text = other.content or "" -%}
-{%- set found.results = found.results + [text] -%}
-{%- set found.listed = found.listed or {SEPARATOR} in text or not text.strip() -%}
-{%- endif -%}
-{%- endfor -%}
-{%- set listed = found.listed and found.results | length > 1 -%}
-{{- {RESULT_HEAD} -}}
-{{- found.results | tojson if listed else found.results | join({SEPARATOR}) -}}
-{{- {RESULT_TAIL} -}}
-{%- endif -%}
-{%- else -%}
-{{- raise_exception("a message of role " + message.role + " has no place here") -}}
-{%- endif -%}
-{%- endfor -%}
-{{- {GENERATION} if add_generation_prompt else "" -}}
-"""
-
 
 def write_template(view: View, date: str | None = None) -> str:
-    """The chat template that renders OpenAI messages and tools as training did.
+    """Write the chat template that renders OpenAI messages and tools as training did.
 
     Args:
         date: the day of training as llama3's tool prompt writes it, `01 Jan 2026`; today's at each request without one.
@@ -115,11 +67,12 @@ def write_template(view: View, date: str | None = None) -> str:
     }
     written = {key: value if isinstance(value, str) else " + ".join(value) or '""' for key, value in values.items()}
     title = f"LLaMA-Factory's template with tools (format {view.tool_format}), as tools.parity wrote and proved it"
-    return f"{{#- {title} -#}}\n" + re.sub(r"\{([A-Z_]+)\}", lambda match: written[match[1]], BODY).rstrip("\n")
+    body = re.sub(r"\{([A-Z_]+)\}", lambda match: written[match[1]], read_text(BODY))
+    return f"{{#- {title} -#}}\n" + body.rstrip("\n")
 
 
 def without_opening(user: list[Any], result: list[Any]) -> tuple[list[Any], list[Any], str]:
-    """The slots of both without the opening of the answer that ends both, and that opening ("" where none is found)."""
+    """Take the opening of the answer that ends both slots from them; return both, and that opening ("" where none is found)."""
     found = ANSWER_OPENS.search(user[-1]) if isinstance(user[-1], str) else None
     if not found or not isinstance(result[-1], str) or not result[-1].endswith(found[0]):
         return user, result, ""
@@ -128,7 +81,7 @@ def without_opening(user: list[Any], result: list[Any]) -> tuple[list[Any], list
 
 
 def expressions(slots: list[Any], content: str, eos: str) -> list[str]:
-    """Slots of a LLaMA-Factory formatter as Jinja expressions, `content` in the place of {{content}}.
+    """Write the slots of a LLaMA-Factory formatter as Jinja expressions, `content` in the place of {{content}}.
 
     As in `Template._convert_elements_to_ids`: a set names the begin or end token, a dict any token.
     """
@@ -137,15 +90,18 @@ def expressions(slots: list[Any], content: str, eos: str) -> list[str]:
         if isinstance(slot, dict):
             result.append(literal(slot["token"]))
         elif isinstance(slot, set):
-            result += ['(bos_token or "")'] if "bos_token" in slot else [eos] if "eos_token" in slot else []
+            if "bos_token" in slot:
+                result.append('(bos_token or "")')
+            elif "eos_token" in slot:
+                result.append(eos)
         else:
-            for text in re.split(r"(\{\{content\}\})", slot):
-                result += [content] if text == "{{content}}" else [literal(text)] if text else []
+            texts = filter(None, re.split(r"(\{\{content\}\})", slot))
+            result += [content if text == "{{content}}" else literal(text) for text in texts]
     return result
 
 
 def literal(text: str) -> str:
-    """A Jinja string literal."""
+    """Write a text as a Jinja string literal."""
     for plain, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
         text = text.replace(plain, escape)
     return f'"{text}"'

@@ -44,7 +44,7 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class View:
-    """How one recipe looks at rows."""
+    """The template, arguments and tokenizer with which one recipe looks at rows."""
 
     template: Any
     """LLaMA-Factory's Template, with the recipe's tool_format, default_system and thinking applied"""
@@ -61,19 +61,19 @@ class View:
 
     @property
     def tool_format(self) -> str:
-        """The name of the tool format, as `tool_format:` takes it."""
+        """Name the tool format, as `tool_format:` takes it."""
         from llamafactory.data.tool_utils import TOOLS
 
         return next(name for name, utils in TOOLS.items() if type(utils) is type(self.tools))
 
     def verbatim(self) -> "View":
-        """The same view of texts instead of ids."""
+        """Make the same view of texts instead of ids."""
         bos, eos = (getattr(self.tokenizer, name) for name in ("bos_token", "eos_token"))
         return View(self.template, self.data_args, Verbatim(bos, eos), self.processor)
 
 
 def load_view(settings: dict[str, Any], tokenizer: Any = None, processor: Any = None) -> View:
-    """The view of a recipe, or of as many of its settings as there are.
+    """Load the view of a recipe, or of as many of its settings as there are.
 
     Args:
         settings: a train file's keys; `template` must be among them, those that are not about data are passed over.
@@ -101,20 +101,20 @@ def load_view(settings: dict[str, Any], tokenizer: Any = None, processor: Any = 
 
 
 def turn_markers(template: Any) -> set[str]:
-    """What a LLaMA-Factory template opens and closes turns with, as far as its text tells."""
+    """Find what a LLaMA-Factory template opens and closes turns with, as far as its text tells."""
     found = {*template.stop_words}
     for name, part in vars(template).items():
-        said = name in ("format_user", "format_assistant", "format_system", "format_prefix")
+        plain = name in ("format_user", "format_assistant", "format_system", "format_prefix")
         for slot in part.slots if name.startswith("format_") else ():
             if isinstance(slot, dict):
                 found.add(slot["token"])
             elif isinstance(slot, str):
-                found.update((ANY_MARKER if said else MARKER).findall(slot))
+                found.update((ANY_MARKER if plain else MARKER).findall(slot))
     return found | {word for text in template.thought_words for word in MARKER.findall(text)}
 
 
 def stand_in(name: str) -> Any:
-    """A tokenizer for where the base model's is not at hand: a token a byte, and the template's special tokens."""
+    """Make a tokenizer for where the base model's is not at hand: a token a byte, and the template's special tokens."""
     from llamafactory.data.template import TEMPLATES
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -135,14 +135,14 @@ def announce_loading(command: str) -> None:
 
 
 def is_at_hand(model: str) -> bool:
-    """Whether a model's tokenizer can be loaded without a network: a folder, or cached from the hub."""
+    """Tell whether a model's tokenizer can be loaded without a network: a folder, or cached from the hub."""
     from huggingface_hub import try_to_load_from_cache
 
     return Path(model).is_dir() or isinstance(try_to_load_from_cache(model, "tokenizer_config.json"), str)
 
 
 def load_tokenizer(settings: dict[str, Any]) -> tuple[Any, Any]:
-    """The tokenizer, and the processor or None, of `model_name_or_path`, as LLaMA-Factory loads them from this machine."""
+    """Load the tokenizer, and the processor or None, of `model_name_or_path`, as LLaMA-Factory loads them from this machine."""
     from llamafactory.hparams import ModelArguments
     from llamafactory.model import load_tokenizer as load
 
@@ -158,14 +158,14 @@ def load_tokenizer(settings: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def fetch_hint(model: str) -> str:
-    """The command that brings a model's tokenizer."""
+    """Name the command that brings a model's tokenizer."""
     if model.startswith("models/"):
         return f"python -m tools.fetch_model {Path(model).name}"
     return f"hf download {model} --include '*token*' config.json"
 
 
 def aligned(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[list[dict[str, str]], str, str]:
-    """Messages (role, content), system and tools of a row, by LLaMA-Factory's converter; no messages: it is dropped.
+    """Read the messages (role, content), system and tools of a row by LLaMA-Factory's converter; no messages: it is dropped.
 
     Args:
         entry: the dataset's entry in dataset_info.json.
@@ -181,13 +181,13 @@ def aligned(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[lis
 
 
 def encode_pairs(messages: list[dict[str, str]], system: str, tools: str, view: View) -> list[tuple[Piece, Piece]]:
-    """(source, target) of each turn as the template encodes it, before `cutoff_len`; raises what LLaMA-Factory dies of."""
+    """Encode each turn by the template as (source, target), before `cutoff_len`; raises what LLaMA-Factory dies of."""
     discard = view.data_args.mask_history and not view.template.preserve_thinking
     return view.template.encode_multiturn(view.tokenizer, messages, system, tools, discard)
 
 
 def encode_row(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """Token ids and labels (-100 where nothing is learned) of a row, `cutoff_len` applied; raises what LLaMA-Factory dies of."""
+    """Encode a row as token ids and labels (-100 where nothing is learned), `cutoff_len` applied; raises what LLaMA-Factory dies of."""
     from llamafactory.data.processor import SupervisedDatasetProcessor
 
     messages, system, tools = aligned(row, view, entry)
@@ -198,14 +198,16 @@ def encode_row(row: dict[str, Any], view: View, entry: dict[str, Any]) -> tuple[
 
 
 def kept(lengths: list[tuple[int, int]], view: View) -> list[tuple[int, int]]:
-    """How many tokens of each (source, target) `SupervisedDatasetProcessor` keeps; (0, 0) for a turn that it drops."""
+    """Count the tokens of each (source, target) that `SupervisedDatasetProcessor` keeps; (0, 0) for a turn that it drops."""
     from llamafactory.data.processor.processor_utils import infer_seqlen
 
     args = view.data_args
     total = int(view.template.efficient_eos)
     result = [(0, 0)] * len(lengths)
-    order = range(len(lengths))
-    for index in reversed(order) if args.mask_history else order:
+    order = list(range(len(lengths)))
+    if args.mask_history:
+        order.reverse()
+    for index in order:
         if total >= args.cutoff_len:
             break
         result[index] = infer_seqlen(*lengths[index], args.cutoff_len - total)

@@ -10,26 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT, scan_jsonl, to_json
 from callwright.recipes import load_recipe
 from callwright.records import Case, read_records
 from callwright.text import fold_case
-from tools.checks.lint_row import CODES, Fault, Row, Turn, check_row
+from tools.checks.lint_row import CODES, Fault, ParsedRow, ParsedTurn, ToolList, check_row
 from tools.checks.lint_tokens import TokenCheck, leaves
-from tools.formats.dataset_info import SHAREGPT, find_entry
+from tools.formats.dataset_info import SHAREGPT, find_entry, keys_left_out
 from tools.formats.ingest import reason_of, record_of, records
 from tools.formats.values import kind
+
+if TYPE_CHECKING:
+    from tools.checks.lint_template import TemplateCheck
 
 SHOWN = 10
 """findings of one code that the text format prints"""
 CHUNK = 10 << 20
 """bytes that LLaMA-Factory's JSON reader types at a time (`datasets.packaged_modules.json`)"""
-PARTS = "columns", "tags"
-ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
-"""what LLaMA-Factory takes where an entry has no such part at all"""
 EFFECTS = {
     "function_tag": "every row with a call is dropped",
     "tools": "tools are not read",
@@ -52,14 +52,14 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """`error` or `warning`."""
+        """Look up whether it is an `error` or a `warning`."""
         return CODES[self.code][0]
 
     def __str__(self) -> str:
         return f"{self.place}: {self.severity}[{self.code}] {self.message}; {CODES[self.code][1]}"
 
     def as_json(self) -> dict[str, Any]:
-        """For --format json; `row` is the line number, or the index in a list."""
+        """Write the finding for --format json; `row` is the line number, or the index in a list."""
         row = re.search(r"(?::|\[)(\d+)\]?$", self.place)
         return {
             **vars(self),
@@ -70,22 +70,21 @@ class Finding:
 
 
 def entry_faults(entry: dict[str, Any]) -> list[Fault]:
-    """What a dataset_info.json entry leaves out. LLaMA-Factory takes a key that is left out for absent, not for default."""
-    if (formatting := entry.get("formatting", "alpaca")) != "sharegpt" or entry.get("ranking"):
+    """Find what a dataset_info.json entry leaves out. LLaMA-Factory takes a key that is left out for absent, not for default."""
+    formatting = entry.get("formatting", "alpaca")
+    if formatting != "sharegpt" or entry.get("ranking"):
         what = "preference pairs" if entry.get("ranking") else f"formatting {formatting!r}"
         return [("unchecked", f"{what}: only sharegpt rows are linted; tools.convert makes them")]
     if entry.get("columns", {}).get("images"):
         return [("unchecked", "images: only rows of text are linted")]
     return [
         ("registry", f"`{part}` lacks {key!r}: {EFFECTS.get(key, 'no row is read as it stands')}")
-        for part in PARTS
-        for key in SHAREGPT[part]
-        if not entry.get(part, ABSENT[part]).get(key)
+        for part, key in keys_left_out(entry)
     ]
 
 
-class Types:
-    """Keys and kinds of values over a file, as its JSON reader needs them: one type for each path."""
+class ColumnTypeChecks:
+    """Checks of the keys and kinds of values over a file: its JSON reader needs one type for each path."""
 
     def __init__(self, big: bool) -> None:
         self.big = big
@@ -94,7 +93,7 @@ class Types:
         self.dates: dict[str, bool] = {}
 
     def faults(self, row: dict[str, Any]) -> Iterator[Fault]:
-        """What in `row` has another type than in the rows before."""
+        """Find what in a row has another type than in the rows before it."""
         if self.big and self.keys and self.keys != row.keys():
             keys = sorted(self.keys ^ row.keys())
             yield "columns", f"key {keys[0]!r} is not in every row: the reader dies of it in a file above 10 MB"
@@ -107,7 +106,7 @@ class Types:
                 yield "columns", f"`{path}` is {what} here and {self.kinds[path]} above: the reader dies of it"
 
     def whole_file(self, columns: dict[str, str], tags: dict[str, str]) -> Iterator[Fault]:
-        """Columns that no row has, and texts that would be read as dates."""
+        """Find columns that no row has, and texts that would be read as dates."""
         for column in columns.values():
             if self.keys and column not in self.keys:
                 yield "columns", f"no row has `{column}`: the converter dies of it"
@@ -127,19 +126,19 @@ def _paths(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _paths(item, f"{path}[]")
 
 
-class Across:
-    """What only shows across rows: duplicates, conflicts, overlap with evaluation cases. One for all files of a recipe."""
+class CrossRowChecks:
+    """Checks for duplicates, conflicts and overlap with evaluation cases; one object for all files of a recipe."""
 
     def __init__(self, cases: dict[str, str]) -> None:
         self.cases = cases
         self.rows: dict[bytes, str] = {}
         self.labels: dict[tuple[str, str], tuple[frozenset[str], str]] = {}
 
-    def faults(self, row: Row, place: str) -> Iterator[Fault]:
-        """The faults of a row against those before it."""
+    def faults(self, row: ParsedRow) -> Iterator[Fault]:
+        """Find the faults of a row against those before it."""
         turns = [(turn.role, turn.value) for turn in row.turns]
-        digest = hashlib.blake2b(to_json([row.system, row.tools, turns]).encode(), digest_size=16).digest()
-        if (first := self.rows.setdefault(digest, place)) != place:
+        digest = hashlib.blake2b(to_json([row.system, row.tools.text, turns]).encode(), digest_size=16).digest()
+        if (first := self.rows.setdefault(digest, row.place)) != row.place:
             yield "duplicate", f"the same row as {first}"
         conversation = any(turn.role == "observation" for turn in row.turns)
         for number, turn in enumerate(row.turns):
@@ -151,7 +150,7 @@ class Across:
             if number and conversation:
                 continue  # what a later turn means depends on those before it
             label = frozenset(call.name for call in row.turns[number + 1].calls)
-            other, where = self.labels.setdefault((words, row.tools), (label, place))
+            other, where = self.labels.setdefault((words, row.tools.text), (label, row.place))
             if other != label:
                 yield "conflict", f"turn {number + 1} {_decision(label)}; the same words at {where}: {_decision(other)}"
 
@@ -160,27 +159,23 @@ def _decision(names: Iterable[str]) -> str:
     return " and ".join(f"calls {name}" for name in sorted(names)) or "does not call"
 
 
-def asked(paths: Iterable[Path]) -> dict[str, str]:
-    """What the cases of evaluation files ask last, folded, with the case's id."""
-    result = {}
-    for path in paths:
-        for case in read_records(path, Case):
-            text = next((m["content"] for m in reversed(case.messages) if m.get("role") == "user"), None)
-            if isinstance(text, str):
-                result[fold_case(text)] = f"{path.name} {case.id}"
-    return result
+def asked_texts(paths: Iterable[Path]) -> dict[str, str]:
+    """Map what the cases of evaluation files ask last, folded, to the file's name and the case's id."""
+    cases = ((path, case) for path in paths for case in read_records(path, Case))
+    return {fold_case(case.text): f"{path.name} {case.id}" for path, case in cases if case.text}
 
 
 def case_findings(path: Path, tokens: TokenCheck) -> Iterator[Finding]:
-    """The control tokens and marks in evaluation cases, which ask something else than they seem to."""
+    """Find control tokens and marks in evaluation cases, which ask something else than they seem to."""
     for case in read_records(path, Case):
-        row = Row("", to_json(case.tools), (Turn("human", leaves(case.messages)), Turn("gpt", "")))
+        turns = ParsedTurn("human", leaves(case.messages)), ParsedTurn("gpt", "")
+        row = ParsedRow(turns, tools=ToolList(to_json(case.tools), case.tools))
         for _, fault in tokens.faults(row):
             yield Finding(f"{path} {case.id}", "marker", fault.replace("turn 1 holds", "its conversation holds"))
 
 
 def scan_json(path: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
-    """The rows of a .json file, a list or one a line, each with its place: the object, or what is wrong with it.
+    """Read the rows of a .json file, a list or one a line, each with its place: the object, or what is wrong with it.
 
     Raises:
         UserError: missing, unreadable, or a list that is broken off.
@@ -192,44 +187,45 @@ def scan_json(path: Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
             yield place, UserError(place, reason_of(error), CODES["json"][1])
 
 
-def lint_file(path: Path, entry: dict[str, Any], across: Across, check: Any = None) -> tuple[int, list[Finding]]:
-    """The number of rows of a file, and its findings.
+def lint_file(
+    path: Path, entry: dict[str, Any], cross_row: CrossRowChecks, template: "TemplateCheck | None" = None
+) -> tuple[int, list[Finding]]:
+    """Count the rows of a file, and find what is wrong in it.
 
     Args:
         entry: its entry in dataset_info.json.
-        check: a lint_template.TemplateCheck, or None for what holds under every template.
+        template: None for what holds under every template.
     """
     known = entry_faults(entry) if path.suffix in (".jsonl", ".json") else [("unchecked", "only JSON is; convert it")]
     count, findings, any_tools = 0, [Finding(str(path), *fault) for fault in known], False
     if any(finding.code == "unchecked" for finding in findings):
         return 0, findings
-    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in PARTS}
-    types = Types(path.is_file() and path.stat().st_size > CHUNK)
+    parts = {part: {**SHAREGPT[part], **entry.get(part, {})} for part in ("columns", "tags")}
+    types = ColumnTypeChecks(path.is_file() and path.stat().st_size > CHUNK)
     for place, value in scan_jsonl(path) if path.suffix == ".jsonl" else scan_json(path):
         count += 1
         if isinstance(value, UserError):
             findings.append(Finding(place, "json", value.fault))
             continue
-        faults, row = check_row(value, parts)
+        faults, row = check_row(value, parts, place)
         if not any(code in ("columns", "tools") for code, _ in faults):
             faults += types.faults(value)
         if row is not None:
-            any_tools = any_tools or bool(row.tools)
-            faults += check.check(row) if check else ()
-            faults += across.faults(row, place)
+            any_tools = any_tools or bool(row.tools.text)
+            faults += template.check(row) if template else ()
+            faults += cross_row.faults(row)
         findings += [Finding(place, *fault) for fault in faults]
     whole: list[Fault] = list(types.whole_file(**parts)) if count else [("json", "the file is empty")]
-    whole += check.whole_file(any_tools) if check else ()
+    whole += template.whole_file(any_tools) if template else ()
     return count, findings + [Finding(str(path), *fault) for fault in whole]
 
 
-def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
-    """The TemplateCheck for a recipe's settings, and what it cannot check."""
+def template_check(settings: dict[str, Any]) -> tuple["TemplateCheck", list[Finding]]:
+    """Make the check for a recipe's settings, and say what it cannot check."""
     from tools.checks.encode import announce_loading, fetch_hint, is_at_hand, load_tokenizer, load_view
     from tools.checks.lint_template import TemplateCheck
 
     announce_loading("lint")
-
     model = settings.get("model_name_or_path")
     if model and is_at_hand(model):
         return TemplateCheck(load_view(settings, *load_tokenizer(settings)), True), []
@@ -239,7 +235,7 @@ def template_check(settings: dict[str, Any]) -> tuple[Any, list[Finding]]:
 
 
 def recipe_files(stem: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]], list[Path]]:
-    """A recipe's settings, its local dataset files with their entries, and the evaluation files beside them."""
+    """Look up a recipe's settings, its local dataset files with their entries, and the evaluation files beside them."""
     recipe = load_recipe(stem, overrides)
     known = [find_entry(name, ROOT / "dataset_info.json") for name in recipe.datasets]
     entries = {_shown(ROOT / entry["file_name"]): entry for entry in known if "file_name" in entry}
@@ -252,8 +248,8 @@ def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def report(findings: list[Finding]) -> Iterator[str]:
-    """The findings as lines, at most SHOWN of a code."""
+def report_lines(findings: list[Finding]) -> Iterator[str]:
+    """Write the findings as lines, at most SHOWN of a code."""
     shown: Counter[str] = Counter()
     for finding in findings:
         shown[finding.code] += 1

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from tools.checks.encode import View, encode_pairs, kept
-from tools.checks.lint_row import LF_ROLES, Fault, Row, Turn, form_fault, read_tools
-from tools.checks.lint_tokens import TokenCheck
+from tools.checks.lint_row import Fault, FaultError, ParsedRow, ParsedTurn, ToolList, read_tools
+from tools.checks.lint_tokens import PROBE_TOOLS, TokenCheck
 from tools.formats.sharegpt import tools_text
 
 SLACK = 16
@@ -20,28 +20,20 @@ READ = 20_000
 DIES = "LLaMA-Factory dies of it"
 
 
-class DiedError(Exception):
-    """LLaMA-Factory died of what it was given; the fault that says so."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        self.fault = fault
-
-
 def llamafactory(code: str, what: str, part: Callable[..., Any], *values: Any) -> Any:
-    """What a part of LLaMA-Factory makes of values that may be anything.
+    """Run a part of LLaMA-Factory on values that may be anything.
 
     Raises:
-        DiedError: it raised. No kind of exception is left out: each would end the training run, or the server's answer.
+        FaultError: it raised. No kind of exception is left out: each would end the training run, or the server's answer.
     """
     try:
         return part(*values)
     except Exception as error:
-        raise DiedError((code, f"{what}: {type(error).__name__}: {str(error)[:120]}")) from error
+        raise FaultError((code, f"{what}: {type(error).__name__}: {str(error)[:120]}")) from error
 
 
 class TemplateCheck:
-    """Checks rows under one view. Token checks happen where the view has a real tokenizer."""
+    """Checks of rows under one view. Tokens are checked where the view has a real tokenizer."""
 
     def __init__(self, view: View, has_tokenizer: bool) -> None:
         self.view, self.has_tokenizer = view, has_tokenizer
@@ -52,38 +44,36 @@ class TemplateCheck:
         self.readable = self._reads_back([("probe", {"text": "a", "number": 1})])
 
     def whole_file(self, rows_have_tools: bool) -> Iterator[Fault]:
-        """The faults of the template itself."""
+        """Find the faults of the template itself."""
         name = self.view.tool_format
         if rows_have_tools and not self.readable:
             yield "unreadable", f"tool format {name!r} writes calls that its own reader does not read"
-        probe = '[{"name": "a", "parameters": {"type": "object", "properties": {}}}]'
-        if rows_have_tools and datetime.now().strftime("%d %b %Y") in self.tool_text(probe):
+        if rows_have_tools and datetime.now().strftime("%d %b %Y") in self.tool_text(PROBE_TOOLS):
             yield "date", f"tool format {name!r} writes today's date into the prompt, at training and at serving"
         try:
             self._process_media([])
-        except DiedError as died:
+        except FaultError as died:
             yield died.fault
 
-    def check(self, row: Row) -> list[Fault]:
-        """The faults of a row that check_row found sound, up to the one that training dies of."""
+    def check(self, row: ParsedRow) -> list[Fault]:
+        """Find the faults of a row that check_row found sound, up to the one that training dies of."""
         faults: list[Fault] = []
         try:
             for fault in self._faults(row):
                 faults.append(fault)
-        except DiedError as died:
+        except FaultError as died:
             faults.append(died.fault)
         return faults
 
-    def _faults(self, row: Row) -> Iterator[Fault]:
-        messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
-        tool_text = llamafactory("tools", DIES, self.tool_text, row.tools) if row.tools else ""
-        served = tools_text(read_tools(row.tools)[0]) if row.tools else ""
-        if served and not form_fault(row.tools) and self.tool_text(served) != tool_text:
+    def _faults(self, row: ParsedRow) -> Iterator[Fault]:
+        tool_text = llamafactory("tools", DIES, self.tool_text, row.tools) if row.tools.text else ""
+        served = read_tools(tools_text(list(row.tools.canonical)))
+        if served.text and not row.tools.form_fault and self.tool_text(served) != tool_text:
             name = self.view.tool_format
             yield "tool-form", f"tool format {name!r} shows what stands around a function; serving sends it bare"
         written = [self._written(number, turn) for number, turn in enumerate(row.turns, 1)]
-        self._process_media(messages)
-        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.text)
+        self._process_media(row.messages)
+        pairs = llamafactory("call", DIES, encode_pairs, row.messages, row.system, row.tools.text, self.text)
         pieces = ["".join(piece) for pair in pairs for piece in pair]
         yield from self._altered(row, pieces, written, tool_text)
         named = set()
@@ -92,55 +82,50 @@ class TemplateCheck:
                 named.add(f"turn {number}")
                 yield fault
         for code, words in self.tokens.faults(row):
-            if (
-                code == "special" or words.partition(" holds ")[0] not in named
-            ):  # a mark that does harm is named already
+            # A mark that does harm is named already.
+            if code == "special" or words.partition(" holds ")[0] not in named:
                 yield code, words
         if self.has_tokenizer:
-            yield from self._cut(row, messages, sum(len(piece.encode()) for piece in pieces))
+            yield from self._cut(row, sum(len(piece.encode()) for piece in pieces))
 
-    def _written(self, number: int, turn: Turn) -> str:
-        """A turn's value as the template is given it."""
+    def _written(self, number: int, turn: ParsedTurn) -> str:
+        """Write a turn's value as the template gets it."""
         if not turn.calls:
             return turn.value
         code = "parallel" if len(turn.calls) > 1 else "call"
         calls = [(call.name, call.arguments) for call in turn.calls]
         return str(llamafactory(code, f"turn {number}: {DIES}", self._write, calls))
 
-    def _altered(self, row: Row, pieces: list[str], written: list[str], tool_text: str) -> Iterator[Fault]:
+    def _altered(self, row: ParsedRow, pieces: list[str], written: list[str], tool_text: str) -> Iterator[Fault]:
         system = row.system or self.view.template.default_system
-        if (system or row.tools) and system + tool_text not in pieces[0]:
+        if (system or row.tools.text) and system + tool_text not in pieces[0]:
             yield "altered", "the system message and the tools are not in the prompt"
         for number, (turn, text, piece) in enumerate(zip(row.turns, written, pieces, strict=True), 1):
             if text not in piece or turn.beside.strip() not in piece:
                 yield "altered", f"turn {number} is not in the training text as it stands"
 
-    def _turn_faults(self, number: int, turn: Turn, text: str) -> Iterator[Fault]:
-        if (
-            turn.calls
-            and len(text) < READ
-            and self.readable
-            and not self._reads_back([(c.name, c.arguments) for c in turn.calls], text)
-        ):
+    def _turn_faults(self, number: int, turn: ParsedTurn, text: str) -> Iterator[Fault]:
+        calls = [(call.name, call.arguments) for call in turn.calls]
+        if calls and len(text) < READ and self.readable and not self._reads_back(calls, text):
             own = f"{self.view.tool_format}'s own reader"
             yield "unreadable", f"turn {number}: {own} does not read its call of {turn.calls[0].name!r}"
         if turn.role == "gpt":
             dies = f"turn {number}: the API server would die reading the answer"
             try:
                 read = llamafactory("reads-as-call", dies, self.view.tools.tool_extractor, turn.value[:READ])
-            except DiedError as died:
+            except FaultError as died:
                 yield died.fault  # the training run goes on
             else:
                 if not isinstance(read, str):
                     yield "reads-as-call", f"turn {number}: the answer reads as {len(read)} call(s)"
 
-    def _cut(self, row: Row, messages: list[dict[str, str]], size: int) -> Iterator[Fault]:
-        """What `cutoff_len` takes of a row of so many bytes."""
+    def _cut(self, row: ParsedRow, size: int) -> Iterator[Fault]:
+        """Find what `cutoff_len` takes of a row of so many bytes."""
         limit = self.view.data_args.cutoff_len
         tokens, taken = self.empty(row.system, row.tools)
         if tokens + size - taken + SLACK < limit:  # a token is a byte or more
             return
-        pairs = llamafactory("call", DIES, encode_pairs, messages, row.system, row.tools, self.view)
+        pairs = llamafactory("call", DIES, encode_pairs, row.messages, row.system, row.tools.text, self.view)
         lengths = [(len(s), len(t)) for s, t in pairs]
         total = sum(map(sum, lengths)) + int(self.view.template.efficient_eos)
         for number, (have, keep) in enumerate(zip(lengths, kept(lengths, self.view), strict=True)):
@@ -155,8 +140,8 @@ class TemplateCheck:
             process = self.view.template.mm_plugin.process_messages
             llamafactory("media", DIES, process, messages, [], [], [], self.view.processor)
 
-    def _tool_text(self, tools: str) -> str:
-        return str(self.view.template.format_tools.apply(content=tools)[0])
+    def _tool_text(self, tools: ToolList) -> str:
+        return str(self.view.template.format_tools.apply(content=tools.text)[0])
 
     def _write(self, calls: list[tuple[str, dict[str, Any]]]) -> str:
         from llamafactory.data.tool_utils import FunctionCall
@@ -169,12 +154,12 @@ class TemplateCheck:
             text = llamafactory("call", DIES, self._write, calls) if text is None else text
             read = llamafactory("unreadable", DIES, self.view.tools.tool_extractor, text)
             return not isinstance(read, str) and [(name, json.loads(arguments)) for name, arguments in read] == calls
-        except (DiedError, json.JSONDecodeError):
+        except (FaultError, json.JSONDecodeError):
             return False
 
-    def _empty_prompt(self, system: str, tools: str) -> tuple[int, int]:
-        """Tokens and bytes of what stands before the first answer where nothing is said: most rows have it in common."""
+    def _empty_prompt(self, system: str, tools: ToolList) -> tuple[int, int]:
+        """Count the tokens and bytes before the first answer where nothing is said: most rows have them in common."""
         empty = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
-        [(tokens, _)] = encode_pairs(empty, system, tools, self.view)
-        [(texts, _)] = encode_pairs(empty, system, tools, self.text)
+        [(tokens, _)] = encode_pairs(empty, system, tools.text, self.view)
+        [(texts, _)] = encode_pairs(empty, system, tools.text, self.text)
         return len(tokens), len("".join(texts).encode())

@@ -6,20 +6,18 @@ The template goes to runs/<recipe>/chat_template.jinja; the exit status is 1 whe
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
-from callwright.files import read_jsonl
+from callwright.files import read_jsonl, to_json
 from callwright.recipes import Recipe
-from tools.checks.encode import (
-    View,
-    encode_pairs,
-)
-from tools.checks.lint_row import LF_ROLES, check_row, read_calls
+from tools.checks.encode import View, encode_pairs
+from tools.checks.lint_row import ParsedRow, check_row
 from tools.formats.dataset_info import SHAREGPT
+from tools.formats.sharegpt import SENDERS
 
 SERVERS = {
     "qwen": "hermes",
@@ -29,33 +27,7 @@ SERVERS = {
 }
 """tool format → vLLM's --tool-call-parser (`vllm/tool_parsers/__init__.py`)"""
 
-OPENAI_ROLES = {"user": "user", "assistant": "assistant", "observation": "tool"}
-
-
-@dataclass(frozen=True)
-class Talk:
-    """A row as LLaMA-Factory's template takes it."""
-
-    place: str
-    messages: list[dict[str, str]]
-    """role (user, assistant, function, observation) and content"""
-    system: str = ""
-    tools: str = ""
-
-    def openai(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
-        """The same as OpenAI messages and tools. One observation is one tool message."""
-        messages: list[dict[str, Any]] = [{"role": "system", "content": self.system}] if self.system else []
-        for message in self.messages:
-            if message["role"] == "function":
-                beside, calls = read_calls(message["content"])
-                functions = [{"type": "function", "function": call.model_dump()} for call in calls]
-                messages.append({"role": "assistant", "content": beside.removesuffix("\n"), "tool_calls": functions})
-            else:
-                messages.append({"role": OPENAI_ROLES[message["role"]], "content": message["content"]})
-        if not self.tools:
-            return messages, None
-        tools = json.loads(self.tools)
-        return messages, [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools]
+OPENAI_ROLES = {sender: role for role, sender in SENDERS.items()}
 
 
 @dataclass(frozen=True)
@@ -73,26 +45,45 @@ class Difference:
         return f"{self.place}: {self.kind} differs: trained {self.trained} | served {self.served}"
 
 
-def render(template: str, tokenizer: Any, talk: Talk, prompt: bool) -> str:
-    """What transformers' apply_chat_template makes of a talk; with the opening of an answer for a prompt."""
-    messages, tools = talk.openai()
+def openai_form(row: ParsedRow) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """Write a row as OpenAI messages and tools (None for no list at all). One observation is one tool message."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": row.system}] if row.system else []
+    for turn in row.turns:
+        if turn.role == "function_call":
+            calls = [{"type": "function", "function": call.model_dump()} for call in turn.calls]
+            messages.append({"role": "assistant", "content": turn.beside.removesuffix("\n"), "tool_calls": calls})
+        else:
+            messages.append({"role": OPENAI_ROLES[turn.role], "content": turn.value})
+    if not row.tools.text:
+        return messages, None
+    return messages, [
+        tool if "function" in tool else {"type": "function", "function": tool} for tool in row.tools.given
+    ]
+
+
+def render(template: str, tokenizer: Any, row: ParsedRow, prompt: bool) -> str:
+    """Render a row by transformers' apply_chat_template; with the opening of an answer for a prompt."""
+    messages, tools = openai_form(row)
     how = {"chat_template": template, "tokenize": False, "add_generation_prompt": prompt}
     return str(tokenizer.apply_chat_template(messages, tools=tools, **how))
 
 
-def differences(talk: Talk, template: str, view: View) -> Iterator[Difference]:
-    """What differs between training and serving, over the whole talk and each of its prompts."""
-    texts, ids = ([piece for pair in encode_pairs(talk.messages, talk.system, talk.tools, v) for piece in pair]
-                  for v in (view.verbatim(), view))  # fmt: skip
+def differences(row: ParsedRow, template: str, view: View) -> Iterator[Difference]:
+    """Find what differs between training and serving, over the whole row and each of its prompts."""
+    texts, ids = (
+        [piece for pair in encode_pairs(row.messages, row.system, row.tools.text, seen) for piece in pair]
+        for seen in (view.verbatim(), view)
+    )
     if view.template.efficient_eos:
         texts.append([view.tokenizer.eos_token])
         ids.append([view.tokenizer.eos_token_id])
-    ends = [(len(texts), len(talk.messages)), *((at, at) for at in range(1, len(talk.messages), 2))]
-    for pieces, turns in ends:
-        part = Talk(talk.place, talk.messages[:turns], talk.system, talk.tools)
+    count = len(row.turns)
+    for turns in (count, *range(1, count, 2)):
+        whole = turns == count
+        pieces = len(texts) if whole else turns
         trained = "".join(word for piece in texts[:pieces] for word in piece)
-        served = render(template, view.tokenizer, part, prompt=turns < len(talk.messages))
-        place = f"{talk.place}, {'whole' if turns == len(talk.messages) else f'prompt of turn {turns + 1}'}"
+        served = render(template, view.tokenizer, replace(row, turns=row.turns[:turns]), prompt=not whole)
+        place = f"{row.place}, {'whole' if whole else f'prompt of turn {turns + 1}'}"
         if trained != served:
             yield Difference(place, "text", *first_difference(trained, served))
             continue
@@ -105,33 +96,40 @@ def differences(talk: Talk, template: str, view: View) -> Iterator[Difference]:
 
 
 def parting(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """Where two sequences part."""
+    """Find the index at which two sequences part."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def first_difference(one: str, other: str) -> tuple[str, str]:
-    """Both texts around the place where they part."""
+    """Cut both texts to what stands around the place where they part."""
     at = parting(one, other)
     return repr(one[max(at - 20, 0) : at + 40]), repr(other[max(at - 20, 0) : at + 40])
 
 
-def rows_of(files: Iterable[Path], lint: str) -> Iterator[Talk]:
-    """The rows of dataset files; UserError for one that LLaMA-Factory would not keep, with the command that lints them."""
+def rows_of(files: Iterable[Path], lint: str) -> Iterator[ParsedRow]:
+    """Read the rows of dataset files; UserError for one that LLaMA-Factory would not keep, with the command that lints them."""
     for path in files:
         for place, value in read_jsonl(path):
-            faults, row = check_row(value, SHAREGPT)
+            faults, row = check_row(value, SHAREGPT, place)
             if row is None:
                 raise UserError(place, faults[0][1], f"run: {lint}")
-            messages = [{"role": LF_ROLES[turn.role], "content": turn.value} for turn in row.turns]
-            yield Talk(place, messages, row.system, row.tools)
+            yield row
+
+
+def made_up_row(turns: Sequence[tuple[str, str]], system: str = "", tools: str = "", place: str = "") -> ParsedRow:
+    """Read turns (role and value) as a row; AssertionError where LLaMA-Factory would not keep it."""
+    conversations = [{"from": role, "value": value} for role, value in turns]
+    faults, row = check_row({"conversations": conversations, "system": system, "tools": tools}, SHAREGPT, place)
+    assert row is not None, faults
+    return row
 
 
 WORDS = ["a cat", "畫一隻戴墨鏡的柴犬", "e\u0301", "👩‍🚀", "\"quoted\" & <b>'s", "a\nb\n\nc", "C:\\new\\table", "{{ x }} {% if %}",
          "\t", "1", "true", "null", "[]", "</s", "ñ — …", "\u2028", "```json\n{}\n```", "%s {0} $1"]  # fmt: skip
 
 
-def fuzzed(count: int, parallel: bool, seed: int = 0) -> Iterator[Talk]:
-    """Made-up talks: no, one and several tools; nested schemas; several turns; results; parallel calls; no system."""
+def fuzzed(count: int, parallel: bool, seed: int = 0) -> Iterator[ParsedRow]:
+    """Make up rows: no, one and several tools; nested schemas; several turns; results; parallel calls; no system."""
     pick = random.Random(seed)
 
     def text() -> str:
@@ -170,45 +168,44 @@ def fuzzed(count: int, parallel: bool, seed: int = 0) -> Iterator[Talk]:
 
     for number in range(count):
         tools = [tool(index) for index in range(number % 4)]
-        messages: list[dict[str, str]] = []
+        turns: list[tuple[str, str]] = []
         for _ in range(pick.randrange(1, 4)):
-            messages.append({"role": "user", "content": text()})
-            while tools and len(messages) < 9 and pick.random() < 0.6:
+            turns.append(("human", text()))
+            while tools and len(turns) < 9 and pick.random() < 0.6:
                 calls = [call() for _ in range(pick.randrange(1, 3 if parallel else 2))]
-                messages.append({"role": "function", "content": json.dumps(calls if len(calls) > 1 else calls[0])})
-                messages.append({"role": "observation", "content": pick.choice([text(), json.dumps(value()), ""])})
-            messages.append({"role": "assistant", "content": text()})
+                turns.append(("function_call", json.dumps(calls if len(calls) > 1 else calls[0])))
+                turns.append(("observation", pick.choice([text(), json.dumps(value()), ""])))
+            turns.append(("gpt", text()))
         system = text() if number % 3 else ""
-        yield Talk(f"made-up talk {number}", messages, system, json.dumps(tools, ensure_ascii=False) if tools else "")
+        yield made_up_row(turns, system, to_json(tools) if tools else "", f"made-up talk {number}")
 
 
-TOOL = json.dumps([{"name": "draw", "description": "Draw.", "parameters": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}}])  # fmt: skip
+TOOL = to_json([{"name": "draw", "description": "Draw.", "parameters": {"type": "object", "properties": {"what": {"type": "string"}}, "required": ["what"]}}])  # fmt: skip
 CALL = {"name": "draw", "arguments": {"what": "a cat"}}
 
 
-def aspects() -> Iterator[tuple[str, Talk]]:
-    """Talks that show one thing each, to compare two templates by."""
-    ask, reply = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}
-    call = {"role": "function", "content": json.dumps(CALL)}
-    yield "a plain turn", Talk("", [ask, reply], "S.")
-    yield "without a system message", Talk("", [ask, reply])
-    yield "the tools", Talk("", [ask, reply], "S.", TOOL)
-    yield "a call", Talk("", [ask, call], "S.")
-    yield "parallel calls", Talk("", [ask, {**call, "content": json.dumps([CALL, CALL])}], "S.")
-    yield "a result", Talk("", [ask, call, {"role": "observation", "content": "done"}, reply], "S.")
+def aspects() -> Iterator[tuple[str, ParsedRow]]:
+    """Make up rows that show one thing each, to compare two templates by."""
+    ask, reply, call = ("human", "Hello"), ("gpt", "Hi"), ("function_call", to_json(CALL))
+    yield "a plain turn", made_up_row([ask, reply], "S.")
+    yield "without a system message", made_up_row([ask, reply])
+    yield "the tools", made_up_row([ask, reply], "S.", TOOL)
+    yield "a call", made_up_row([ask, call], "S.")
+    yield "parallel calls", made_up_row([ask, ("function_call", to_json([CALL, CALL]))], "S.")
+    yield "a result", made_up_row([ask, call, ("observation", "done"), reply], "S.")
 
 
 def against_own(template: str, own: str, tokenizer: Any) -> Iterator[str]:
-    """How the base model's own chat template differs, a line for each aspect."""
+    """Say how the base model's own chat template differs, a line for each aspect."""
     from jinja2.exceptions import TemplateError
 
-    for aspect, talk in aspects():
+    for aspect, row in aspects():
         try:
-            ours = render(template, tokenizer, talk, prompt=False)
+            ours = render(template, tokenizer, row, prompt=False)
         except TemplateError:
             continue  # this tool format cannot write it
         try:
-            theirs = render(own, tokenizer, talk, prompt=False)
+            theirs = render(own, tokenizer, row, prompt=False)
         except (TemplateError, TypeError) as error:
             yield f"  {aspect}: the model's own template cannot ({str(error)[:80]})"
             continue
@@ -217,7 +214,7 @@ def against_own(template: str, own: str, tokenizer: Any) -> Iterator[str]:
 
 
 def flags(view: View, path: Path) -> Iterator[str]:
-    """What to start a server with, so that it sends these bytes and reads these calls."""
+    """Write the commands that start a server, so that it sends these bytes and reads these calls."""
     parser = SERVERS.get(view.tool_format)
     reads = f" --enable-auto-tool-choice --tool-call-parser {parser}" if parser else ""
     yield f"  vllm serve MODEL --chat-template {path}{reads}"
@@ -227,7 +224,7 @@ def flags(view: View, path: Path) -> Iterator[str]:
 
 
 def day_of_training(recipe: Recipe) -> str:
-    """The day as llama3's tool prompt writes it: that of the recipe's run, today's before there is one."""
+    """Write the day as llama3's tool prompt does: that of the recipe's run, today's before there is one."""
     stamp = recipe.output_dir / "callwright.json"
     day = datetime.fromtimestamp(stamp.stat().st_mtime) if stamp.is_file() else datetime.now()
     return day.strftime("%d %b %Y")

@@ -20,7 +20,7 @@ MARKS = "⟦", "⟧"
 
 
 def dataset_of(settings: dict[str, Any], split: str) -> tuple[Path, dict[str, Any]]:
-    """The file and the registry entry of the first dataset that a recipe's settings name for a split."""
+    """Find the file and the registry entry of the first dataset that a recipe's settings name for a split."""
     key = {"train": "dataset", "val": "eval_dataset"}[split]
     name = str(settings.get(key) or "").split(",")[0].strip()
     entry = find_entry(name, ROOT / "dataset_info.json")
@@ -29,8 +29,8 @@ def dataset_of(settings: dict[str, Any], split: str) -> tuple[Path, dict[str, An
     return ROOT / entry["file_name"], entry
 
 
-def chosen(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str, Any]]:
-    """The settings that rows are seen with, the file that holds them, and its registry entry."""
+def row_source(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str, Any]]:
+    """Choose the settings that rows are seen with, the file that holds them, and its registry entry."""
     if args.template:
         return (
             {"template": args.template, "cutoff_len": 2**20, "model_name_or_path": args.model},
@@ -44,7 +44,7 @@ def chosen(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str, An
 
 
 def row_of(path: Path, number: int) -> tuple[str, dict[str, Any]]:
-    """Place and value of the `number`-th row (from 1) of a file; UserError where it is not there, or no object."""
+    """Read place and value of the `number`-th row (from 1) of a file; UserError where it is not there, or no object."""
     found = next(islice(records(str(path)), number - 1, None), None) if number > 0 else None
     if found is None:
         raise UserError(f"--row {number}", f"{path} has no such row", "rows count from 1")
@@ -55,6 +55,6 @@ def row_of(path: Path, number: int) -> tuple[str, dict[str, Any]]:
 
 
 def spans(ids: list[int], labels: list[int]) -> Iterator[tuple[list[int], bool]]:
-    """Runs of token ids, each with whether it is learned."""
+    """Group token ids into runs, each with whether it is learned."""
     for learned, run in groupby(zip(ids, labels, strict=True), lambda pair: pair[1] != IGNORED):
         yield [token for token, _ in run], learned

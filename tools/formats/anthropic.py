@@ -3,11 +3,11 @@
 
 from typing import Any
 
+from tools.formats.builder import ConversationBuilder
 from tools.formats.conversation import Conversation
-from tools.formats.openai import thought_of
-from tools.formats.talk import WEIGHTS, Talk
 from tools.formats.values import is_empty, kind, list_of_objects, object_of, text_of
 
+ROLES = {"user": "user", "assistant": "assistant"}
 KEYS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
     "thinking": ("thinking", "signature"),
@@ -19,58 +19,54 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """A request with its answers. Results come before the words of the user who brings them, as Anthropic has it."""
-    talk = Talk()
-    talk.record(record, ("system", "messages", "tools"))
+    """Read a request with its answers. Results come before the words of the user who brings them, as Anthropic has it."""
+    builder = ConversationBuilder.of_record(record, ("system", "messages", "tools"))
     if not is_empty(record.get("system")):
-        talk.say("system", _text(talk, record["system"], "system"))
+        builder.add_system(_text(builder, record["system"], "system"))
     for number, message in enumerate(list_of_objects(record.get("messages"), "messages"), 1):
         at = f"message {number}"
-        talk.keys(message, "message", ("role", "content", *WEIGHTS), at)
-        role = message.get("role")
-        if role not in ("user", "assistant"):
-            raise ValueError(f"{at}: role {role!r} is not user or assistant")
-        blocks = _blocks(talk, message.get("content"), at)
+        role = builder.read_role(message, ROLES, ("content",), at)
+        blocks = _blocks(builder, message.get("content"), at)
         if role == "user":
-            _user(talk, blocks, at)
+            _user(builder, blocks, at)
         else:
-            _assistant(talk, blocks, talk.weight(message, at), at)
-    return talk.done(record.get("tools"))
+            _assistant(builder, blocks, builder.read_weight(message, at), at)
+    return builder.build(record.get("tools"))
 
 
-def _blocks(talk: Talk, content: Any, at: str) -> list[dict[str, Any]]:
-    """The blocks of a content, which may be one text; ValueError for a block of a type that no row can hold."""
+def _blocks(builder: ConversationBuilder, content: Any, at: str) -> list[dict[str, Any]]:
+    """Read the blocks of a content, which may be one text; ValueError for a block of a type that no row can hold."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     blocks = list_of_objects(content, f"content of {at}")
     for block in blocks:
         if block.get("type") not in KEYS:
             raise ValueError(f"{at}: a block of type {block.get('type')!r} is not one of {', '.join(KEYS)}")
-        talk.keys(block, "part", ("type", *KEYS[block["type"]]), at)
+        builder.check_keys(block, "part", ("type", *KEYS[block["type"]]), at)
     return blocks
 
 
-def _text(talk: Talk, content: Any, at: str) -> str:
-    """Content that may hold nothing but text."""
-    blocks = _blocks(talk, content, at)
+def _text(builder: ConversationBuilder, content: Any, at: str) -> str:
+    """Read content that may hold nothing but text."""
+    blocks = _blocks(builder, content, at)
     if odd := next((block["type"] for block in blocks if block["type"] != "text"), None):
         raise ValueError(f"{at}: a block of type {odd!r}, where only text may stand")
     return "".join(text_of(block.get("text"), f"{at}: text") for block in blocks)
 
 
-def _user(talk: Talk, blocks: list[dict[str, Any]], at: str) -> None:
+def _user(builder: ConversationBuilder, blocks: list[dict[str, Any]], at: str) -> None:
     for block in blocks:
         if block["type"] == "tool_result":
             content = block.get("content")
-            result = "" if is_empty(content) else _text(talk, content, at)
+            result = "" if is_empty(content) else _text(builder, content, at)
             identity = text_of(block.get("tool_use_id"), f"{at}: tool_use_id")
-            talk.messages.append({"role": "tool", "tool_call_id": identity, "content": result})
+            builder.messages.append({"role": "tool", "tool_call_id": identity, "content": result})
     words = [block for block in blocks if block["type"] != "tool_result"]
     if words or not blocks:
-        talk.say("user", _text(talk, words, at), at)
+        builder.add("user", _text(builder, words, at), at)
 
 
-def _assistant(talk: Talk, blocks: list[dict[str, Any]], weight: dict[str, Any], at: str) -> None:
+def _assistant(builder: ConversationBuilder, blocks: list[dict[str, Any]], weight: dict[str, Any], at: str) -> None:
     words: list[str] = []
     thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -79,11 +75,11 @@ def _assistant(talk: Talk, blocks: list[dict[str, Any]], weight: dict[str, Any],
             case "text":
                 words.append(text_of(block.get("text"), f"{at}: text"))
                 if calls:
-                    talk.lose("place of words behind a call", words[-1], at)
+                    builder.lose("place of words behind a call", words[-1], at)
             case "thinking":
                 thoughts.append(text_of(block.get("thinking"), f"{at}: thinking"))
             case "redacted_thinking":
-                talk.lose("redacted thought", block.get("data") or "", at)
+                builder.lose("redacted thought", block.get("data") or "", at)
             case "tool_use":
                 arguments = block.get("input")
                 if arguments is not None:
@@ -91,8 +87,7 @@ def _assistant(talk: Talk, blocks: list[dict[str, Any]], weight: dict[str, Any],
                 calls.append({"id": block.get("id"), "name": block.get("name"), "arguments": arguments})
             case other:
                 raise ValueError(f"{at}: a block of type {other!r} from the assistant, {kind(block)}")
-    more = {**thought_of(thoughts, at), **weight}
     if calls:
-        talk.call(calls, "".join(words), **more)
+        builder.add_calls(calls, "".join(words), thoughts, **weight)
     else:
-        talk.say("assistant", "".join(words), at, **more)
+        builder.add("assistant", "".join(words), at, thoughts, **weight)

@@ -13,7 +13,7 @@ BRANCHES = ("allOf", "anyOf", "oneOf")
 
 
 def settled(function: dict[str, str], tool: Tool | None) -> tuple[str, list[str]]:
-    """The arguments of a call as JSON text, and the keys of null padding that left them.
+    """Settle the arguments of a call: return them as JSON text, and the keys of null padding that left them.
 
     Empty arguments are {} where the tool needs none.
 
@@ -59,7 +59,7 @@ def _without_padding(value: Any, schema: Any, root: dict[str, Any], path: str, d
 
 
 def _parts(schema: Any, root: dict[str, Any], met: set[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The object schemas that a schema consists of: itself, what its `$ref` leads to (once each), and its branches."""
+    """Yield the object schemas that a schema consists of: itself, what its `$ref` leads to (once each), and its branches."""
     met = set() if met is None else met
     if not isinstance(schema, dict):
         return
@@ -76,7 +76,7 @@ def _parts(schema: Any, root: dict[str, Any], met: set[str] | None = None) -> It
 
 
 def _target(reference: str, root: dict[str, Any]) -> Any:
-    """What a `$ref` into the parameters leads to, None where it leads elsewhere."""
+    """Follow a `$ref` into the parameters; None where it leads elsewhere."""
     found: Any = root if reference.startswith("#") else None
     for step in reference[1:].split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
@@ -85,7 +85,7 @@ def _target(reference: str, root: dict[str, Any]) -> Any:
 
 
 def _argument_schemas(parts: list[dict[str, Any]], key: str) -> Iterator[Any]:
-    """What the parts of an object's schema say about one of its keys."""
+    """Yield what the parts of an object's schema say about one of its keys."""
     for part in parts:
         named = [part["properties"][key]] if key in part.get("properties", {}) else []
         patterns = part.get("patternProperties", {})
@@ -94,7 +94,7 @@ def _argument_schemas(parts: list[dict[str, Any]], key: str) -> Iterator[Any]:
 
 
 def _item_schemas(parts: list[dict[str, Any]], index: int) -> Iterator[Any]:
-    """What the parts of a list's schema say about one of its items."""
+    """Yield what the parts of a list's schema say about one of its items."""
     for part in parts:
         items, first = part.get("items"), part.get("prefixItems", [])
         if isinstance(items, list):  # until draft 2019-09

@@ -17,7 +17,7 @@ Answers = dict[str, Any]
 
 
 def read_answers(path: Path) -> Answers:
-    """Accepted answers by id, from the folder `possible_answer` beside a file of questions; {} where there is none."""
+    """Read the accepted answers by id, from the folder `possible_answer` beside a file of questions; {} where there is none."""
     beside = path.parent / "possible_answer" / path.name
     if beside not in beside.parent.glob("*"):
         return {}
@@ -25,7 +25,7 @@ def read_answers(path: Path) -> Answers:
 
 
 def read_case(record: dict[str, Any], answers: Answers) -> Case:
-    """One question as a case: each argument accepts BFCL's list of values; "" in it lets the argument be absent.
+    """Read one question as a case: each argument accepts BFCL's list of values; "" in it lets the argument be absent.
 
     Raises:
         ValueError: several turns, no known answer (live_relevance has none), or no accepted value that fits the schema.

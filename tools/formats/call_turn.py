@@ -1,4 +1,5 @@
-"""A function_call turn of a row: a thought, words, and calls, as LLaMA-Factory's FunctionFormatter reads and learns them.
+"""The text of a row's turns: a thought before any of them, and the thought, words and calls of a function_call turn, as
+LLaMA-Factory's FunctionFormatter reads and learns them.
 
     {"name": "f", "arguments": {}}                                             a call; a list of such for parallel calls
     <think>\\nhm\\n</think>\\n\\n{"name": "f", "arguments": {}}                    a thought before it
@@ -14,17 +15,37 @@ from dataclasses import dataclass
 from typing import Any
 
 from callwright.files import parse_json, parse_json_at, to_json
-from tools.formats.thought import split_thought, with_thought
 
+THINK, END_THINK = "<think>", "</think>"
+"""around a thought, in the words of LLaMA-Factory's reasoning templates"""
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _CALLS = re.compile(r"<tool_call>\s*(?=[{\[])")
 _MEANT = re.compile(r"<(?=\|?/?(?:seed:)?(?:think|tool_call|channel))|◁(?=/?think▷)")
 """in the text of arguments, what a template would take for a mark of its own"""
 
 
+def with_thought(thought: str, rest: str) -> str:
+    """Put a thought before the rest of a turn, as most templates' `thought_words` have it."""
+    return f"{THINK}\n{thought}\n{END_THINK}\n\n{rest}" if thought else rest
+
+
+def split_thought(value: str) -> tuple[str, str]:
+    """Split a turn into the thought that it begins with, "" for none, and the rest: what `with_thought` joins.
+
+    A `<think>` further on, one that is never closed, and other families' marks stay in the rest, to the byte.
+    """
+    start = len(value) - len(value.lstrip())
+    closed = value.find(END_THINK, start) if value.startswith(THINK, start) else -1
+    if closed < 0:
+        return "", value
+    thought, rest = value[start + len(THINK) : closed], value[closed + len(END_THINK) :]
+    rest = rest.removeprefix("\n\n") if rest.startswith("\n\n") else rest.lstrip("\n")
+    return thought.removeprefix("\n").removesuffix("\n"), rest
+
+
 @dataclass(frozen=True)
 class CallTurn:
-    """What a turn holds."""
+    """The thought, words and calls of a function_call turn."""
 
     thought: str
     words: str
@@ -33,7 +54,7 @@ class CallTurn:
 
 
 def read(value: str) -> CallTurn:
-    """What a function_call turn says, also where LLaMA-Factory would read something else of it (see `fault_of`).
+    """Read what a function_call turn says, also where LLaMA-Factory would read something else of it (see `fault_of`).
 
     Raises:
         ValueError: no calls, or one that is not JSON.
@@ -52,7 +73,7 @@ def read(value: str) -> CallTurn:
 
 
 def marked_calls(text: str, parse: Callable[[str], Any]) -> tuple[str, list[Any]]:
-    """The words around the marks of a text, and what stands between them; no calls where nothing is marked.
+    """Read the words around the marks of a text, and what stands between them; no calls where nothing is marked.
 
     Args:
         parse: reads what is not JSON between two marks; raises ValueError.
@@ -81,7 +102,7 @@ def marked_calls(text: str, parse: Callable[[str], Any]) -> tuple[str, list[Any]
 
 
 def write(thought: str, words: str, calls: Sequence[dict[str, Any]]) -> tuple[str, CallTurn]:
-    """The value of a function_call turn, and what it holds of the thought and the words.
+    """Write the value of a function_call turn; return it with what it holds of the thought and the words.
 
     Words or a thought that name the marks themselves cannot stand in it: they are left out of what it holds.
     """
@@ -102,7 +123,7 @@ def _reads_as(value: str, held: CallTurn) -> bool:
 
 
 def fault_of(value: str) -> str | None:
-    """Why LLaMA-Factory would learn something else than a function_call turn says; None where it would not."""
+    """Say why LLaMA-Factory would learn something else than a function_call turn says; None where it would not."""
     opened = value.find(OPEN)
     closed = value.find(CLOSE, opened) if opened >= 0 else -1
     if closed < 0:
@@ -124,7 +145,7 @@ def fault_of(value: str) -> str | None:
 
 
 def beside(value: str) -> str:
-    """The text that a template writes before the calls of a turn without faults: words behind them are moved there."""
+    """Read the text that a template writes before the calls of a turn without faults: words behind them are moved there."""
     before, _, after = value.partition(OPEN)
     _, closed, behind = after.partition(CLOSE)
     return before + behind if closed else value.removesuffix(split_thought(value)[1])

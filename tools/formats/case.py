@@ -2,18 +2,19 @@
 
 from callwright.matchers import is_matcher
 from callwright.records import Call, Case
-from tools.formats.conversation import Conversation, Lose, calls_of, no_loss
+from tools.formats.conversation import Conversation, Loss, calls_of
 
 
-def write(conversation: Conversation, identity: str, lose: Lose = no_loss) -> Case:
-    """What comes before the last answer is asked; its calls are expected.
+def write(conversation: Conversation, identity: str, lost: list[Loss] | None = None) -> Case:
+    """Write a case: what comes before the last answer is asked; its calls are expected. `lost` gets what is lost.
 
     Raises:
         ValueError: the last message is not the assistant's, or is not to be learned.
     """
     if conversation.images:
         raise ValueError("images: only ShareGPT rows can hold them")
-    conversation.tell(lose)
+    if lost is not None:
+        lost += conversation.lost
     *asked, answer = [{key: message[key] for key in message if key != "weight"} for message in conversation.messages]
     if answer["role"] != "assistant" or not asked:
         raise ValueError(f"the last message is the {answer['role']}'s: nothing to expect")

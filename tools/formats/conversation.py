@@ -1,13 +1,11 @@
 """The neutral conversation that every format is read into and written from: OpenAI messages and canonical tools."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from callwright.files import parse_json
 
-Lose = Callable[[str, str, str], None]
-"""told of something that there is no place for: the fields of a Loss"""
 Message = dict[str, Any]
 Tool = dict[str, Any]
 
@@ -25,17 +23,13 @@ class Loss(NamedTuple):
     """where in the record: `message 2`"""
 
 
-def no_loss(what: str, text: str, at: str) -> None:
-    """A Lose that is told of nothing new."""
-
-
 class LeftOut(ValueError):
     """A record that says itself that nothing is to be learned from it: counted and left out, never a fault."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """What is said and called, and the tools on offer.
+    """A conversation: what is said and called, and the tools on offer.
 
     Messages are OpenAI's: system messages come first; arguments are JSON text of an object; every call has an id; a
     call's results follow at once, one for each call of the message, or there is none at all. An assistant's message
@@ -51,11 +45,6 @@ class Conversation:
     """paths, from the root, of what each IMAGE in the texts stands for, in order"""
     lost: list[Loss] = field(default_factory=list, compare=False)
     """what the source held beside"""
-
-    def tell(self, lose: Lose) -> None:
-        """Tell of everything that was lost."""
-        for loss in self.lost:
-            lose(*loss)
 
     def __post_init__(self) -> None:
         names = [tool["function"]["name"] for tool in self.tools]
@@ -92,6 +81,6 @@ class Conversation:
 
 
 def calls_of(message: Message) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the arguments of each call of a message."""
+    """Yield the name and the arguments of each call of a message."""
     for call in message.get("tool_calls", []):
         yield call["function"]["name"], parse_json(call["function"]["arguments"])

@@ -12,6 +12,7 @@ from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, read_jsonl, write_json
 from callwright.locks import locked
 from tools.formats import sharegpt
+from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally, ingest, records
 from tools.formats.values import list_of_objects
 
@@ -35,6 +36,9 @@ SHAREGPT: dict[str, Any] = {
     },
 }
 
+WHERE_ABSENT = {"columns": {"messages": "conversations"}, "tags": SHAREGPT["tags"]}
+"""what LLaMA-Factory takes where an entry has no such part at all"""
+
 PAIRS = {
     **SHAREGPT,
     "ranking": True,
@@ -57,7 +61,7 @@ def register(entries: dict[str, dict[str, Any]], registry: Path = REGISTRY) -> N
 
 
 def entries_of(registry: Path) -> dict[str, Any]:
-    """What a registry holds; UserError where it is no JSON object."""
+    """Read what a registry holds; UserError where it is no JSON object."""
     known = read_json(registry)
     if not isinstance(known, dict):
         raise UserError(registry, "not a JSON object of datasets", "fix it, or move it away")
@@ -65,7 +69,7 @@ def entries_of(registry: Path) -> dict[str, Any]:
 
 
 def malformed(entry: Any) -> str | None:
-    """Why LLaMA-Factory would die of reading an entry; None where it would not."""
+    """Say why LLaMA-Factory would die of reading an entry; None where it would not."""
     if not isinstance(entry, dict):
         return "not an object"
     for part in ("columns", "tags"):
@@ -75,8 +79,18 @@ def malformed(entry: Any) -> str | None:
     return None if isinstance(entry.get("file_name", ""), str) else "`file_name` is not text"
 
 
+def keys_left_out(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """List the columns and tags, each as its part and key, that LLaMA-Factory takes for absent in an entry of rows.
+
+    A part that is there takes LLaMA-Factory's defaults away from what it leaves out.
+    """
+    return [
+        (part, key) for part, own in WHERE_ABSENT.items() for key in SHAREGPT[part] if not entry.get(part, own).get(key)
+    ]
+
+
 def making(name: str, root: Path = ROOT) -> str:
-    """The make command that builds the data set of a name; "" where no task under configs/data has it."""
+    """Name the make command that builds the data set of a name; "" where no task under configs/data has it."""
     task, _, part = name.removesuffix("_sample").rpartition("_")
     config = root / "configs" / "data" / f"{task}.yaml"
     if not config.is_file() or part not in ("train", "val", "pairs"):
@@ -87,7 +101,7 @@ def making(name: str, root: Path = ROOT) -> str:
 
 
 def how_to_have(name: str, known: Collection[str], make: str) -> str:
-    """The remedy for a data set that is not there: what `making` says, the name that was meant, or the names there are."""
+    """Say how to get a data set that is not there: what `making` says, the name that was meant, or the names there are."""
     if make:
         return f"run: {make}"
     others = [other for other in known if not other.endswith(("_val", "_val_sample"))]
@@ -96,7 +110,7 @@ def how_to_have(name: str, known: Collection[str], make: str) -> str:
 
 
 def find_entry(name: str, registry: Path) -> dict[str, Any]:
-    """The entry called `name`; UserError where there is none that LLaMA-Factory can read."""
+    """Find the entry called `name`; UserError where there is none that LLaMA-Factory can read."""
     entries = entries_of(registry)
     if name not in entries:
         raise UserError(f"dataset {name!r}", f"not in {registry.name}", how_to_have(name, entries, making(name)))
@@ -106,13 +120,13 @@ def find_entry(name: str, registry: Path) -> dict[str, Any]:
 
 
 def check_name(name: str) -> None:
-    """UserError for a name that LLaMA-Factory's comma-separated `dataset:` or a file system would not take."""
+    """Check a name; UserError for one that LLaMA-Factory's comma-separated `dataset:` or a file system would not take."""
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise UserError(f"name {name!r}", "not letters, digits, _ - and .", "choose another name")
 
 
 def entry_of(path: str | Path, form: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The entry of a file of our rows; UserError where it is not under the root, where recipes look for it.
+    """Write the entry of a file of our rows; UserError where it is not under the root, where recipes look for it.
 
     Without a `form`, the file's first row tells whether they have images.
     """
@@ -126,23 +140,22 @@ def entry_of(path: str | Path, form: Mapping[str, Any] | None = None) -> dict[st
 
 
 def check_pair(record: dict[str, Any]) -> None:
-    """ValueError where a preference pair is not two answers to one conversation."""
+    """Check a preference pair; ValueError where it is not two answers to one conversation."""
     for side in ("chosen", "rejected"):
         turns = [*list_of_objects(record.get("conversations"), "conversations"), record.get(side)]
         sharegpt.write(sharegpt.read({"conversations": turns, "tools": record.get("tools")}))
 
 
 def faults_of(entry: Any, folder: Path) -> Iterator[str]:
-    """What is wrong with an entry of the registry in `folder`: a missing file, missing tags, the first bad row."""
+    """Find what is wrong with an entry of the registry in `folder`: a missing file, missing tags, the first bad row."""
     if fault := malformed(entry):
         yield fault
         return
     if entry.get("formatting") == "sharegpt":
-        # a `tags` or `columns` that is there takes LLaMA-Factory's defaults away from what it leaves out
-        columns, tags = (entry.get(part, SHAREGPT[part]) for part in ("columns", "tags"))
-        if missing := [tag for tag in SHAREGPT["tags"] if tag not in tags]:
-            yield f"tags without {', '.join(missing)}: LLaMA-Factory drops the rows that use them"
-        if "messages" not in columns:
+        left_out = keys_left_out(entry)
+        if tags := [key for part, key in left_out if part == "tags"]:
+            yield f"tags without {', '.join(tags)}: LLaMA-Factory drops the rows that use them"
+        if ("columns", "messages") in left_out:
             yield "columns without messages"
     if "file_name" not in entry:
         return  # LLaMA-Factory fetches it from a hub
@@ -150,19 +163,29 @@ def faults_of(entry: Any, folder: Path) -> Iterator[str]:
     if not path.exists():
         yield f"no file {entry['file_name']}"
     elif path.is_file():
-        ours, pairs = (all(entry.get(key) == form[key] for key in form) for form in (SHAREGPT, PAIRS))
-        read = check_pair if pairs else (lambda record: sharegpt.write(sharegpt.read(record))) if ours else id
-        make = lambda record, lose: read(record)  # noqa: E731
-        tally = Tally()
-        try:
-            for _ in ingest(records(str(path)), make, tally, "skip"):
-                pass
-        except UserError as error:
-            yield str(error)
-        reasons = [
-            "{} rows: {} (first at {})".format(count, *tally.first[why]) for why, count in tally.skipped.most_common(3)
-        ]
-        yield from reasons or ([] if tally.read else ["holds no rows"])
+        yield from _row_faults(path, entry)
+
+
+def _row_faults(path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    """Find the rows of an entry's file that its form does not allow, the most frequent faults first."""
+
+    def check_row(record: dict[str, Any], lost: list[Loss]) -> None:
+        if PAIRS.items() <= entry.items():
+            check_pair(record)
+        elif SHAREGPT.items() <= entry.items():
+            sharegpt.write(sharegpt.read(record))
+
+    tally = Tally()
+    try:
+        for _ in ingest(records(str(path)), check_row, tally, "skip"):
+            pass
+    except UserError as error:
+        yield str(error)
+    for reason, count in tally.skipped.most_common(3):
+        own, place = tally.first[reason]
+        yield f"{count} rows: {own} (first at {place})"
+    if not tally.read:
+        yield "holds no rows"
 
 
 def check(registry: Path) -> int:

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from callwright.files import parse_json
+from tools.formats.builder import ConversationBuilder
 from tools.formats.conversation import Conversation
-from tools.formats.talk import Talk
 from tools.formats.values import from_json, object_of, sequence, text_of
 
 INTRODUCTIONS = (
@@ -19,15 +19,14 @@ _SPEAKER = re.compile(r"\n\n(USER|ASSISTANT|FUNCTION RESPONSE):")
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """Turns by their speaker; another system text than the format's own introductions stays."""
-    talk = Talk()
-    talk.record(record, ("system", "chat"))
+    """Read turns by their speaker; another system text than the format's own introductions stays."""
+    builder = ConversationBuilder.of_record(record, ("system", "chat"))
     system = text_of(record.get("system"), "system").strip().removeprefix("SYSTEM:").strip()
     start = system.find("{") if "{" in system else len(system)
     tools = sequence(system, start, "tools in the system text")
-    said = system[:start].strip()
-    if said and said not in INTRODUCTIONS:
-        talk.say("system", said)
+    introduction = system[:start].strip()
+    if introduction not in INTRODUCTIONS:
+        builder.add_system(introduction)
     chat = "\n\n" + text_of(record.get("chat"), "chat").strip()
     before, *pieces = _SPEAKER.split(chat)
     if before.strip():
@@ -35,15 +34,15 @@ def read(record: dict[str, Any]) -> Conversation:
     for speaker, text in zip(pieces[::2], pieces[1::2], strict=True):
         text = text.strip().removesuffix(END).strip()
         if speaker == "USER":
-            talk.say("user", text)
+            builder.add("user", text)
         elif speaker == "FUNCTION RESPONSE":
-            talk.result(text)
+            builder.add_results(text)
         elif _CALL.search(text):
             beside, *calls = _CALL.split(text)
-            talk.call([_call(call.replace(END, "").strip()) for call in calls], beside.strip())
+            builder.add_calls([_call(call.replace(END, "").strip()) for call in calls], beside.strip())
         else:
-            talk.say("assistant", text)
-    return talk.done(tools)
+            builder.add("assistant", text)
+    return builder.build(tools)
 
 
 def _call(text: str) -> dict[str, Any]:

@@ -4,47 +4,45 @@ import re
 from typing import Any
 
 from callwright.literals import literal
-from tools.formats.call_turn import marked_calls
+from tools.formats.builder import ConversationBuilder
+from tools.formats.call_turn import marked_calls, split_thought
 from tools.formats.conversation import Conversation
-from tools.formats.talk import Talk, senders
-from tools.formats.thought import split_thought, with_thought
 from tools.formats.values import is_empty, sequence
 
+ROLES = {"system": "system", "human": "user", "gpt": "assistant", "tool": "tool"}
 PROMPTS = (("You are a function calling AI model.", "</tool_call>"), ("<tools>", "</tools>"))
 """where the format's own tool prompt begins and ends"""
 _TOOLS = re.compile(r"<tools>\s*(?=[\[{])")
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """Turns with their calls and results; tools from the column `tools`, else from the system text.
+    """Read turns with their calls and results; tools from the column `tools`, else from the system text.
 
     The format's own tool prompt leaves the system text: the template of the model has its own. What else the system
     text says stays. JSON may be written as Python literals, as much of this data set is.
     """
-    talk = Talk()
-    talk.record(record, ("conversations", "tools"))
+    builder = ConversationBuilder.of_record(record, ("conversations", "tools"))
     tools = record.get("tools")
-    for _, sender, value, weight in senders(talk, record, ("system", "human", "gpt", "tool")):
-        if sender == "system":
+    for _, role, value, weight in builder.read_turns(record, ROLES):
+        if role == "system":
             tools = _tools(value) if is_empty(tools) else tools
-            if rest := _without_prompt(value):
-                talk.say("system", rest)
-        elif sender == "tool":
-            talk.result(*_results(value))
-        elif sender == "human":
-            talk.say("user", value)
+            builder.add_system(_without_prompt(value))
+        elif role == "tool":
+            builder.add_results(*_results(value))
+        elif role == "user":
+            builder.add("user", value)
         else:
-            thought, said = split_thought(value)
-            words, calls = marked_calls(said, literal)
+            thought, rest = split_thought(value)
+            words, calls = marked_calls(rest, literal)
             if calls:
-                talk.call(calls, with_thought(thought, words.strip()), **weight)
+                builder.add_calls(calls, words.strip(), [thought], **weight)
             else:
-                talk.say("assistant", value, **weight)
-    return talk.done(tools)
+                builder.add("assistant", value, **weight)
+    return builder.build(tools)
 
 
 def _tools(system: str) -> list[Any]:
-    """The tools of a system text: a list, or objects one after the other."""
+    """Read the tools of a system text: a list, or objects one after the other."""
     opened = _TOOLS.search(system)
     if opened is None:
         return []
@@ -65,7 +63,7 @@ def _without_prompt(system: str) -> str:
 
 
 def _results(text: str) -> list[str]:
-    """The results of a turn."""
+    """Read the results of a turn."""
     before, *found = text.split("<tool_response>")
     if not found:
         return [text]

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, TypeVar
 
 from callwright.errors import UserError
 from callwright.files import parse_json
-from tools.formats.conversation import LeftOut, Lose, Loss
+from tools.formats.conversation import LeftOut, Loss
 from tools.formats.foreign import BRING, foreign_form
 from tools.formats.values import kind
 
@@ -31,15 +31,15 @@ OPEN = tuple(char + end for char in (b"{", b"[", b",", b":") for end in (b"\n", 
 Raw = bytes | str | dict[str, Any] | ValueError
 OnError = Literal["stop", "skip"]
 T = TypeVar("T")
-Make = Callable[[dict[str, Any], Lose], T]
-"""makes something of a record and tells what gets lost; raises ValueError for a record that it cannot take"""
+Make = Callable[[dict[str, Any], list[Loss]], T]
+"""makes something of a record, and adds to the list what gets lost; raises ValueError for a record that it cannot take"""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 @dataclass
 class Tally:
-    """What became of the records: how many were read, why how many were left out, and what a row has no place for."""
+    """A count of what became of the records: how many were read, why how many were left out, and what a row has no place for."""
 
     aside: IO[str] | None = None
     """gets a JSON line, with its place, for each record that is left out and each text that is lost"""
@@ -68,31 +68,31 @@ class Tally:
             self.aside.write(json.dumps(line) + "\n")
 
     def lines(self) -> Iterator[str]:
-        """A line a reason, the most frequent first, and one for each kind of thing that was lost."""
-        shown = self.skipped.most_common(20)
-        for reason, count in shown:
-            own, place = self.first[reason]
-            yield f"  {count} skipped: {own} (first at {place})"
-        if more := self.skipped.total() - sum(count for _, count in shown):
-            yield f"  {more} more skipped"
-        told = self.lost.most_common(20)
-        for what, count in told:
-            yield f"  {count} lost: {what} (first at {self.first[what][1]})"
-        if more := self.lost.total() - sum(count for _, count in told):
-            yield f"  {more} more lost"
+        """Write a line a reason, the most frequent first, and one for each kind of thing that was lost."""
+        for counts, what in ((self.skipped, "skipped"), (self.lost, "lost")):
+            shown = counts.most_common(20)
+            for key, count in shown:
+                own, place = self.first[key]
+                yield f"  {count} {what}: {own} (first at {place})"
+            if more := counts.total() - sum(count for _, count in shown):
+                yield f"  {more} more {what}"
+
+    def summary(self) -> str:
+        """Say in one line why nothing was taken."""
+        return "; ".join(line.strip() for line in self.lines()) or "no records"
 
 
 def ingest(
     source: Iterator[tuple[str, Raw]], make: Make[T], tally: Tally, on_error: OnError = "stop"
 ) -> Iterator[tuple[str, T]]:
-    """What `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
+    """Yield what `make` makes of each record, with its place; UserError at a bad one, unless they are to be skipped."""
     for place, raw in source:
         tally.read += 1
-        gone: list[Loss] = []
+        lost: list[Loss] = []
         record: dict[str, Any] = {}
         try:
             record = record_of(raw)
-            made = make(record, lambda what, text, at, gone=gone: gone.append(Loss(what, text, at)))  # type: ignore[misc]
+            value = make(record, lost)
         except (ValueError, RecursionError) as error:
             reason, remedy = reason_of(error), "fix the record, or pass --on-error skip"
             foreign = None if isinstance(error, LeftOut) else foreign_form(record)
@@ -103,13 +103,13 @@ def ingest(
             tally.skip(f"{reason}; {remedy}" if foreign else reason, place)
             continue
         tally.taken += 1
-        for loss in gone:
+        for loss in lost:
             tally.lose(loss, place)
-        yield place, made
+        yield place, value
 
 
 def reason_of(error: ValueError | RecursionError) -> str:
-    """A fault in one printable line."""
+    """Write a fault in one printable line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeEncodeError):
@@ -121,7 +121,7 @@ def reason_of(error: ValueError | RecursionError) -> str:
 
 
 def record_of(raw: Raw) -> dict[str, Any]:
-    """The object that a raw record holds; ValueError where it is broken, or none."""
+    """Parse the object that a raw record holds; ValueError where it is broken, or none."""
     if isinstance(raw, ValueError):
         raise raw
     if isinstance(raw, dict):
@@ -137,7 +137,7 @@ def record_of(raw: Raw) -> dict[str, Any]:
 
 
 def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
-    """A value out of Arrow, if JSON can hold it.
+    """Take a value out of Arrow, if JSON can hold it.
 
     Arrow gives the structs of a column the keys of all rows: an argument that this row does not have looks like null.
     The tools tell which null is meant; without them, nothing does.
@@ -158,7 +158,7 @@ def _plain(value: Any, path: tuple[str, ...], has_tools: bool) -> Any:
 
 
 def records(source: str, subset: str | None = None, split: str = "train") -> Iterator[tuple[str, Raw]]:
-    """The records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
+    """Read the records of a file, or of a hub's data set as `hub:<owner>/<name>`, each with its place.
 
     A place is file:line of JSONL and file[index] of the rest. Whether a file is gzipped, Parquet, a list, JSONL or objects
     over several lines each, its first bytes tell, whatever it is called. UserError: the source cannot be read.
@@ -204,7 +204,7 @@ def _lines(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:
 
 
 def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Raw]]:
-    """The items of one JSON list, or values one after the other, as text: only as much is held as the one at hand needs.
+    """Read the items of one JSON list, or values one after the other, as text: only as much is held as the one at hand needs.
 
     Streaming parsers of the package index keep the last of two equal keys and cannot go on after a faulty item; here
     the lenient scan only finds where an item ends, and the item's text is parsed as strictly as a line.
@@ -214,9 +214,10 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
     buffer, at, index = text.read(CHUNK), 0, 0
     at = buffer.index("[") + 1 if in_list else 0
     while True:
-        at = _SPACE.match(buffer, at).end()  # type: ignore[union-attr]
-        separated = not in_list or not index or buffer[at : at + 1] == ","
-        start = _SPACE.match(buffer, at + (in_list and index > 0 and separated)).end()  # type: ignore[union-attr]
+        at = _after_space(buffer, at)
+        needs_comma = in_list and index > 0
+        has_comma = needs_comma and buffer[at : at + 1] == ","
+        start = _after_space(buffer, at + 1) if has_comma else at
         fault, cut, end = "", "the list does not end", -1
         if in_list and buffer[at : at + 1] == "]":
             if buffer[at + 1 :].strip() or text.read(CHUNK).strip():
@@ -224,7 +225,7 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
             return
         if start < len(buffer):
             try:
-                if not separated:
+                if needs_comma and not has_comma:
                     raise json.JSONDecodeError("no comma", buffer, at)
                 _, end = scan(buffer, start)
             except RecursionError:
@@ -247,6 +248,12 @@ def _values(file: IO[bytes], path: str, in_list: bool) -> Iterator[tuple[str, Ra
             raise UserError(f"{path}[{index}]", f"not JSON ({fault})", "fix the file: what follows cannot be read")
         yield f"{path}[{index}]", buffer[start:end]
         at, index = end, index + 1
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    assert found is not None, "no space at all matches, too"
+    return found.end()
 
 
 def _parquet(file: IO[bytes], path: str) -> Iterator[tuple[str, Raw]]:

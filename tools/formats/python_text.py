@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 
 
 def type_schema(text: str) -> tuple[Schema, bool]:
-    """The schema of a Python type such as `List[int], optional`, and whether it says that the argument may be absent.
+    """Write the schema of a Python type such as `List[int], optional`, and whether it says that the argument may be absent.
 
     Raises:
         ValueError: a type that is not known.
@@ -82,7 +82,7 @@ def _generic(name: str, given: list[ast.expr]) -> Schema:
 
 
 def json_schema(schema: Any) -> Any:
-    """A JSON Schema whose `type`s are Python's names (dict, float, tuple, any), as BFCL and ToolACE write it."""
+    """Rewrite a schema whose `type`s are Python's names (dict, float, tuple, any), as BFCL and ToolACE have it."""
     if not isinstance(schema, dict):
         return schema
     result = {key: value for key, value in schema.items() if value is not None}
@@ -98,7 +98,7 @@ def json_schema(schema: Any) -> Any:
 
 
 def python_tool(function: dict[str, Any]) -> dict[str, Any]:
-    """A function whose parameters are such a schema, or flat: a Python type an argument; keys that are null say nothing.
+    """Rewrite a function whose parameters are such a schema, or flat: a Python type an argument. Keys that are null say nothing.
 
     Raises:
         ValueError: an argument without a type, or of a type that is not known.
@@ -114,7 +114,7 @@ def python_tool(function: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(parameters: dict[str, Any]) -> Schema:
-    """An object schema. Required is what neither is called optional nor has a default."""
+    """Write the object schema of flat parameters. Required is what neither is called optional nor has a default."""
     properties, required = {}, []
     for name, given in parameters.items():
         if not isinstance(given, dict) or not isinstance(given.get("type"), str):

@@ -1,6 +1,6 @@
 """What a user may choose to change about conversations that rows cannot hold as they are: fold, drop, split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ PARAGRAPH = "\n\n"
 
 @dataclass(frozen=True)
 class Options:
-    """What to change."""
+    """The changes that a user asks for."""
 
     fold: bool = False
     """join messages of one role that follow each other, and a user's words to the result before them"""
@@ -28,7 +28,7 @@ AS_THEY_ARE = Options()
 
 
 def reshaped(conversation: Conversation, options: Options = AS_THEY_ARE) -> list[Conversation]:
-    """The conversations that come of one; what is left out is told in their `lost`.
+    """Make the conversations that come of one; what is left out is told in their `lost`.
 
     Raises:
         LeftOut: no answer is to be learned.
@@ -45,10 +45,7 @@ def reshaped(conversation: Conversation, options: Options = AS_THEY_ARE) -> list
     if options.unlearned == "learn":
         pieces = [[_learned(message, f"message {n}", lost) for n, message in enumerate(messages, 1)]]
     elif options.unlearned == "mask":
-        ends = [
-            n for n, message in enumerate(messages, 1) if message["role"] == "assistant" and "weight" not in message
-        ]
-        pieces = [[*_without_weights(messages[:end])] for end in ends]
+        pieces = [[_without_weight(message) for message in messages[:end]] for end in _learned_answers(messages)]
     return [replace(conversation, messages=piece, lost=[] if n else lost) for n, piece in enumerate(pieces)]
 
 
@@ -67,32 +64,40 @@ def _dropped(messages: Sequence[Message], drop: Sequence[str], lost: list[Loss])
 
 
 def _ended(messages: list[Message], lost: list[Loss]) -> list[Message]:
-    """Messages up to the last answer that is learned, where any is not."""
+    """Cut messages behind the last answer that is learned, where any is not."""
     if not any(message.get("weight") == 0 for message in messages):
         return messages
-    learned = [n for n, message in enumerate(messages, 1) if message["role"] == "assistant" and "weight" not in message]
+    learned = _learned_answers(messages)
     if not learned:
         raise LeftOut("every answer has weight 0: nothing to learn")
-    for number, message in enumerate(messages[learned[-1] :], learned[-1] + 1):
-        lost.append(
-            Loss("message behind the last answer that is learned", str(message["content"] or ""), f"message {number}")
-        )
-    return messages[: learned[-1]]
+    end = learned[-1]
+    for number, message in enumerate(messages[end:], end + 1):
+        lost.append(_loss("message behind the last answer that is learned", message, f"message {number}"))
+    return messages[:end]
+
+
+def _learned_answers(messages: Sequence[Message]) -> list[int]:
+    """Number, from 1, the answers that are learned."""
+    return [n for n, message in enumerate(messages, 1) if message["role"] == "assistant" and "weight" not in message]
+
+
+def _loss(what: str, message: Message, at: str) -> Loss:
+    return Loss(what, str(message["content"] or ""), at)
 
 
 def _learned(message: Message, at: str, lost: list[Loss]) -> Message:
     if "weight" not in message:
         return message
-    lost.append(Loss("weight 0 of an answer, which is learned", str(message["content"] or ""), at))
-    return next(iter(_without_weights([message])))
+    lost.append(_loss("weight 0 of an answer, which is learned", message, at))
+    return _without_weight(message)
 
 
-def _without_weights(messages: Iterable[Message]) -> Iterable[Message]:
-    return ({key: value for key, value in message.items() if key != "weight"} for message in messages)
+def _without_weight(message: Message) -> Message:
+    return {key: value for key, value in message.items() if key != "weight"}
 
 
 def _folded(messages: Sequence[Message], lost: list[Loss]) -> list[Message]:
-    """Messages that alternate as far as joining can make them, each join told in `lost`."""
+    """Fold messages so that they alternate as far as joining can make them, each join told in `lost`."""
     result: list[Message] = []
     for number, message in enumerate(messages, 1):
         before = result[-1] if result else None
@@ -104,17 +109,17 @@ def _folded(messages: Sequence[Message], lost: list[Loss]) -> list[Message]:
             if before.get("tool_calls") and message["content"]:
                 raise ValueError(f"{at}: words behind a call without a result cannot be folded")
             result[-1] = _joined(before, message)
-            lost.append(Loss(f"border between two messages of the {role}, folded", str(message["content"] or ""), at))
+            lost.append(_loss(f"border between two messages of the {role}, folded", message, at))
         elif before and before["role"] == "tool" and role == "user":
             result[-1] = {**before, "content": _texts(before["content"], message["content"])}
-            lost.append(Loss("border between a result and the user's words, folded", str(message["content"] or ""), at))
+            lost.append(_loss("border between a result and the user's words, folded", message, at))
         else:
             result.append(message)
     return result
 
 
 def _joined(first: Message, second: Message) -> Message:
-    """Two messages of one role as one: their texts, thoughts and calls one after the other."""
+    """Join two messages of one role: their texts, thoughts and calls one after the other."""
     joined = {**first, "content": _texts(first["content"], second["content"]) or None}
     if not joined["content"] and not first.get("tool_calls") and not second.get("tool_calls"):
         joined["content"] = ""

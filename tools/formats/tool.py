@@ -1,7 +1,7 @@
 """A source's tools → canonical tools: wherever the schema stands, and with what a row has no place for counted."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,7 @@ _BY_NAME = ("properties", "patternProperties", "$defs", "definitions", "dependen
 
 
 def read_tools(tools: Iterable[Any], shaped: Shape = dict) -> tuple[list[Tool], list[Loss]]:
-    """Tools in canonical form, further keys of a function such as `strict` behind the canonical ones, and what is lost.
+    """Write tools in canonical form, further keys of a function such as `strict` behind the canonical ones, and what is lost.
 
     Args:
         shaped: applied to each function before it is read.
@@ -48,7 +48,7 @@ def _tool(text: str, shaped: Shape) -> tuple[Tool, tuple[Loss, ...]]:
         if isinstance(given, str) and given.strip():
             given = from_json(given, f"{key} of {function.get('name')!r}")
         if not is_empty(given):
-            function = {**function, key: _unpadded(given) if _is_padded(given) else given}
+            function = {**function, key: _unpadded(given)}
     # A plain value can hold no schema; an object or a list under an unknown key might, which canonical_tool refuses.
     plain = {key for key, value in function.items() if not isinstance(value, dict | list) and key not in _NAMED}
     canonical = canonical_tool({key: value for key, value in function.items() if key not in plain})["function"]
@@ -66,28 +66,31 @@ def _tool(text: str, shaped: Shape) -> tuple[Tool, tuple[Loss, ...]]:
     return {"type": "function", "function": {**canonical, **more}}, tuple(lost)
 
 
-def _is_padded(schema: Any, by_name: bool = False) -> bool:
-    """Whether null stands where JSON Schema allows none: Arrow gave the schema the keys of other tools.
+def _unpadded(schema: Any) -> Any:
+    """Drop the keys that are null where JSON Schema allows none: Arrow gave the schema the keys of other tools.
+
+    A default of null is padding only where something else is.
+    """
+    if _without_nulls(schema, _VALUES) == schema:
+        return schema
+    return _without_nulls(schema, ())
+
+
+def _without_nulls(schema: Any, kept: Sequence[str], by_name: bool = False) -> Any:
+    """Drop the keys that are null, except `kept` keywords.
 
     Args:
         by_name: the keys are names of arguments or definitions, not keywords.
     """
     if isinstance(schema, list):
-        return any(map(_is_padded, schema))
-    if not isinstance(schema, dict):
-        return False
-    read = {key: value for key, value in schema.items() if by_name or key not in _VALUES}
-    return any(value is None or _is_padded(value, not by_name and key in _BY_NAME) for key, value in read.items())
-
-
-def _unpadded(schema: Any, by_name: bool = False) -> Any:
-    """A padded schema without the keys that are null; a default of null is padding as well then."""
-    if isinstance(schema, list):
-        return list(map(_unpadded, schema))
+        return [_without_nulls(item, kept) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: value if key in _VALUES and not by_name else _unpadded(value, not by_name and key in _BY_NAME)
-        for key, value in schema.items()
-        if value is not None
-    }
+    result = {}
+    for key, value in schema.items():
+        if key in _VALUES and not by_name:
+            if value is not None or key in kept:
+                result[key] = value
+        elif value is not None:
+            result[key] = _without_nulls(value, kept, not by_name and key in _BY_NAME)
+    return result

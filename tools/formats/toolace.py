@@ -5,12 +5,13 @@ from typing import Any
 
 from callwright.files import parse_json_at
 from callwright.literals import CALLS_OPEN, parse_calls
+from tools.formats.builder import ConversationBuilder
+from tools.formats.call_turn import split_thought
 from tools.formats.conversation import Conversation
 from tools.formats.python_text import python_tool
-from tools.formats.talk import Talk, senders
-from tools.formats.thought import split_thought, with_thought
 from tools.formats.values import list_of_objects, text_of
 
+ROLES = {"user": "user", "assistant": "assistant", "tool": "tool"}
 DIRECTIONS = (
     "Here is a list of functions in JSON format that you can invoke:",
     "You should only return the function call in tools call sections.",
@@ -23,38 +24,36 @@ _LIST = re.compile(r"\[\s*(?=[{\]])")
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """Turns with their calls and results. What the system text says beside tools and directions stays."""
-    talk = Talk()
-    talk.record(record, ("system", "conversations"))
+    """Read turns with their calls and results. What the system text says beside tools and directions stays."""
+    builder = ConversationBuilder.of_record(record, ("system", "conversations"))
     tools, rest = _tools(text_of(record.get("system"), "system"))
-    if rest:
-        talk.say("system", rest)
+    builder.add_system(rest)
     names = [tool.get("name") for tool in tools]
-    for _, sender, value, weight in senders(talk, record, ("user", "assistant", "tool")):
-        if sender == "tool":
-            talk.result(value)
-        elif sender == "user":
-            talk.say("user", value)
+    for _, role, value, weight in builder.read_turns(record, ROLES):
+        if role == "tool":
+            builder.add_results(value)
+        elif role == "user":
+            builder.add("user", value)
         elif (start := _calls_at(value, names)) is not None:
             calls = [{"name": name, "arguments": arguments} for name, arguments in parse_calls(value[start:].strip())]
             thought, words = split_thought(value[:start])
-            talk.call(calls, with_thought(thought, words.strip()), **weight)
+            builder.add_calls(calls, words.strip(), [thought], **weight)
         else:
-            talk.say("assistant", value, **weight)
-    return talk.done(tools, python_tool)
+            builder.add("assistant", value, **weight)
+    return builder.build(tools, python_tool)
 
 
 def _calls_at(text: str, names: list[Any]) -> int | None:
-    """Where the calls of an answer begin: at its own beginning, behind a thought, or behind words, where a tool is named."""
-    _, said = split_thought(text)
-    start = len(text) - len(said.lstrip())
+    """Find where the calls of an answer begin: at its own beginning, behind a thought, or behind words, where a tool is named."""
+    _, rest = split_thought(text)
+    start = len(text) - len(rest.lstrip())
     if CALLS_OPEN.match(text, start):
         return start
     return next((found.start() for found in CALLS_OPEN.finditer(text, start) if found[1].strip() in names), None)
 
 
 def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
-    """The tools, and the system text without them and without directions."""
+    """Part the tools from the rest of the system text, without them and without directions."""
     tools: Any = []
     if found := _LIST.search(system):
         try:

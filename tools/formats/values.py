@@ -8,7 +8,7 @@ from callwright.tool_results import json_values
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, in JSON's words."""
+    """Say what a JSON value is, in JSON's words."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else "a boolean"
     names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number"}
@@ -16,19 +16,19 @@ def kind(value: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a key with this value says nothing: APIs dump every key that they know. 0 and false do say something."""
+    """Tell whether a key with this value says nothing: APIs dump every key that they know. 0 and false do say something."""
     return value in NOTHING
 
 
 def text_of(value: Any, what: str) -> str:
-    """A value that must be text; ValueError where it is not."""
+    """Return a value that must be text; ValueError where it is not."""
     if not isinstance(value, str):
         raise ValueError(f"{what} is {kind(value)}, not text")
     return value
 
 
 def from_json(text: str, what: str) -> Any:
-    """Strictly parsed JSON text; `what` names it in the fault."""
+    """Parse JSON text strictly; `what` names it in the fault."""
     try:
         return parse_json(text)
     except ValueError as error:
@@ -36,14 +36,14 @@ def from_json(text: str, what: str) -> Any:
 
 
 def object_of(value: Any, what: str) -> dict[str, Any]:
-    """A value that must be an object; ValueError where it is not."""
+    """Return a value that must be an object; ValueError where it is not."""
     if not isinstance(value, dict):
         raise ValueError(f"{what} is {kind(value)}, not an object")
     return value
 
 
 def list_of_objects(value: Any, what: str) -> list[dict[str, Any]]:
-    """A list of objects, or the JSON text of one; ValueError where it is something else."""
+    """Return a list of objects, which may be JSON text; ValueError where it is something else."""
     if isinstance(value, str):
         value = from_json(value, what)
     if not isinstance(value, list):
@@ -55,7 +55,7 @@ def list_of_objects(value: Any, what: str) -> list[dict[str, Any]]:
 
 
 def sequence(text: str, start: int, what: str) -> list[Any]:
-    """JSON values that stand one after the other from `start` to the end of a text; ValueError where one is not JSON."""
+    """Parse JSON values that stand one after the other from `start` to the end of a text; ValueError where one is not JSON."""
     try:
         return [value for value, _ in json_values(text, start)]
     except ValueError as error:

@@ -2,19 +2,18 @@
 
 from typing import Any
 
+from tools.formats.builder import ConversationBuilder
 from tools.formats.conversation import Conversation
 from tools.formats.python_text import python_tool
-from tools.formats.talk import Talk
-from tools.formats.values import list_of_objects
+from tools.formats.values import list_of_objects, text_of
 
 
 def read(record: dict[str, Any]) -> Conversation:
-    """One question and its calls."""
-    talk = Talk()
-    talk.record(record, ("query", "tools", "answers"))
-    talk.say("user", record.get("query"))
+    """Read one question and its calls."""
+    builder = ConversationBuilder.of_record(record, ("query", "tools", "answers"))
+    builder.add("user", text_of(record.get("query"), "query"))
     answers = list_of_objects(record.get("answers"), "answers")
     if not answers:
         raise ValueError("no answers: nothing to train on")
-    talk.call(answers)
-    return talk.done(record.get("tools"), python_tool)
+    builder.add_calls(answers)
+    return builder.build(record.get("tools"), python_tool)

@@ -12,7 +12,7 @@ from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds
 from tools.formats import call_turn, openai, sharegpt
-from tools.formats.conversation import Lose
+from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally
 from tools.formats.sharegpt import Turn
 from tools.rows.mix import read_source, reader_of
@@ -24,32 +24,27 @@ MASKED = {"names": "masked"}
 
 
 def to_turns(seed: Seed) -> list[Turn]:
-    """A seed as ShareGPT turns; ValueError for messages that cannot alternate as LLaMA-Factory demands."""
+    """Write a seed as ShareGPT turns; ValueError for messages that cannot alternate as LLaMA-Factory demands."""
     calls = [{"function": {"name": call.name, "arguments": to_json(call.arguments)}} for call in seed.calls]
     answer = {"role": "assistant", "content": None if calls else seed.reply, "tool_calls": calls}
     _, given = seed.asked(None)
     conversation = openai.read({"messages": [*given, answer]})
-    conversation.tell(_refuse)
-    return sharegpt.turns(conversation.messages, _refuse)
-
-
-def _refuse(what: str, text: str, at: str) -> None:
-    raise ValueError(f"{at}: {what} has no place in a row")
+    lost = list(conversation.lost)
+    turns = sharegpt.turns(conversation.messages, lost)
+    if lost:
+        raise ValueError(f"{lost[0].at}: {lost[0].what} has no place in a row")
+    return turns
 
 
 def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
-    """The row with its tools renamed to tool_1, tool_2, … alike in `tools` and in every call, in an order drawn by `key`:
+    """Rename the tools of a row to tool_1, tool_2, … alike in `tools` and in every call, in an order drawn by `key`:
     only descriptions and parameters are left to choose by."""
     tools = parse_json(row["tools"])
     order = Random(key).sample(range(1, len(tools) + 1), len(tools))
     names = {tool["name"]: f"tool_{number}" for tool, number in zip(tools, order, strict=True)}
 
-    def renamed(value: Any) -> Any:
-        return (
-            [renamed(item) for item in value]
-            if isinstance(value, list)
-            else {**value, "name": names.get(value["name"], "tool_0")}
-        )
+    def renamed(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**one, "name": names.get(one["name"], "tool_0")} for one in named]
 
     turns = []
     for turn in row["conversations"]:
@@ -68,49 +63,50 @@ def to_rows(
     reply_prefix: str = "",
     after: Follow = nothing,
 ) -> Iterable[dict]:
-    """ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
+    """Write ShareGPT rows, each with up to `turns` independent single-turn examples behind one tool prompt.
 
     The prompt is most of a row's tokens; sharing it pays for it once. A conversation seed keeps a row of its own. Plain
     replies begin with `reply_prefix` (see callwright.config.Rows). Examples tagged MASKED are among themselves. What comes
     `after` an example stands behind it.
     """
     single = [example for example in examples if example.messages is None]
-    plain, renamed = ([example for example in single if is_masked(example) == mask] for mask in (False, True))
-    groups, others = (packed(one, turns) for one in (plain, renamed))
-    for number, group in enumerate(others):  # early, for runs that read only a part
+    groups = packed([example for example in single if not is_masked(example)], turns)
+    masked_groups = packed([example for example in single if is_masked(example)], turns)
+    for number, group in enumerate(masked_groups):  # early, for runs that read only a part
         groups.insert(2 * number, group)
     groups += [[example] for example in examples if example.messages is not None]
     functions = sharegpt.tools_text(tools)
     for group in groups:
-        talk = (turn for example in group for turn in (*to_turns(example), *after(example)))
-        conversations = with_prefix(talk, reply_prefix)
+        group_turns = (turn for example in group for turn in (*to_turns(example), *after(example)))
+        conversations = with_prefix(group_turns, reply_prefix)
         row = {"conversations": conversations, "system": group[0].asked(system)[0], "tools": functions}
         yield masked(row, group[0].id) if is_masked(group[0]) else row
 
 
 def packed(examples: Sequence[Seed], turns: int) -> list[list[Seed]]:
-    """Examples in groups of `turns` that share a system message, in the order in which the groups are full."""
-    full, open_ = list[list[Seed]](), dict[str | None, list[Seed]]()
+    """Pack examples into groups of `turns` that share a system message, in the order in which the groups are full."""
+    full: list[list[Seed]] = []
+    unfinished: dict[str | None, list[Seed]] = {}
     for example in examples:
-        group = open_.setdefault(example.system, [])
+        group = unfinished.setdefault(example.system, [])
         group.append(example)
         if len(group) == turns:
-            full.append(open_.pop(example.system))
-    return [*full, *open_.values()]
+            full.append(unfinished.pop(example.system))
+    return [*full, *unfinished.values()]
 
 
 def with_prefix(turns: Iterable[Turn], prefix: str) -> list[Turn]:
-    """Turns whose plain replies begin with a prefix."""
+    """Put a prefix before plain replies."""
     return [{**turn, "value": prefix + turn["value"]} if turn["from"] == "gpt" else turn for turn in turns]
 
 
 def is_masked(seed: Seed) -> bool:
-    """Whether a seed is to be trained on with other names for the tools."""
+    """Tell whether a seed is to be trained on with other names for the tools."""
     return MASKED.items() <= seed.tags.items()
 
 
 def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case:
-    """The evaluation case of a seed: what to ask, and what to accept."""
+    """Write the evaluation case of a seed: what to ask, and what to accept."""
     system, messages = seed.asked(system)
     if system:
         messages = [{"role": "system", "content": system}, *messages]
@@ -125,44 +121,45 @@ def to_case(seed: Seed, tools: list[dict[str, Any]], system: str | None) -> Case
 
 
 def in_talk(cases: Iterable[Case], examples: Sequence[Seed], after: Follow, seed: int) -> Iterable[Case]:
-    """Each case again in a conversation that began before: a plain reply, and a call with its result and a word on it.
+    """Repeat each case in a conversation that began before: a plain reply, and a call with its result and a word on it.
 
     Args:
         examples: what the beginnings are drawn from.
         after: of a call, its result and the word.
     """
-    begun: dict[bool, list[Seed]] = {False: [], True: []}
-    for example in examples:
-        if example.messages is None and (not example.calls or after(example)):
-            begun[bool(example.calls)].append(example)
-    for one in cases if all(begun.values()) else ():
+    single = [example for example in examples if example.messages is None]
+    replies = [example for example in single if not example.calls]
+    answered_calls = [example for example in single if example.calls and after(example)]
+    if not replies or not answered_calls:
+        return
+    for one in cases:
         rng = Random(f"{seed}/talk/{one.id}")
-        turns = [turn for drawn in begun.values() for e in [rng.choice(drawn)] for turn in (*to_turns(e), *after(e))]
+        beginnings = rng.choice(replies), rng.choice(answered_calls)
+        turns = [turn for example in beginnings for turn in (*to_turns(example), *after(example))]
         messages = sharegpt.read({"conversations": turns}).messages
         first = 1 if one.messages[0]["role"] == "system" else 0
         yield one.model_copy(update={"messages": [*one.messages[:first], *messages, *one.messages[first:]]})
 
 
 def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) -> list[dict]:
-    """Training rows with general chat among them, as much as its share asks for and its source has."""
+    """Put general chat among training rows, as much as its share asks for and its source has."""
     read, tally, share = reader_of(chat), Tally(), chat.share or 0
 
-    def make(record: dict[str, Any], lose: Lose) -> list[dict[str, Any]]:
-        return [sharegpt.write(conversation, lose) for conversation in read(record)]
+    def make(record: dict[str, Any], lost: list[Loss]) -> list[dict[str, Any]]:
+        return [sharegpt.write(conversation, lost) for conversation in read(record)]
 
     found = [row for rows_of_one in read_source(chat, make, tally) for row in rows_of_one]
     print("".join(f"{line}\n" for line in tally.lines()), end="")
     rng, mixed = Random(f"{seed}/chat"), list(rows)
     wanted = min(round(len(rows) * share / (1 - share)), len(found), chat.max_samples or len(found))
     for row in rng.sample(found, wanted):
-        for turn in row["conversations"]:
-            turn["value"] = (reply_prefix if turn["from"] == "gpt" else "") + turn["value"]
-        mixed.insert(rng.randrange(len(mixed) + 1), row)
+        chat_row = {**row, "conversations": with_prefix(row["conversations"], reply_prefix)}
+        mixed.insert(rng.randrange(len(mixed) + 1), chat_row)
     return mixed
 
 
 def toolboxes(seeds: Iterable[Seed], tools: Sequence[dict[str, Any]], tag: str) -> dict[str, list[dict[str, Any]]]:
-    """Value of a tag → the tools, in the order of tools.json, that calls of seeds with that value name."""
+    """Map each value of a tag to the tools, in the order of tools.json, that calls of seeds with that value name."""
     names: dict[str, set[str]] = {}
     for seed in seeds:
         names.setdefault(seed.tags.get(tag, ""), set()).update(call.name for call in seed.calls)
@@ -176,7 +173,7 @@ def rows_by_tag(
     turns: int,
     after: Follow = nothing,
 ) -> list[dict]:
-    """Rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
+    """Write rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
     rng = Random(f"{config.seed}/toolboxes")
     rows: list[dict] = []
     groups: dict[str, list[Example]] = {}
@@ -216,7 +213,8 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     if config.rows.chat:
         rows["train"] = with_chat(rows["train"], config.rows.chat, config.seed, config.rows.reply_prefix)
     counts = {part: write_jsonl(config.built(part), rows[part]) for part in rows}
-    for part, seeds in ((part, parts.get(part, golden)) for part in (*cases, "golden")):
+    seeds_of: dict[str, Sequence[Seed]] = {**{part: parts[part] for part in cases}, "golden": golden}
+    for part, seeds in seeds_of.items():
         asked = [to_case(seed, boxes[seed.tags.get(tag, "")] if tag else tools, config.system) for seed in seeds]
         counts[part] = write_jsonl(config.built(part), (case.model_dump() for case in asked))
         if part == "golden" and (config.seeds / RESULTS).is_file():

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from callwright.config import Source
 from callwright.errors import Parser, UserError
 from callwright.files import atomic, to_json
 from tools.formats import bfcl, case, openai, sharegpt
-from tools.formats.conversation import Lose
+from tools.formats.conversation import Loss
 from tools.formats.dataset_info import check_name, entry_of
 from tools.formats.ingest import HUB, Make, Tally, ingest, records
 from tools.formats.readers import EVALUATION_ONLY, READERS
@@ -20,21 +21,21 @@ MASK_HISTORY = "  every row ends with the one answer that is to be learned: trai
 
 
 def maker(form: str, to: str, source: str, tally: Tally, options: Options = AS_THEY_ARE) -> Make[str]:
-    """What makes the output of a record: a line, or several where its answers are not all to be learned."""
+    """Make the writer of a record's output: a line, or several where its answers are not all to be learned."""
     if form == "bfcl":
         answers = bfcl.read_answers(Path(source))
-        return lambda record, lose: to_json(bfcl.read_case(record, answers).model_dump())
+        return lambda record, lost: to_json(bfcl.read_case(record, answers).model_dump())
 
-    def make(record: dict[str, Any], lose: Lose) -> str:
+    def make(record: dict[str, Any], lost: list[Loss]) -> str:
         lines = []
         for number, conversation in enumerate(reshaped(READERS[form](record), options)):
             if to == "openai":
-                value = openai.write(conversation, lose)
+                value = openai.write(conversation, lost)
             elif to == "cases":
                 suffix = f"-{number + 1}" if number else ""
-                value = case.write(conversation, f"{Path(source).name}-{tally.read}{suffix}", lose).model_dump()
+                value = case.write(conversation, f"{Path(source).name}-{tally.read}{suffix}", lost).model_dump()
             else:
-                value = sharegpt.write(conversation, lose)
+                value = sharegpt.write(conversation, lost)
             line = to_json(value)
             line.encode()  # a lone surrogate fails here, while it has a place
             lines.append(line)
@@ -52,42 +53,28 @@ def convert_file(args: argparse.Namespace) -> Tally:
     out = Path(args.out)
     if out.resolve() == Path(args.source).resolve():
         raise UserError(out, "is the source as well", "write to another file")
-    aside = aside_of(out)
+    aside = out.with_name(f"{out.name}.lost.jsonl")
     with atomic(aside) as lost:
         tally = Tally(lost)
-        try:
-            with atomic(out) as rows:
-                for line in lines_of(args, tally):
-                    rows.write(line + "\n")
-                if not tally.taken:
-                    raise _NothingError
-        except _NothingError:
-            pass
+        with suppress(_NothingError), atomic(out) as rows:
+            for line in lines_of(args, tally):
+                rows.write(line + "\n")
+            if not tally.taken:
+                raise _NothingError
     if not tally.taken:
-        raise nothing_taken(args, tally)
+        written = f"; {aside} has each" if tally.skipped else ""
+        raise UserError(args.source, f"nothing to convert ({tally.summary()}{written})", "check the file and --from")
     if not tally.skipped and not tally.lost:
         aside.unlink()
     return tally
 
 
 def lines_of(args: argparse.Namespace, tally: Tally) -> Iterator[str]:
-    """The output of each record, as the arguments say."""
+    """Yield the output of each record, as the arguments say."""
     options = Options(args.fold, args.drop, args.unlearned)
     source = islice(records(args.source, args.subset, args.split), args.limit)
     make = maker(args.format, args.to, args.source, tally, options)
     return (line for _, line in ingest(source, make, tally, args.on_error))
-
-
-def nothing_taken(args: argparse.Namespace, tally: Tally) -> UserError:
-    """The error of a source in which no record is good."""
-    fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
-    written = f"; {aside_of(Path(args.out))} has each" if tally.skipped and args.out else ""
-    return UserError(args.source, f"nothing to convert ({fault}{written})", "check the file and --from")
-
-
-def aside_of(out: Path) -> Path:
-    """The file of what does not reach an output."""
-    return out.with_name(f"{out.name}.lost.jsonl")
 
 
 class _NothingError(Exception):
@@ -114,7 +101,7 @@ def dry_run(args: argparse.Namespace) -> None:
 
 
 def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
-    """Sources of a config, each replaced by a given `FORMAT:PATH` or `FORMAT:hub:<owner>/<name>` in the same place.
+    """Replace each source of a config by a given `FORMAT:PATH` or `FORMAT:hub:<owner>/<name>` in the same place.
 
     The share, the number of samples and what is changed stay; sources beyond the given ones fall away, given ones beyond them are added.
     """
@@ -131,7 +118,7 @@ def sources_of(given: Sequence[str], sources: Sequence[Source]) -> list[Source]:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments, checked against each other."""
+    """Parse the arguments, and check them against each other."""
     parser = Parser("python -m tools.convert", __doc__)
     parser.add_argument("source", help="a task of configs/data/; with --from, a file or hub:<owner>/<name>")
     parser.add_argument("--from", dest="format", choices=[*READERS, *EVALUATION_ONLY], help="the format of the source")
@@ -139,7 +126,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", help="the file to write")
     parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a bad record (default: stop)")
     parser.add_argument("--fold", action="store_true", help="join messages that do not alternate")
-    parser.add_argument("--drop", action="append", default=[], choices=(THOUGHTS, WORDS), help="… (beside calls)")
+    parser.add_argument(
+        "--drop",
+        action="append",
+        default=[],
+        choices=(THOUGHTS, WORDS),
+        help="leave thoughts, or words beside calls, out",
+    )
     parser.add_argument("--unlearned", choices=("learn", "mask"), help="answers of weight 0: docs/convert.md")
     parser.add_argument("--dry-run", action="store_true", help="print what would become of it; write nothing")
     parser.add_argument("--limit", type=int, help="read at most so many records")

@@ -31,7 +31,7 @@ LEFT: Cause = "near golden or test", ""
 
 
 class Failure(Record):
-    """What we read of a line of results.jsonl; written by a model, through a server."""
+    """A line of results.jsonl, as far as we read it; written by a model, through a server."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,7 +45,7 @@ class Failure(Record):
 
 
 def mining_split(config: DataConfig, folder: Path) -> dict[str, Example]:
-    """The examples of the mining split, by id, when they are what a run folder was asked.
+    """Read the examples of the mining split, by id, when they are what a run folder was asked.
 
     Raises:
         UserError: there is none, or the run was asked something else, whatever its file is called.
@@ -77,12 +77,12 @@ def mining_split(config: DataConfig, folder: Path) -> dict[str, Example]:
 
 
 def leaking(examples: Sequence[Example], held: Held) -> Found:
-    """Index → reason of the examples that say almost what golden or test says."""
+    """Map the index of each example to a reason where it says almost what golden or test says."""
     return {index: why for seeds, near in held for index, why in leaks(examples, seeds, near).items()}
 
 
 def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, list[tuple[Failure, Example]]]:
-    """The wrong answers of results.jsonl by cause, each with what was right; unscored cases are not wrong.
+    """Group the wrong answers of results.jsonl by cause, each with what was right; unscored cases are not wrong.
 
     Raises:
         UserError: results of other cases, or of a case that golden or test asks as well.
@@ -104,7 +104,7 @@ def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, l
 
 
 def rejected(failure: Failure) -> dict[str, str] | None:
-    """What the model did, as a turn; None where it left no trace that can be trained on."""
+    """Write what the model did as a turn; None where it left no trace that can be trained on."""
     calls = [{"name": call.get("name"), "arguments": call.get("arguments")} for call in failure.got]
     if calls and all(isinstance(call["name"], str) and isinstance(call["arguments"], dict) for call in calls):
         return {"from": "function_call", "value": to_json(calls[0] if len(calls) == 1 else calls)}
@@ -113,7 +113,7 @@ def rejected(failure: Failure) -> dict[str, str] | None:
 
 
 def to_pair(failure: Failure, example: Example, config: DataConfig, functions: str) -> dict[str, Any] | None:
-    """A preference pair: the right answer as train's rows write it, over the model's own; None where there are not two."""
+    """Write a preference pair: the right answer as train's rows write it, over the model's own; None where there are not two."""
     try:
         *asked, chosen = with_prefix(to_turns(example), config.rows.reply_prefix)
     except ValueError as error:
@@ -146,9 +146,10 @@ def mine(config: DataConfig, folder: Path) -> list[tuple[Cause, list[int]]]:
         near = leaking(grown[cause], held)
         new = [line for index, line in enumerate(grown[cause]) if index not in near]
         lines |= {line.id: line for line in new}
-        made = [to_pair(failure, example, config, functions) for failure, example in own if cause[1]]
-        pairs += [pair for pair in made if pair]
-        table.append((cause, [len(own), len(new), sum(pair is not None for pair in made)]))
+        found = [to_pair(failure, example, config, functions) for failure, example in own if cause[1]]
+        own_pairs = [pair for pair in found if pair]
+        pairs += own_pairs
+        table.append((cause, [len(own), len(new), len(own_pairs)]))
     if lines:
         write_jsonl(path, map(as_line, lines.values()))
     if pairs:

@@ -15,12 +15,12 @@ from callwright.errors import UserError
 from callwright.files import ROOT, atomic, make_folder, to_json
 from callwright.text import normal_form
 from tools.formats import case, sharegpt
-from tools.formats.conversation import Conversation, Lose, calls_of
+from tools.formats.conversation import Conversation, Loss, calls_of
 from tools.formats.ingest import HUB, Make, Tally, ingest, records
 from tools.formats.readers import EVALUATION_ONLY, READERS
 from tools.formats.reshape import Options, reshaped
+from tools.rows.split import SIDES
 
-SIDES = ("train", "val", "test")
 SHOWN = 40
 """functions that the picture names"""
 T = TypeVar("T")
@@ -29,12 +29,12 @@ Picks = list[tuple[int, int]]
 
 
 def functions_of(conversation: Conversation) -> list[str]:
-    """The names of the functions that a conversation calls."""
+    """List the names of the functions that a conversation calls."""
     return [name for message in conversation.messages for name, _ in calls_of(message)]
 
 
 def side_of(keys: Iterable[str], seed: int, weights: list[int]) -> int:
-    """The side (0 train, 1 val, 2 test) of a conversation with these keys, by their hashes.
+    """Choose the side (0 train, 1 val, 2 test) of a conversation with these keys, by their hashes.
 
     A key belongs to one side; a conversation with keys of several goes to the last of them. So no key of test is ever
     in train or val, and none of val in train, also where conversations tie all keys together.
@@ -43,19 +43,22 @@ def side_of(keys: Iterable[str], seed: int, weights: list[int]) -> int:
     for key in keys:
         digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
         point = int.from_bytes(digest[:8], "big") / 2**64 * sum(weights)
-        side = max(side, (point >= weights[0]) + (point >= weights[0] + weights[1]))
+        if point >= weights[0] + weights[1]:
+            side = 2
+        elif point >= weights[0]:
+            side = max(side, 1)
     return side
 
 
 def keys_of(conversation: Conversation, by: str) -> list[str]:
-    """What a conversation may not share with another side: the functions that it calls, else its opening text."""
+    """List what a conversation may not share with another side: the functions that it calls, else its opening text."""
     names = functions_of(conversation) if by == "function" else []
-    said = next((m["content"] for m in conversation.messages if m["role"] == "user"), "")
-    return names or [normal_form(said)]
+    opening = next((m["content"] for m in conversation.messages if m["role"] == "user"), "")
+    return names or [normal_form(opening)]
 
 
 def quotas(counts: list[int], sources: list[Source]) -> list[int]:
-    """How many lines of each source the mix takes: all, or as many as the shares allow without repeating any."""
+    """Count the lines of each source that the mix takes: all, or as many as the shares allow without repeating any."""
     capped = [min(count, source.max_samples or count) for count, source in zip(counts, sources, strict=True)]
     shares = [source.share for source in sources if source.share is not None]
     if not shares:
@@ -65,12 +68,12 @@ def quotas(counts: list[int], sources: list[Source]) -> list[int]:
 
 
 def weights_of(config: DataConfig) -> list[int]:
-    """The proportions of the sides."""
+    """List the proportions of the sides."""
     return [config.split.train, config.split.val, config.split.test]
 
 
 def reader_of(source: Source) -> Callable[[dict[str, Any]], list[Conversation]]:
-    """What makes conversations of a source's records; UserError for a format that is never trained on, or not there."""
+    """Make the reader of a source's records; UserError for a format that is never trained on, or not there."""
     if source.from_ not in READERS:
         why = " to train on: an evaluation set is never trained on" if source.from_ in EVALUATION_ONLY else ""
         raise UserError(f"from: {source.from_}", f"no such format{why}", f"choose one of: {', '.join(READERS)}")
@@ -79,38 +82,41 @@ def reader_of(source: Source) -> Callable[[dict[str, Any]], list[Conversation]]:
 
 
 def read_source(source: Source, make: Make[T], tally: Tally) -> Iterator[T]:
-    """What `make` makes of each record of a source; UserError where it cannot be read, or nothing in it is good."""
+    """Yield what `make` makes of each record of a source; UserError where it cannot be read, or nothing in it is good."""
     place = f"{HUB}{source.hub}" if source.hub else str(ROOT / str(source.path))
-    for _, made in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
-        yield made
+    for _, value in ingest(records(place, source.subset, source.split), make, tally, source.on_error):
+        yield value
     if not tally.taken:
-        fault = "; ".join(line.strip() for line in tally.lines()) or "no records"
-        raise UserError(place, f"no conversation that can be trained on ({fault})", "check the file and its format")
+        fault = f"no conversation that can be trained on ({tally.summary()})"
+        raise UserError(place, fault, "check the file and its format")
 
 
-def spool(config: DataConfig, number: int, file: IO[bytes], functions: Counter[str], tally: Tally) -> array:
-    """Write the line of each conversation of a source to its spool; return where each begins, times 4 plus its side."""
+def spool(
+    config: DataConfig, number: int, file: IO[bytes], functions: Counter[str], tally: Tally
+) -> tuple[array, bytearray]:
+    """Write the line of each conversation of a source to its spool; return where each begins, and its side."""
     source = config.sources[number]
     weights, read = weights_of(config), reader_of(source)
 
-    def make(record: dict[str, Any], lose: Lose) -> tuple[int, list[bytes], list[str]]:
+    def make(record: dict[str, Any], lost: list[Loss]) -> tuple[int, list[bytes], list[str]]:
         conversations = read(record)
         whole, lines = conversations[-1], []  # the last of those that come of one record holds the others
         side = side_of(keys_of(whole, config.split.by), config.seed, weights)
         for at, conversation in enumerate(conversations):
-            row = sharegpt.write(conversation, lose)  # what cannot be a row is no case either
+            row = sharegpt.write(conversation, lost)  # what cannot be a row is no case either
             name = f"{number + 1}-{source.from_}-{tally.read}{f'-{at + 1}' if at else ''}"
             value = case.write(conversation, name).model_dump() if SIDES[side] == "test" else row
             lines.append(to_json(value).encode())
         return side, lines, functions_of(whole)
 
-    starts = array("Q")
+    starts, sides = array("Q"), bytearray()
     for side, lines, names in read_source(source, make, tally):
         for line in lines:
-            starts.append(file.tell() * 4 + side)
+            starts.append(file.tell())
+            sides.append(side)
             file.write(line + b"\n")
         functions.update(names)
-    return starts
+    return starts, sides
 
 
 def mix(config: DataConfig) -> dict[str, int]:
@@ -127,11 +133,11 @@ def mix(config: DataConfig) -> dict[str, int]:
         lost = stack.enter_context(atomic(config.work / "lost.jsonl"))
         tallies = [Tally(lost) for _ in config.sources]
         spools = [stack.enter_context(tempfile.TemporaryFile(dir=config.work)) for _ in config.sources]
-        starts = [spool(config, n, spools[n], functions, tallies[n]) for n in range(len(spools))]
-        wanted = quotas(list(map(len, starts)), config.sources)
-        for number, quota in enumerate(wanted):
-            for start in rng.sample(starts[number], quota):
-                sides[SIDES[start % 4]].append((number, start // 4))
+        spooled = [spool(config, n, spools[n], functions, tallies[n]) for n in range(len(spools))]
+        wanted = quotas([len(starts) for starts, _ in spooled], config.sources)
+        for number, ((starts, side_numbers), quota) in enumerate(zip(spooled, wanted, strict=True)):
+            for line in rng.sample(range(len(starts)), quota):
+                sides[SIDES[side_numbers[line]]].append((number, starts[line]))
         for side, weight in zip(SIDES, weights_of(config), strict=True):
             if weight and not sides[side]:
                 raise UserError(f"split.{side}", "no line falls to this side", "raise its part, or set it to 0")
@@ -148,13 +154,13 @@ def mix(config: DataConfig) -> dict[str, int]:
         print("".join(f"  {line}\n" for line in tally.lines()), end="")
     if functions:
         picture = config.work / "functions.png"
-        draw(functions, picture)
+        plot_function_counts(functions, picture)
         print(f"  {len(functions)} functions in {functions.total()} calls: {picture.relative_to(ROOT)}")
     return counts
 
 
-def draw(functions: Counter[str], path: Path) -> None:
-    """A picture of how often each function is called: the most frequent by name, and all by rank."""
+def plot_function_counts(functions: Counter[str], path: Path) -> None:
+    """Plot how often each function is called: the most frequent by name, and all by rank."""
     from matplotlib.figure import Figure
 
     top = functions.most_common(SHOWN)[::-1]

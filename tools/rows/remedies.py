@@ -35,7 +35,7 @@ Cause = tuple[str, str]
 
 
 def cause_of(verdict: str, example: Example) -> Cause:
-    """Why an answer to an example is wrong, and what helps."""
+    """Say why an answer to an example is wrong, and what helps."""
     if verdict == "malformed_attempt" and example.calls:
         return verdict, MORE
     remedy = next((remedy for remedy, verdicts in VERDICTS.items() if verdict in verdicts), "")
@@ -45,19 +45,23 @@ def cause_of(verdict: str, example: Example) -> Cause:
 def grow(
     config: DataConfig, tools: Tools, sides: Sides, failed: Mapping[Cause, Sequence[Example]]
 ) -> dict[Cause, list[Example]]:
-    """For each cause new lines that teach its remedy, as the task's backend makes them; conversations give none."""
+    """Write, for each cause, new lines that teach its remedy, as the task's backend makes them; conversations give none."""
     api = config.augment.backend == "openai"
     writer = None if api else GrammarRemedies(config, tools, sides)
     lines: dict[Cause, list[Example]] = {}
     for (verdict, remedy), examples in failed.items():
         own = [example for example in examples if example.text and remedy]
-        made = writer.lines(remedy, own) if writer else from_api(config, tools, sides, remedy, own) if own else []
-        lines[verdict, remedy] = [mined(line, remedy) for line in made]
+        new: list[Example] = []
+        if writer:
+            new = writer.lines(remedy, own)
+        elif own:
+            new = from_api(config, tools, sides, remedy, own)
+        lines[verdict, remedy] = [mined(line, remedy) for line in new]
     return lines
 
 
 def mined(line: Example, remedy: str) -> Example:
-    """A line as tools.augment takes it in. Its id is its text's, so that what is found again replaces itself."""
+    """Write a line as tools.augment takes it in. Its id is its text's, so that what is found again replaces itself."""
     identity = f"{MINE}/{sha256(normal_form(line.utterance).encode()).hexdigest()[:12]}"
     tags = {**line.tags, **(MASKED if remedy == MASK else {})}
     return line.model_copy(update={"id": identity, "source": MINE, "tags": tags})
@@ -70,7 +74,8 @@ class GrammarRemedies:
         self.most, self.pools = config.augment.variants, defaultdict[tuple[str, str], list[Example]](list)
         self.calls = [example.utterance for example in sides["train"] if example.calls]
         grammar = load_grammar(config.seeds / "grammar.yaml", tools)
-        self.manners = {swapped: grammar.model_copy(update={"swapped": float(swapped)}) for swapped in (False, True)}
+        self.plain = grammar.model_copy(update={"swapped": 0.0})
+        self.swapped = grammar.model_copy(update={"swapped": 1.0})
         self.writer = GrammarWriter(config, grammar, tools, Random(f"{config.seed}/mine"))
         for example in (example for side in sides.values() for example in side):
             self.writer.novelty.admits(example.utterance)
@@ -79,40 +84,42 @@ class GrammarRemedies:
             self.writer.cells[cell] = [pattern for pattern in patterns if pattern.id not in held]
 
     def lines(self, remedy: str, failed: Sequence[Example]) -> list[Example]:
-        """New lines against failures."""
+        """Write new lines against failures."""
         if remedy in (MINIMAL, CLARIFY):
             return [line for example in failed for line in self.negatives(example)]
         return [line for example in failed for line in self.variants(example, self.most, remedy == PARAPHRASE)]
 
     def negatives(self, example: Example) -> list[Example]:
-        """Lines of the failing one's kind that are hard to tell from calls, and its own variants."""
+        """Write lines of the failing one's kind that are hard to tell from calls, and its own variants."""
         cell, half = (example.tags.get("lang", ""), example.tags.get("kind", "")), self.most // 2
         if len(self.pools[cell]) < half and cell[0] in self.writer.grammar.languages:
-            drawn = (self.writer.from_pattern("no_call", *cell) for _ in range(DRAWN))
-            self.pools[cell] = self.hardest([*self.pools[cell], *filter(None, drawn)])
+            new = [self.writer.from_pattern("no_call", *cell) for _ in range(DRAWN)]
+            self.pools[cell] = self.hardest([*self.pools[cell], *filter(None, new)])
         near, self.pools[cell] = self.pools[cell][:half], self.pools[cell][half:]
         return near + self.variants(example, self.most - len(near), swapped=True)
 
     def hardest(self, lines: list[Example]) -> list[Example]:
-        """Lines that do not call, those first that say almost what a call of train says: its minimal pairs."""
+        """Sort lines that do not call, those first that say almost what a call of train says: its minimal pairs."""
         if not lines or not self.calls:
             return lines
         scores = nearest([line.utterance for line in lines], self.calls)
         return [lines[index] for index in sorted(range(len(lines)), key=lambda index: (-scores[index][0], index))]
 
     def variants(self, example: Example, most: int, swapped: bool) -> list[Example]:
-        """The failing line in other registers, where `swapped` with other words in it and in its arguments."""
+        """Write the failing line in other registers, where `swapped` with other words in it and in its arguments."""
         if example.tags.get("lang") not in self.writer.grammar.languages:
             return []
-        self.writer.grammar = self.manners[swapped]
-        past = example.transforms
-        change = lambda line: {"lineage": example.lineage, "transforms": [*past, *line.transforms]}  # noqa: E731
-        found = filter(None, (self.writer.variant(example, number) for number in range(most)))
-        return [line.model_copy(update=change(line)) for line in found]
+        self.writer.grammar = self.swapped if swapped else self.plain
+        found = []
+        for number in range(most):
+            if line := self.writer.variant(example, number):
+                history = {"lineage": example.lineage, "transforms": [*example.transforms, *line.transforms]}
+                found.append(line.model_copy(update=history))
+        return found
 
 
 def from_api(config: DataConfig, tools: Tools, sides: Sides, remedy: str, failed: Sequence[Example]) -> list[Example]:
-    """Remedies from the task's large model: paraphrases of what failed; for minimal pairs also lines that differ by a
+    """Ask the task's large model for remedies: paraphrases of what failed; for minimal pairs also lines that differ by a
     little from the calls of train that are nearest to it, and do not call. Budget and ledger are those of `make data`."""
     api, extra = config.augment.api, list[Example]()
     assert api is not None, "the backend openai has one"
@@ -127,11 +134,11 @@ def from_api(config: DataConfig, tools: Tools, sides: Sides, remedy: str, failed
     asked = api.model_copy(update={"modes": modes, "results": 0.0})
     augment = config.augment.model_copy(update={"call": call, "no_call": no_call, "api": asked})
     seeds = [Seed(**example.model_dump(include=set(Seed.model_fields))) for example in (*extra, *failed)]
-    made = from_openai(config.model_copy(update={"augment": augment}), seeds, tools, batch=False)
+    written = from_openai(config.model_copy(update={"augment": augment}), seeds, tools, batch=False)
     lineages = {example.id: example.lineage for example in (*extra, *failed)}
     known = {normal_form(example.utterance) for side in sides.values() for example in side}
     return [
         line.model_copy(update={"lineage": lineages.get(line.lineage, line.lineage)})
-        for line in made
+        for line in written
         if line.source != "seed" and normal_form(line.utterance) not in known
     ]

@@ -46,7 +46,7 @@ class Sides:
 
 
 def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order."""
+    """Find the connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order."""
     import numpy
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -65,7 +65,7 @@ def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> 
 
 
 def stratum(example: Example) -> Stratum:
-    """What every side should have its share of: the label within the language."""
+    """Name what every side should have its share of: the label within the language."""
     return example.tags.get("lang", ""), example.label
 
 
@@ -76,15 +76,16 @@ def assign(
     rng: Random,
     even: bool = False,
 ) -> list[int]:
-    """The side (its index in `sizes`) of each group, so that sides reach their sizes with their share of each stratum.
+    """Choose the side (its index in `sizes`) of each group, so that sides reach their sizes with their share of each stratum.
 
     Greedy, largest groups first: each group goes where its strata lack most, as a share of what the side wants, among
     the sides that have room for it (or, where none has, the one with the most room). With `even`, a side has room only
     where it still lacks as many lines of each stratum, if there is such a side.
     """
     total = Counter(stratum(example) for example in examples)
-    whole = sum(sizes)
-    lack = [{key: count * size / whole for key, count in total.items()} for size in sizes]
+    whole, sides = sum(sizes), range(len(sizes))
+    wanted = [{key: count * size / whole for key, count in total.items()} for size in sizes]
+    lack = [dict(counts) for counts in wanted]
     room = [float(size) for size in sizes]
     order = list(range(len(groups)))
     rng.shuffle(order)
@@ -93,15 +94,11 @@ def assign(
     for index in order:
         counts = Counter(stratum(examples[member]) for member in groups[index])
         size = len(groups[index])
-
-        def need(side: int, counts: Counter[Stratum] = counts) -> float:
-            wanted = ((lack[side][key] / max(total[key] * sizes[side] / whole, 1e-9), n) for key, n in counts.items())
-            return sum(share * n for share, n in wanted)
-
-        fitting = [side for side in range(len(sizes)) if room[side] >= size]
+        need = [sum(lack[side][key] / max(wanted[side][key], 1e-9) * n for key, n in counts.items()) for side in sides]
+        fitting = [side for side in sides if room[side] >= size]
         if even:
             fitting = [side for side in fitting if all(lack[side][key] >= n for key, n in counts.items())] or fitting
-        side = max(fitting, key=need) if fitting else max(range(len(sizes)), key=lambda s: room[s])
+        side = max(fitting, key=need.__getitem__) if fitting else max(sides, key=room.__getitem__)
         side_of[index] = side
         room[side] -= size
         for key, n in counts.items():
@@ -110,13 +107,13 @@ def assign(
 
 
 def length(example: Example) -> int:
-    """UTF-8 bytes of what is said and what is answered: about proportional to tokens."""
+    """Count the UTF-8 bytes of what is said and what is answered: about proportional to tokens."""
     answer = to_json([call.arguments for call in example.calls]) if example.calls else example.reply or ""
     return len((example.utterance + answer).encode())
 
 
-def late(example: Example, middle: float) -> float:
-    """0 to 2: how late in train an example comes, lengths above the `middle` later; see interleave."""
+def sort_rank(example: Example, middle: float) -> float:
+    """Rank an example from 0 (early in train) to 2 (late), lengths above the `middle` later; see interleave."""
     if example.source == MINE:
         return 0
     return 2 if example.transforms else int(example.source != "seed" and length(example) > middle)
@@ -125,7 +122,7 @@ def late(example: Example, middle: float) -> float:
 def interleave(
     examples: Sequence[Example], rng: Random, ease: Callable[[Example], float] | None = None
 ) -> list[Example]:
-    """The examples in an order whose every first part is wide and balanced, for runs that read only a part.
+    """Put the examples in an order whose every first part is wide and balanced, for runs that read only a part.
 
     Each label in rounds, one example of every lineage a round, and what teaches most for its tokens first: mined lines,
     and lines that no transform touched, of these the hand-written ones and the shorter half (seeds left out of training,
@@ -143,13 +140,13 @@ def interleave(
             row = [members[number] for members in lineages.values() if number < len(members)]
             rng.shuffle(row)
             order += row
-        order.sort(key=ease or partial(late, middle=median(map(length, order)) if order else 0))
+        order.sort(key=ease or partial(sort_rank, middle=median(map(length, order)) if order else 0))
         woven += [((place + NOISE * rng.random()) / len(order), example) for place, example in enumerate(order)]
     return [example for _, example in sorted(woven, key=lambda pair: pair[0])]
 
 
 def easy_first(examples: Sequence[Example]) -> Callable[[Example], float]:
-    """A curriculum's key: how far the n-gram baseline, trained on other lineages, expects the other label.
+    """Make a curriculum's key: how far the n-gram baseline, trained on other lineages, expects the other label.
 
     Lines whose surface agrees with the label come first, those that it misleads last. Length would rather part
     languages: Chinese takes a third of the characters.
@@ -158,18 +155,19 @@ def easy_first(examples: Sequence[Example]) -> Callable[[Example], float]:
     return lambda example: doubt[example.id]
 
 
-def arranged(part: Sequence[Example], config: Split, side: str, rng: Random) -> list[Example]:
-    """A side in the order that the config asks for."""
+def order_side(part: Sequence[Example], config: Split, side: str, rng: Random) -> list[Example]:
+    """Order a side as the config asks for."""
     return interleave(part, rng, easy_first(part) if config.order == "easy_first" and side == "train" else None)
 
 
-def apart(mined: Sequence[Example], held: Sequence[Seed], near: float) -> list[Example]:
-    """The lines that share neither a lineage nor, nearly, a text with the held-out ones."""
+def filter_near_held_out(lines: Sequence[Example], held: Sequence[Seed], near: float) -> list[Example]:
+    """Keep the lines that share neither a lineage nor, nearly, a text with the held-out ones."""
     lineages = {example.lineage for example in held if isinstance(example, Example)}
-    mined = [example for example in mined if example.lineage not in lineages]
-    texts = [[example.utterance for example in part] for part in (mined, held)]
-    scores = nearest(*texts) if mined and held else [(0.0, 0)] * len(mined)
-    return [example for example, (score, _) in zip(mined, scores, strict=True) if score < near]
+    lines = [line for line in lines if line.lineage not in lineages]
+    if not lines or not held:
+        return lines
+    scores = nearest([line.utterance for line in lines], [seed.utterance for seed in held])
+    return [line for line, (score, _) in zip(lines, scores, strict=True) if score < near]
 
 
 @dataclass(frozen=True)
@@ -183,7 +181,7 @@ class Plan:
     rng: Random
 
     def skew(self, examples: Sequence[Example]) -> float:
-        """How far a side's share of calls is from that of all lines, at most; a line more or less is none."""
+        """Measure how far a side's share of calls is from that of all lines, at most; a line more or less is none."""
         lines, calls = Counter[int](), Counter[int]()
         for group, side in zip(self.groups, self.side_of, strict=True):
             lines[side] += len(group)
@@ -193,7 +191,7 @@ class Plan:
 
 
 def group_and_assign(examples: Sequence[Example], config: Split, sizes: Sequence[float], seed: int) -> Plan:
-    """The groups that must stay together, and their sides, so that every side has its share of both labels.
+    """Find the groups that must stay together, and their sides, so that every side has its share of both labels.
 
     A few large groups may fill the small sides with one label. Then groups go where their label lacks, and if that is not
     enough, only nearer texts than `config.near` are kept together.
@@ -213,33 +211,31 @@ def group_and_assign(examples: Sequence[Example], config: Split, sizes: Sequence
 
 
 def split(examples: Sequence[Example], config: Split, seed: int) -> Sides:
-    """Examples into sides whose sizes are in the proportion that the config asks for; no component is cut.
+    """Divide examples into sides whose sizes are in the proportion that the config asks for; no component is cut.
 
     Mined lines join train when the others have their sides: with them or without, val, test and mine are the same.
     """
     mined = [example for example in examples if example.source == MINE]
     examples = [example for example in examples if example.source != MINE]
-    wanted = [config.train, config.val, config.test] + [config.mine] * bool(config.mine)
+    wanted = [config.train, config.val, config.test]
+    if config.mine:
+        wanted.append(config.mine)
     sizes = [size * len(examples) / sum(wanted) for size in wanted]
     plan = group_and_assign(examples, config, sizes, seed)
     parts: dict[str, list[Example]] = {}
     for number, side in enumerate((*SIDES, MINE)[: len(wanted)]):
-        members = sorted(
-            member
-            for group, where in zip(plan.groups, plan.side_of, strict=True)
-            if where == number
-            for member in group
-        )
-        parts[side] = arranged([examples[index] for index in members], config, side, plan.rng)
-    kept = apart(mined, [example for side in parts if side in ("val", "test") for example in parts[side]], config.near)
+        own_groups = [group for group, where in zip(plan.groups, plan.side_of, strict=True) if where == number]
+        members = sorted(member for group in own_groups for member in group)
+        parts[side] = order_side([examples[index] for index in members], config, side, plan.rng)
+    kept = filter_near_held_out(mined, [*parts["val"], *parts["test"]], config.near)
     if kept:
-        parts["train"] = arranged([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
+        parts["train"] = order_side([*parts["train"], *kept], config, "train", Random(f"{seed}/mined"))
     lineages = len({example.lineage for example in examples})
     return Sides(parts, plan.groups, lineages, plan.near, len(mined) - len(kept), plan.limit, plan.skew(examples))
 
 
 def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
-    """Val and test of the task that this one is like; the rest of the examples, apart from them and golden, is train.
+    """Take val and test of the task that this one is like; the rest of the examples, apart from them and golden, is train.
 
     Raises:
         UserError: that task is not split yet.
@@ -247,6 +243,6 @@ def split_like(config: DataConfig, examples: Sequence[Example]) -> Sides:
     other = load_data_config(str(config.like))
     parts = {side: read_records(other.work / f"{side}.jsonl", Example) for side in ("val", "test")}
     golden = read_golden(config.seeds / "golden.jsonl", load_tools(config.seeds / "tools.json"))
-    kept = apart(examples, [*parts["val"], *parts["test"], *golden], config.split.near)
-    parts = {"train": arranged(kept, config.split, "train", Random(config.seed)), **parts}
+    kept = filter_near_held_out(examples, [*parts["val"], *parts["test"], *golden], config.split.near)
+    parts = {"train": order_side(kept, config.split, "train", Random(config.seed)), **parts}
     return Sides(parts, [], len({example.lineage for example in kept}), 0, len(examples) - len(kept))

@@ -19,7 +19,7 @@ Follow = Callable[[Seed], list[Turn]]
 
 
 def nothing(seed: Seed) -> list[Turn]:
-    """A Follow: the row goes on with the next seed."""
+    """Add nothing: the row goes on with the next seed."""
     return []
 
 
@@ -36,7 +36,7 @@ class Results(RootModel[dict[str, list[Answer]]]):
 
 
 def load_results(path: Path, tools: Sequence[dict[str, Any]]) -> dict[str, list[Answer]]:
-    """The answers of a task's tools.
+    """Read the answers of a task's tools.
 
     Raises:
         UserError: naming the file and the key, for a missing file, a wrong key, a tool that is not the task's, a tool
@@ -56,7 +56,7 @@ def load_results(path: Path, tools: Sequence[dict[str, Any]]) -> dict[str, list[
 
 
 def follow(config: DataConfig, tools: Sequence[dict[str, Any]], share: float | None = None) -> Follow:
-    """What comes after a share of the examples that call one tool: its result and the model's word on it.
+    """Make what comes after a share of the examples that call one tool: its result and the model's word on it.
 
     Args:
         share: 0 to 1; `rows.results` without it.
@@ -64,7 +64,8 @@ def follow(config: DataConfig, tools: Sequence[dict[str, Any]], share: float | N
     Raises:
         UserError: as load_results, where there is such a share.
     """
-    if not (share := config.rows.results if share is None else share):
+    share = config.rows.results if share is None else share
+    if not share:
         return nothing
     answers = load_results(config.seeds / RESULTS, tools)
 

@@ -17,7 +17,7 @@ from callwright.files import atomic, to_json
 from callwright.records import Call, Example, Seed
 from callwright.schema import parameters_of
 from callwright.text import normal_form
-from tools.formats.talk import Talk
+from tools.formats.builder import ConversationBuilder
 from tools.utterances.llm import check
 from tools.utterances.llm.batch import BatchClient
 from tools.utterances.llm.client import REFUSED, LLMClient, connected
@@ -124,10 +124,10 @@ class Writer:
         results, broken = await self.read(job.request, partial(check.read_results, count=len(parent.calls)), text)
         if results is None:
             return broken
-        talk = Talk(list(parent.messages or [{"role": "user", "content": text}]))
-        talk.call(call.model_dump() for call in parent.calls)
-        talk.result(*results)
-        *more, line = await self.labelled(job, text, talk.messages)
+        builder = ConversationBuilder(list(parent.messages or [{"role": "user", "content": text}]))
+        builder.add_calls(call.model_dump() for call in parent.calls)
+        builder.add_results(*results)
+        *more, line = await self.labelled(job, text, builder.messages)
         fault = self.scripts.fault(LINK.sub("", str(line.reply)), job.tags.get("lang", ""))
         if line.reason is None and fault:
             line = replace(line, reason="script", detail=fault)

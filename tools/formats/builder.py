@@ -1,14 +1,14 @@
 """Builds a conversation message by message, and counts every key of the source that it has no place for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from callwright.files import to_json
 from callwright.tool_results import part_results
 from tools.formats.arguments import settled
+from tools.formats.call_turn import split_thought
 from tools.formats.conversation import Conversation, LeftOut, Loss, Message
-from tools.formats.thought import split_thought
 from tools.formats.tool import Shape, read_tools
 from tools.formats.values import from_json, is_empty, kind, list_of_objects, object_of, text_of
 
@@ -39,18 +39,36 @@ def is_no(value: Any) -> bool:
 
 
 @dataclass
-class Talk:
-    """Messages in the making, for formats without ids of their own as well."""
+class ConversationBuilder:
+    """A conversation in the making, for formats without ids of their own as well."""
 
     messages: list[Message] = field(default_factory=list)
     calls: int = 0
     lost: list[Loss] = field(default_factory=list)
 
+    @classmethod
+    def of_record(cls, record: dict[str, Any], known: Sequence[str]) -> "ConversationBuilder":
+        """Begin the conversation of a record, and note the keys that its format does not know.
+
+        Raises:
+            LeftOut: its weight is 0.
+            ValueError: it is labelled as bad, or holds content under a key that the format does not know.
+        """
+        if label := next((label for label in LABELS if is_no(record.get(label))), None):
+            given = f"{label} is {to_json(record[label])}"
+            raise ValueError(f"labelled false ({given}): an answer to unlearn (KTO), and rows teach every answer")
+        weights = {key: record[key] for key in WEIGHTS if isinstance(record.get(key), int | float)}
+        if 0 in weights.values():
+            raise LeftOut("its weight is 0: not to be learned")
+        builder = cls()
+        builder.check_keys(record, "record", (*known, "id", *(key for key, weight in weights.items() if weight == 1)))
+        return builder
+
     def lose(self, what: str, value: Any, at: str = "") -> None:
         """Note something that the conversation has no place for."""
         self.lost.append(Loss(what, value if isinstance(value, str) else to_json(value), at))
 
-    def keys(self, value: dict[str, Any], level: str, known: Iterable[str], at: str = "") -> None:
+    def check_keys(self, value: dict[str, Any], level: str, known: Iterable[str], at: str = "") -> None:
         """Note every key of an object that is neither known nor empty; ValueError for one of CONTENT.
 
         Args:
@@ -63,23 +81,33 @@ class Talk:
                 raise ValueError(f"{at or 'the record'}: the key {key[:60]!r} has no place in it")
             self.lose(f"key {key[:60]!r} of a {level}", item, at)
 
-    def record(self, record: dict[str, Any], known: Sequence[str]) -> None:
-        """Note the keys of a whole record that a format does not know.
+    def read_role(
+        self, message: dict[str, Any], roles: Mapping[str, str], known: Sequence[str], at: str, sender: str = "role"
+    ) -> str:
+        """Check the keys of a message, and return its role; ValueError for a role that is not among `roles`.
 
-        Raises:
-            LeftOut: its weight is 0.
-            ValueError: it is labelled as bad, or holds content under a key that the format does not know.
+        Args:
+            roles: what the format calls a role → what we call it.
+            known: the keys that are understood, besides those of the role and the weight.
+            sender: the key of the role.
         """
-        if label := next((label for label in LABELS if is_no(record.get(label))), None):
-            given = f"{label} is {to_json(record[label])}"
-            raise ValueError(f"labelled false ({given}): an answer to unlearn (KTO), and rows teach every answer")
-        weights = {key: record[key] for key in WEIGHTS if isinstance(record.get(key), int | float)}
-        if 0 in weights.values():
-            raise LeftOut("its weight is 0: not to be learned")
-        self.keys(record, "record", (*known, "id", *(key for key, weight in weights.items() if weight == 1)))
+        self.check_keys(message, "message", (sender, *known, *WEIGHTS), at)
+        role = roles.get(str(message.get(sender)))
+        if role is None:
+            raise ValueError(f"{at}: {sender} {message.get(sender)!r} is not one of {', '.join(roles)}")
+        return role
 
-    def weight(self, message: dict[str, Any], at: str) -> dict[str, Any]:
-        """What a message keeps of its weight: {"weight": 0} where it is not to be learned; other weights are 1."""
+    def read_turns(
+        self, record: dict[str, Any], roles: Mapping[str, str]
+    ) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+        """Read the from/value turns in `conversations`: where each stands, its role, its text and its weight."""
+        for number, turn in enumerate(list_of_objects(record.get("conversations"), "conversations"), 1):
+            at = f"turn {number}"
+            role = self.read_role(turn, roles, ("value",), at, "from")
+            yield at, role, text_of(turn.get("value"), f"the value of {at}"), self.read_weight(turn, at)
+
+    def read_weight(self, message: dict[str, Any], at: str) -> dict[str, Any]:
+        """Read a message's weight: {"weight": 0} where it is not to be learned; other weights become 1, which is {}."""
         given = [message[key] for key in WEIGHTS if message.get(key) is not None]
         if any(not isinstance(value, int | float) for value in given):
             raise ValueError(f"{at}: a weight that is {kind(given[0])}, not 0 or 1")
@@ -89,23 +117,43 @@ class Talk:
             self.lose("weight of a message, which becomes 1", odd[0], at)
         return {}
 
-    def say(self, role: str, content: Any, at: str | None = None, **more: Any) -> None:
-        """Add a message of the system, the user or the assistant, whose thought may stand in front of what it says."""
-        text = text_of(content, at or f"message {len(self.messages) + 1}")
-        thought, rest = split_thought(text) if role == "assistant" else ("", text)
-        if thought and thought.strip() == more.setdefault("reasoning_content", thought).strip():
-            text = rest  # servers that part the thought from the text may leave it in the text as well
+    def add_system(self, content: Any) -> None:
+        """Add a system message, where there is one."""
+        if not is_empty(content):
+            self.add("system", content)
+
+    def add(self, role: str, content: Any, at: str = "", thoughts: Iterable[str] = (), **more: Any) -> None:
+        """Add a message of the system, the user or the assistant.
+
+        An assistant's thought may stand in front of what it says, or beside it, and then perhaps under several keys.
+        """
+        at = at or f"message {len(self.messages) + 1}"
+        text = text_of(content, f"{at}: content")
+        given = "\n\n".join(dict.fromkeys(filter(None, thoughts)))
+        if role == "assistant":
+            thought, rest = split_thought(text)
+            # Servers that part the thought from the text may leave it in the text as well.
+            if thought and (not given or thought.strip() == given.strip()):
+                text, given = rest, given or thought
+            more = {"reasoning_content": given, **more} if given else more
+        else:
+            more.pop("weight", None)  # only answers are learned
+            if given:
+                self.lose(f"thought of the {role}", given, at)
         self.messages.append({"role": role, "content": text, **more})
 
-    def call(self, calls: Iterable[Any], content: str | None = None, **more: Any) -> None:
-        """Add an assistant message with calls, each as `read_call` takes it, and the words beside them."""
+    def add_calls(
+        self, calls: Iterable[Any], words: str | None = None, thoughts: Iterable[str] = (), **more: Any
+    ) -> None:
+        """Add an assistant's message with calls, each as `read_call` takes it, and the words beside them."""
         where = f"a call in message {len(self.messages) + 1}"
-        made = [self.read_call(call, where) for call in calls]
-        self.say("assistant", content or "", **more)
-        self.messages[-1] = {**self.messages[-1], "content": self.messages[-1]["content"] or None, "tool_calls": made}
+        read = [self.read_call(call, where) for call in calls]
+        self.add("assistant", words or "", thoughts=thoughts, **more)
+        message = self.messages[-1]
+        self.messages[-1] = {**message, "content": message["content"] or None, "tool_calls": read}
 
     def read_call(self, call: Any, what: str) -> dict[str, Any]:
-        """An OpenAI tool call of {"name", "arguments"}, by itself or as `function`; arguments may be JSON text.
+        """Read an OpenAI tool call of {"name", "arguments"}, by itself or as `function`; arguments may be JSON text.
 
         Text is kept to the byte. What is empty is settled when the tools are known.
 
@@ -117,7 +165,7 @@ class Talk:
             raise ValueError(f"{what} of type {call['type']!r}, not a function")
         function = call
         if "function" in call:
-            self.keys(call, "call", ("id", "type", "function", "index"), what)
+            self.check_keys(call, "call", ("id", "type", "function", "index"), what)
             function = object_of(call["function"], what)
         name, arguments = function.get("name"), function.get("arguments")
         if not isinstance(name, str) or not name.strip():
@@ -125,23 +173,25 @@ class Talk:
         for key, value in function.items():
             if arguments in (None, "") and isinstance(value, dict | list) and value:
                 raise ValueError(f"{what}: no arguments, but the key {key!r} holds {kind(value)}")
-        self.keys(function, "call", ("name", "arguments", "id", "type", "index"), what)
+        self.check_keys(function, "call", ("name", "arguments", "id", "type", "index"), what)
         self.calls += 1
         identity = call.get("id") or f"call_{self.calls}"
         if "function" in call:
             text_of(identity, f"the id of {what}")
         elif not isinstance(identity, str):  # a number within the record, to which no result refers
             identity = f"call_{self.calls}"
-        if arguments is None or (isinstance(arguments, str) and arguments.strip() in ("", "null")):
-            text = ""  # settled in `done`, when the tools are known
+        text = "" if arguments is None else arguments
+        if not isinstance(text, str):
+            text = to_json(object_of(arguments, f"arguments of {name!r}"))
+        elif text.strip() in ("", "null"):
+            text = ""
         else:
-            read = from_json(arguments, f"arguments of {name!r}") if isinstance(arguments, str) else arguments
+            read = from_json(text, f"arguments of {name!r}")
             if not isinstance(read, dict):
                 raise ValueError(f"arguments of {name!r} are {kind(read)}, not an object")
-            text = arguments if isinstance(arguments, str) else to_json(read)
         return {"id": identity, "type": "function", "function": {"name": name, "arguments": text}}
 
-    def result(self, *contents: Any) -> None:
+    def add_results(self, *contents: Any) -> None:
         """Add what the last calls returned: a text for each, or one text that holds all of theirs."""
         calls = self.messages[-1].get("tool_calls", []) if self.messages else []
         where = f"message {len(self.messages) + 1}"
@@ -158,8 +208,8 @@ class Talk:
         for call, part in zip(calls, results, strict=True):
             self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": part})
 
-    def done(self, tools: Any = None, shaped: Shape = dict, images: Sequence[str] = ()) -> Conversation:
-        """The conversation, its calls settled by the tools (a list or its JSON text); ValueError where it is none."""
+    def build(self, tools: Any = None, shaped: Shape = dict, images: Sequence[str] = ()) -> Conversation:
+        """Settle the calls by the tools (a list or its JSON text); ValueError where the messages are no conversation."""
         read, lost = read_tools([] if is_empty(tools) else list_of_objects(tools, "tools"), shaped)
         self.lost += lost
         by_name = {tool["function"]["name"]: tool for tool in read}
@@ -170,18 +220,3 @@ class Talk:
                 if padding:
                     self.lose("null argument that the tool has no place for", padding, f"message {number}")
         return Conversation(self.messages, read, list(images), self.lost)
-
-
-def senders(talk: Talk, record: dict[str, Any], known: Sequence[str]) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
-    """The number, sender, text and weight of each from/value turn in `conversations`; ValueError for any other."""
-    for number, turn in enumerate(list_of_objects(record.get("conversations"), "conversations"), 1):
-        talk.keys(turn, "message", ("from", "value", *WEIGHTS), f"turn {number}")
-        sender = str(turn.get("from"))
-        if sender not in known:
-            raise ValueError(f"turn {number}: from {sender!r} is not one of {', '.join(known)}")
-        yield (
-            number,
-            sender,
-            text_of(turn.get("value"), f"the value of turn {number}"),
-            talk.weight(turn, f"turn {number}"),
-        )

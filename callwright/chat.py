@@ -164,13 +164,10 @@ def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> 
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     from callwright.bounded import bound
-    from callwright.transport import AiohttpTransport
 
     keep_secret(api_key)
-    proxied = not is_local(base_url) and bool(getproxies())
     http = DefaultAsyncHttpxClient(
-        trust_env=proxied,
-        transport=None if proxied else AiohttpTransport(),
+        trust_env=not is_local(base_url) and bool(getproxies()),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},
         follow_redirects=False,

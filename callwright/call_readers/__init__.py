@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from callwright.call_readers.bodies import (
     Broken,
     BrokenJson,
+    Opened,
     Tools,
     closed_at,
     hints_at_object,
@@ -234,7 +235,7 @@ def _calls(text: str, form: Form, tools: Tools | None) -> Iterator[TextCall]:
             and opened["name"].strip() not in tools
         ):
             continue
-        found, end = form.body(text, opened, tools, form.closing)
+        found, end = form.body(Opened(text, opened, form.closing, tools))
         if not found:
             position = max(position, end)
             continue

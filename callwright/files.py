@@ -190,6 +190,12 @@ def parse_json_at(text: str, start: int) -> tuple[Any, int]:
     return parse_json(text[start:end]), end
 
 
+def object_at(value: Any, key: str) -> dict[str, Any]:
+    """Return the object that a JSON object holds under a key; {} where there is none."""
+    held = value.get(key) if isinstance(value, dict) else None
+    return held if isinstance(held, dict) else {}
+
+
 def read_text(path: str | Path) -> str:
     """The text of a UTF-8 file.
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from callwright.errors import Parser, UserError, command
 from callwright.files import write_json, write_text
 from callwright.tool_sources import TIMEOUT_S, ToolSet, load_tools
-from callwright.tool_sources.costs import bounded, counter
+from callwright.tool_sources.costs import counter, shrink_all
 from callwright.tool_sources.found import lines
 
 MOST_ROWS = 20
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         timeout_s=args.timeout,
     )
     if args.max_tokens is not None:
-        tools = bounded(tools, args.max_tokens, args.tokenizer)
+        tools = shrink_all(tools, args.max_tokens, args.tokenizer)
     if args.notes:
         write_text(args.notes, "".join(f"{note.kind}\t{note}\n" for note in tools.notes))
     print("".join(f"{line}\n" for line in lines(tools.notes)), end="", file=sys.stderr)

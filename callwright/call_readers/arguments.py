@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from callwright.call_readers.bodies import Body, Broken, Found, Opened, checked_call
-from callwright.files import parse_json, to_json
+from callwright.files import object_at, parse_json, to_json
 from callwright.literals import literal
 
 _PARAMETER = re.compile(
@@ -31,7 +31,7 @@ def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool =
         text, name, position, arguments = opened.text, opened.name, opened.start, dict[str, Any]()
         if not begin.match(text, position) and begin is _PAIR and not opened.offers(name):
             return [], position  # `<tool_call>word`: a name by itself is a call only of a tool on offer
-        properties = _object_at(opened.tools.get(name) if opened.tools else None, "properties")
+        properties = object_at(opened.tools.get(name) if opened.tools else None, "properties")
         while given := begin.match(text, position):
             ended = end_mark.search(text, given.end())
             if ended is None:
@@ -54,11 +54,6 @@ def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool =
 xml_parameters = parameters(_PARAMETER, _PARAMETER_END)
 padded_parameters = parameters(_PARAMETER, _PARAMETER_END, padded=True)
 argument_pairs = parameters(_PAIR, _PAIR_END)
-
-
-def _object_at(value: Any, key: str) -> dict[str, Any]:
-    held = value.get(key) if isinstance(value, dict) else None
-    return held if isinstance(held, dict) else {}
 
 
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}

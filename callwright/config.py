@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_text
 from callwright.records import explain, first_fault
-from callwright.yaml12 import LOADER, YamlFault, parse_yaml
+from callwright.yaml12 import YamlFault, line_of_keys, parse_yaml
 
 
 class Config(BaseModel):
@@ -48,33 +47,11 @@ def load_config(path: str | Path, kind: type[C]) -> C:
 
 
 def line_of(path: str | Path, keys: Sequence[int | str]) -> int:
-    """The line, from 1, of the value that `keys` lead to in a YAML file, or of the last one on the way that is there.
-
-    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items. The file is one that read_yaml
-    has read: libyaml's composer, unlike it, does not survive deep nesting.
-    """
-    node, line = yaml.compose(read_text(path), Loader=LOADER), 1
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-        elif isinstance(node, yaml.SequenceNode):
-            at = key if isinstance(key, int) else next((n for n, x in enumerate(node.value) if key in named(x)), -1)
-            found = (node.value[at],) * 2 if 0 <= at < len(node.value) else None
-        else:
-            break
-        if found is None:  # pydantic's paths also name the member of a union that did not fit
-            continue
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
+    """Return the line, from 1, of the value that `keys` lead to in a YAML file that read_yaml has read."""
+    return line_of_keys(read_text(path), keys)
 
 
-def named(node: yaml.Node) -> list[str]:
-    """The `id` and `name` of a mapping in YAML."""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return [value.value for key, value in pairs if key.value in ("id", "name")]
-
-
-def choose(folder: str, name: str, what: str) -> Path:
+def config_path(folder: str, name: str, what: str) -> Path:
     """`<folder>/<name>.yaml` under the root.
 
     Raises:
@@ -325,4 +302,4 @@ class DataConfig(Config):
 
 def load_data_config(task: str) -> DataConfig:
     """The data config of a task, by name."""
-    return load_config(choose("configs/data", task, "task"), DataConfig)
+    return load_config(config_path("configs/data", task, "task"), DataConfig)

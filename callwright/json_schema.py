@@ -228,7 +228,7 @@ def _draft(schema: Any) -> tuple[Any, Specification[Any]]:
         try:
             _rules(mark).validate(schema)
         except (ValidationError, ValueError) as error:
-            faults.append(_said(error))
+            faults.append(_schema_fault(error))
         else:
             return kind, specification
     raise ValueError(faults[0])
@@ -241,9 +241,13 @@ def _rules(mark: str) -> Any:
     return kind({"$ref": address}, offline=True, validate_formats=False)
 
 
-def _said(error: Any) -> str:
-    """An error in a schema; of several that it may have, the first."""
-    while inner := [one for branch in getattr(getattr(error, "kind", None), "context", ()) for one in branch]:
+def _inner_errors(error: Any) -> list[Any]:
+    return [one for branch in getattr(getattr(error, "kind", None), "context", ()) for one in branch]
+
+
+def _schema_fault(error: Any) -> str:
+    """Say what is wrong with a schema: of several errors in it, the first."""
+    while inner := _inner_errors(error):
         error = inner[0]
     where = "".join(f"{part}: " for part in getattr(error, "instance_path", ()))
     return _short(f"{where}{getattr(error, 'message', error)}")
@@ -251,14 +255,13 @@ def _said(error: Any) -> str:
 
 def _compiled(kind: Any, schema: Any) -> tuple[Any, int]:
     """The validator of a schema, and the steps beside the length of the text that one search with a pattern may take."""
-    try:
-        return kind(schema, offline=True, validate_formats=False, pattern_options=LINEAR), 0
-    except (ValidationError, ValueError):  # perhaps a pattern that looks around or back
-        pass
-    try:
-        return kind(schema, offline=True, validate_formats=False, pattern_options=COUNTED), BACKTRACKS
-    except (ValidationError, ValueError) as error:
-        raise ValueError(_said(error)) from None
+    fault = ""
+    for options, backtracks in ((LINEAR, 0), (COUNTED, BACKTRACKS)):  # a pattern may look around or back
+        try:
+            return kind(schema, offline=True, validate_formats=False, pattern_options=options), backtracks
+        except (ValidationError, ValueError) as error:
+            fault = _schema_fault(error)
+    raise ValueError(fault)
 
 
 @lru_cache(maxsize=4096)
@@ -278,7 +281,7 @@ def _gave_up(error: Any) -> bool:
     """Whether an error, or one within it, is that a pattern took too many steps."""
     if type(error.kind).__name__ in ("BacktrackLimitExceeded", "RegexEngineFailure"):
         return True
-    return any(_gave_up(one) for branch in getattr(error.kind, "context", ()) for one in branch)
+    return any(map(_gave_up, _inner_errors(error)))
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ callwright.recipes, as LLaMA-Factory reads it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import yaml
@@ -188,3 +188,31 @@ class _Builder:
 
 def _fault(event: Any, what: str) -> YamlFault:
     return YamlFault(event.start_mark.line + 1, what)
+
+
+def line_of_keys(text: str, keys: Sequence[int | str]) -> int:
+    """Return the line, from 1, of the value that `keys` lead to in a document, or of the last one on the way to it.
+
+    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items. The text is one that
+    parse_yaml has read: libyaml's composer, unlike it, does not survive deep nesting.
+    """
+    node, line = yaml.compose(text, Loader=LOADER), 1
+    for key in keys:
+        found: tuple[yaml.Node, yaml.Node] | None = None
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                if key == index or (isinstance(key, str) and key in _names(item)):
+                    found = item, item
+                    break
+        else:
+            break
+        if found is not None:  # pydantic's paths also name the member of a union that did not fit
+            line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _names(node: yaml.Node) -> list[str]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [value.value for key, value in pairs if key.value in ("id", "name")]

@@ -10,7 +10,7 @@ from callwright import schema
 from callwright.errors import UserError
 from callwright.redact import keep_secret
 from callwright.tool_sources import documents, mcp_server, openapi
-from callwright.tool_sources.found import Found, Note, choose, to_tools
+from callwright.tool_sources.found import Found, Note, select, to_tools
 
 TIMEOUT_S = 30.0
 
@@ -33,7 +33,7 @@ class ToolSet:
         return [note.tool for note in self.notes if note.kind == "left out"]
 
 
-def load_tools(
+def tools_from(
     source: str | Path,
     *,
     only: Sequence[str] = (),
@@ -63,7 +63,7 @@ def load_tools(
             keep_secret(secret)
     found = read(str(source), headers or {}, timeout_s)
     place = mcp_server.place_of(re.sub("^(mcp|module):", "", str(source)))
-    chosen, notes = to_tools(choose(found, only, tags, paths, place), prefix)
+    chosen, notes = to_tools(select(found, only, tags, paths, place), prefix)
     if not chosen:
         lost = [str(note) for note in notes if note.kind == "left out"]
         reason = f": {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else "") if lost else ""

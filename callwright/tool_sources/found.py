@@ -130,7 +130,7 @@ def to_tools(found: Sequence[Found], prefix: str = "") -> tuple[list[tuple[str, 
     return tools, [note for item in found for note in item.notes]
 
 
-def choose(
+def select(
     found: Sequence[Found], only: Sequence[str], tags: Sequence[str], paths: Sequence[str], source: str
 ) -> list[Found]:
     """Return the source itself and the tools whose name, tag and path are asked for; all where nothing is.

@@ -85,9 +85,7 @@ class Api(Config):
     utterances that differ from a call by a little.
     """
     results: float = Field(0, ge=0, le=1)
-    """Share of the call examples that go on with the tool's result, made up, and what is said then. They come beside `call` and
-    `no_call`, as examples of kind `result`.
-    """
+    """Share of the call examples that go on with a made-up result and what is said then; they come beside `call` and `no_call`."""
     lines: int = Field(4, ge=1, le=20)
     """Utterances a request asks for."""
     round: int = Field(256, ge=1)
@@ -139,7 +137,7 @@ class Clean(Config):
     """The fewest characters of an utterance; `longest` is the most."""
     longest: int = Field(1000, ge=1)
     near: float = Field(90, ge=50, le=100)
-    """Drop the later of two lines with the same label and calls whose similarity (0 to 100, see `split.near`) is at least this."""
+    """Drop the later of two lines with the same label and calls that are at least so similar (as in `split.near`)."""
     golden: float = Field(75, ge=50, le=100)
     """Drop a line whose similarity to a golden one is at least this."""
     semantic: float | None = Field(None, gt=0, le=1)
@@ -158,8 +156,7 @@ class Split(Config):
     """Texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side."""
     by: Literal["text", "function", "line"] = "text"
     """What stays on one side: near texts and all of a lineage; of `sources` the same opening text, or the functions that are
-    called (train, val and test are then proportions). `line` keeps nothing together: it leaks, and is there to measure how
-    much.
+    called (train, val and test are then proportions). `line` keeps nothing together, to measure how much that leaks.
     """
     order: Literal["mixed", "easy_first"] = "mixed"
     """The order of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`."""
@@ -197,9 +194,8 @@ class Rows(Config):
     turns_per_row: int = Field(4, ge=1)
     """Independent utterances behind one tool prompt in a training row."""
     reply_prefix: str = "\n"
-    """What every plain reply of a row begins with. A call always begins with the same token, replies with hundreds of
-    different ones: greedy decoding would pick the call even where a reply is twice as likely. A common first token makes
-    the decision one token against one.
+    """What every plain reply of a row begins with. A call always begins with the same token, replies with hundreds: greedy
+    decoding would pick the call even where a reply is twice as likely. A common first token makes it one against one.
     """
     tools_by: str | None = None
     """A tag: examples of one value share rows with each other only, and are shown the tools that the task's calls of that

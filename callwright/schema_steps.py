@@ -18,7 +18,11 @@ VALUES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
 ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 NAMED = {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
 """Keywords that hold schemas by name."""
-NESTED = {*IN_PLACE, *VALUES, *ITEMS, *NAMED, "propertyNames"}
+LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
+"""Keywords that hold a list of schemas; `items` did before 2020-12."""
+SINGLE = {*IN_PLACE, *VALUES, *ITEMS, "propertyNames", "contentSchema"} - NAMED - LISTED
+"""Keywords that hold one schema."""
+NESTED = NAMED | LISTED | SINGLE
 """Every keyword that holds schemas."""
 OPEN = {*VALUES, "propertyNames"}
 """Keywords that decide about arguments which no schema names."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT, parse_json, to_json
+from callwright.schema_steps import LISTED, NAMED, NESTED, SINGLE
 from callwright.tool_sources.found import Note
-from callwright.tool_sources.schemas import LISTED, NAMED, SINGLE
 
 if TYPE_CHECKING:
     from callwright.tool_sources import ToolSet
@@ -158,8 +158,8 @@ def drop_deep_branches(function: Tool, cuts: Cuts, required: bool = False) -> It
                 if (name in schema.get("required", []) and not required) or not isinstance(field, dict):
                     continue
                 items = field.get("items")
-                of_objects = isinstance(items, dict) and bool(set(items) & (NAMED | LISTED | SINGLE))
-                if of_objects or set(field) & (NAMED | LISTED | SINGLE - {"items"}):
+                of_objects = isinstance(items, dict) and bool(set(items) & NESTED)
+                if of_objects or set(field) & (NESTED - {"items"}):
                     fields[name] = {key: field[key] for key in ("type", "description", "default") if key in field}
                     cuts.append((f"{where}.{name}" if where else name, "what is in it cut: any is accepted there"))
         yield

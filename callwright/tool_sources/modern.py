@@ -6,8 +6,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from callwright.files import object_at, to_json
+from callwright.schema_steps import LISTED, NAMED, SINGLE
 from callwright.tool_sources.found import Found
-from callwright.tool_sources.schemas import DATA, LISTED, NAMED, SINGLE, flat, is_texts
+from callwright.tool_sources.schemas import DATA, flat, is_texts
 
 KEYWORDS = {
     *Draft202012Validator.VALIDATORS,
@@ -69,6 +70,13 @@ class Modern:
                 result["items"] = self.schema(raw["additionalItems"], where)
         elif key in SILENT:
             return
+        elif key == "dependencies":
+            for name, needs in expect(value, dict, place).items():
+                if isinstance(needs, str | list):
+                    names = [needs] if isinstance(needs, str) else needs
+                    result.setdefault("dependentRequired", {})[name] = names
+                else:
+                    result.setdefault("dependentSchemas", {})[name] = self.schema(needs, where)
         elif key in NAMED:
             result[key] = self.fields(expect(value, dict, place), where, gone)
         elif key in LISTED:
@@ -85,13 +93,6 @@ class Modern:
                 result[key] = raw[bound]
         elif key == "divisibleBy":
             result["multipleOf"] = value
-        elif key == "dependencies":
-            for name, needs in expect(value, dict, place).items():
-                if isinstance(needs, str | list):
-                    names = [needs] if isinstance(needs, str) else needs
-                    result.setdefault("dependentRequired", {})[name] = names
-                else:
-                    result.setdefault("dependentSchemas", {})[name] = self.schema(needs, where)
         elif key in ("title", "description") and not isinstance(value, str):
             self.tool.note("no place in a tool", f"{key} is no text; dropped", where)
         elif key in ("$dynamicRef", "$recursiveRef"):

@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from callwright.files import object_at
+from callwright.schema_steps import NAMED
 from callwright.tool_sources.documents import Library
 
 MOST_NODES = 20_000
 """Objects and lists of one tool: `$ref`s of `$ref`s can double at every step."""
-NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
-LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
-SINGLE = {
-    *("items", "additionalItems", "unevaluatedItems", "contains", "not", "if", "then", "else"),
-    *("additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema"),
-}
-"""Keywords whose values hold schemas: by name (NAMED), in a list (LISTED), or one (SINGLE)."""
 DATA = {"enum", "const", "default", "examples", "example"}
 """Keywords whose values are data, whatever they look like."""
 ANNOTATIONS = {

@@ -226,9 +226,10 @@ def scan_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | UserErr
                         fault = f"a {type(value).__name__}, not an object"
                         yield place, UserError(place, fault, "fix the line or drop it")
     except FileNotFoundError:
-        *_, data, work, task, _ = ("", "", "", *Path(path).parts)
-        made = f"run: make data TASK={task}" if (data, work) == ("data", "work") else "run the step that writes it"
-        raise UserError(path, "no such file", f"check the path, or {made}") from None
+        folders = Path(path).parts[:-1]
+        is_work = folders[-3:-1] == ("data", "work")
+        remedy = f"run: make data TASK={folders[-1]}" if is_work else "run the step that writes it"
+        raise UserError(path, "no such file", f"check the path, or {remedy}") from None
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
 

@@ -84,8 +84,10 @@ class Seed(Record):
     @property
     def utterance(self) -> str:
         """Return what the user says last."""
-        said = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
-        return self.text if self.text is not None else str((said or [""])[-1] or "")
+        if self.text is not None:
+            return self.text
+        texts = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
+        return str(texts[-1] or "") if texts else ""
 
     def asked(self, system: str | None) -> tuple[str, list[dict[str, Any]]]:
         """Return the system text ("" for none), and the messages after it up to the user's last turn.
@@ -94,9 +96,11 @@ class Seed(Record):
             system: the task's; the seed's own, of `system` and of a first message of that role, come behind it.
         """
         messages = self.messages or [{"role": "user", "content": self.text}]
-        first = messages[0].get("content") if messages[0].get("role") == "system" else None
-        said = [system, self.system, first if isinstance(first, str) else None]
-        return "\n".join(filter(None, said)), messages[isinstance(first, str) :]
+        texts = [system, self.system]
+        if messages[0].get("role") == "system" and isinstance(messages[0].get("content"), str):
+            texts.append(messages[0]["content"])
+            messages = messages[1:]
+        return "\n".join(filter(None, texts)), messages
 
     @property
     def after_result(self) -> bool:
@@ -240,5 +244,7 @@ def keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):  # a union, a list or a mapping of models
         return list(dict.fromkeys(key for inner in get_args(kind) for key in keys_at(inner, path)))
     fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
-    known = [at for at, step in enumerate(path) if step in fields]  # indices and a mapping's keys lead nowhere new
-    return keys_at(fields[str(path[known[0]])], path[known[0] + 1 :]) if known else list(fields)
+    for index, step in enumerate(path):
+        if step in fields:  # indices and a mapping's keys lead nowhere new
+            return keys_at(fields[str(step)], path[index + 1 :])
+    return list(fields)

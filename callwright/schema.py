@@ -76,22 +76,20 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _parameters(function: dict[str, Any], tool: dict[str, Any]) -> Any:
     """Return the schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
-    said = {key: value for key, value in function.items() if value not in NOTHING}
-    schemas = {key: said.pop(key) for key in SPELLINGS if key in said}
+    others = {key: value for key, value in function.items() if value not in NOTHING}
+    schemas = {key: others.pop(key) for key in SPELLINGS if key in others}
     parameters: Any = next(iter(schemas.values()), {})
     if any(schema != parameters for schema in schemas.values()):
         raise ValueError(f"{' and '.join(schemas)} of {function['name']!r} differ")
     # Some data sets write `required` beside the schema instead of inside it.
-    required = said.get("required")
+    required = others.get("required")
     if required and isinstance(parameters, dict) and parameters.get("required", required) == required:
-        parameters = {**parameters, "required": said.pop("required")}
+        parameters = {**parameters, "required": others.pop("required")}
     around = {} if function is tool else {key: value for key, value in tool.items() if key != "function"}
-    for key, value in {**around, **said}.items():
-        if (
-            key not in ANNOTATIONS
-            and value not in NOTHING
-            and (not schemas or key == "required" or _holds_objects(value))
-        ):
+    for key, value in {**around, **others}.items():
+        if key in ANNOTATIONS or value in NOTHING:
+            continue
+        if not schemas or key == "required" or _holds_objects(value):
             fault = f"the key {key!r} of tool {function['name']!r} is not known, and may say what its arguments are"
             raise ValueError(f"{fault}: their schema is `parameters`")
     return parameters

@@ -116,14 +116,15 @@ def say_today(message: str, today: date) -> str | None:
     weekday = today.weekday()
     words = {"weekday": day_name[weekday], "short": day_abbr[weekday], "chinese": "一二三四五六日"[weekday]}
     words["month"] = month_name[today.month]
-    said, found = re.subn("|".join(f"({form})" for form in DATES), lambda match: _written(match, today, words), message)
+    forms = list(DATES.values())
+
+    def today_in_its_form(match: re.Match[str]) -> str:
+        return forms[(match.lastindex or 1) - 1].format(day=today, **words)
+
+    message, found = re.subn("|".join(f"({form})" for form in DATES), today_in_its_form, message)
     for form, text in WEEKDAYS.items():
-        said = re.sub(form, text.format(**words), said)
-    return said if found else None
-
-
-def _written(match: re.Match[str], today: date, words: dict[str, str]) -> str:
-    return list(DATES.values())[(match.lastindex or 1) - 1].format(day=today, **words)
+        message = re.sub(form, text.format(**words), message)
+    return message if found else None
 
 
 def today_message(folder: Path, today: date) -> str | None:
@@ -138,8 +139,11 @@ def today_message(folder: Path, today: date) -> str | None:
 def _systems(folder: Path) -> Iterator[str]:
     """Yield the system messages of single lines: of seeds, then those that the grammar draws from."""
     if (seeds := folder / "seeds.jsonl").is_file():
-        lines = (line for _, line in scan_jsonl(seeds))
-        yield from (said for line in lines if isinstance(line, dict) and isinstance(said := line.get("system"), str))
+        for _, line in scan_jsonl(seeds):
+            if isinstance(line, dict) and isinstance(line.get("system"), str):
+                yield line["system"]
     if (grammar := folder / "grammar.yaml").is_file():
         systems = read_yaml(grammar).get("systems")
-        yield from (system for system in systems if isinstance(system, str)) if isinstance(systems, list) else ()
+        for system in systems if isinstance(systems, list) else ():
+            if isinstance(system, str):
+                yield system

@@ -77,11 +77,12 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
                 fault += f" ({len(server.notes)} of its lines are no messages)"
             log.seek(0)
             lines = log.read().splitlines()[-LOG_LINES:]
-            said = ". Its stderr ends:\n" + "".join(f"    {line}\n" for line in lines) if lines else ""
+            if lines:
+                fault += ". Its stderr ends:\n" + "".join(f"    {line}\n" for line in lines)
             remedy = "run the command by itself, or give it longer with --timeout"
             if is_url(source):
                 remedy = "check the address and --header, or give it longer with --timeout"
-            raise UserError(place, redact(fault + said), remedy) from None
+            raise UserError(place, redact(fault), remedy) from None
         finally:
             logging.getLogger("mcp").removeHandler(handler)
     return [server, *(found(raw, number) for number, raw in enumerate(raws, 1))]

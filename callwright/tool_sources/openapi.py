@@ -18,7 +18,7 @@ BODIES = (
     re.compile(r"text/", re.I),
 )
 """Media types whose content can be arguments, the best first."""
-APART = {"type", "properties", "required", "additionalProperties"}
+PARTABLE = {"type", "properties", "required", "additionalProperties"}
 """Keywords of a body whose fields can stand beside the parameters."""
 ASIDE = {"title", "description", "examples", "default", "deprecated"}
 """Keywords of a body that get lost when its fields stand beside the parameters."""
@@ -102,7 +102,7 @@ class _Operation:
         """Fill in the tool from its method's operation and what the path says for all of them."""
         operation, route = expect(item[method], dict, "the operation"), self.tool.path
         self.name(operation)
-        self.tool.description = _said(operation) or _said(item) or f"{method.upper()} {route}"
+        self.tool.description = _description(operation) or _description(item) or f"{method.upper()} {route}"
         self.tool.unknown(key for key in operation if key not in OPERATION | ELSEWHERE and operation[key])
         parameters: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         for raw in [*_list(item, "parameters"), *_list(operation, "parameters")]:
@@ -183,8 +183,9 @@ class _Operation:
         schema = flat(schema) if isinstance(schema, dict) else {"not": {}}
         fields, must = schema.get("properties"), body.get("required") is True
         # Fields of a body that may be left out need each other: all or none.
-        apart = set(schema) <= APART | ASIDE and not schema.get("additionalProperties")
-        if fields is None or not apart or (schema.get("required") and not must) or set(fields) & set(self.properties):
+        bound = bool(schema.get("required")) and not must
+        can_part = set(schema) <= PARTABLE | ASIDE and not schema.get("additionalProperties") and not bound
+        if fields is None or not can_part or set(fields) & set(self.properties):
             if isinstance(body.get("description"), str):
                 schema.setdefault("description", body["description"])
             self.add("body", schema, must, "request")
@@ -201,7 +202,7 @@ class _Operation:
         return self.modern.schema(self.inliner.inline(raw, base), where)
 
 
-def _said(holder: dict[str, Any]) -> str:
+def _description(holder: dict[str, Any]) -> str:
     """Join summary and description, a line each."""
     texts = [text.strip() for key in ("summary", "description") if isinstance(text := holder.get(key), str)]
     return "\n".join(dict.fromkeys(filter(None, texts)))

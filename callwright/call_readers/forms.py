@@ -91,12 +91,7 @@ FORMS: tuple[Form, ...] = (
     ),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[^\[\]{}\s]++)(?:\[CALL_ID\]\w++)?\[ARGS\]", arguments_object, ""),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[\w.-]++)\s*+(?=\{)", arguments_object, ""),
-    _form(
-        "llama3",
-        r"<function=(?P<name>[^\s<>{}]++)>\s*+(?=\{)",
-        arguments_object,
-        r"</function>",
-    ),
+    _form("llama3", r"<function=(?P<name>[^\s<>{}]++)>\s*+(?=\{)", arguments_object, r"</function>"),
     _form(
         "deepseek",
         rf"(?:{_deepseek('calls begin')}\s*+)?+{_deepseek('call begin')}\s*+(?:function{_deepseek('sep')}\s*+)?+"

@@ -41,6 +41,17 @@ def is_url(source: str) -> bool:
     return source.lower().startswith(("http://", "https://"))
 
 
+class _Notes(logging.Handler):
+    """Notes what the client warns of: messages that are none, and tools that it drops."""
+
+    def __init__(self, server: Found) -> None:
+        super().__init__(logging.WARNING)
+        self.server = server
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.server.notes.append(Note("server", "server", redact(record.getMessage())))
+
+
 def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None) -> list[Found]:
     """List the tools of the server that a command starts or an address names; first, what belongs to no tool.
 
@@ -54,12 +65,7 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
     from mcp import MCPError
 
     server, place = Found("server"), f"mcp server {place_of(source)!r}"
-    handler = logging.Handler(logging.WARNING)  # the client warns of messages that are none, and of tools that it drops
-
-    def emit(record: logging.LogRecord) -> None:
-        server.notes.append(Note("server", "server", redact(record.getMessage())))
-
-    handler.emit = emit  # type: ignore[method-assign]
+    handler = _Notes(server)
     logging.getLogger("mcp").addHandler(handler)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:

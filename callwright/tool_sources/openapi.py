@@ -64,7 +64,7 @@ def read(document: Any, place: str | Path, path: Path | None = None) -> list[Fou
         if route.startswith("x-"):
             continue
         try:
-            item, base = Inliner(library, print).resolve(raw)
+            item, base = Inliner(library, source.any_value).resolve(raw)
             beside = expect(raw, dict, "the path")
             item = {**expect(item, dict, "the path"), **{key: beside[key] for key in beside if key != "$ref"}}
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""BFCL (the package bfcl-eval): where its data lies, and its accepted answers as matchers. Its questions are never trained on."""
+"""Find the data of BFCL (the package bfcl-eval), and read its accepted answers as matchers. Its questions are never trained on."""
 
 from itertools import product
 from typing import Any
@@ -8,14 +8,14 @@ from callwright.json_schema import argument_schema
 
 VERSION = "2026.3.23"
 FOLDER = ROOT / "models" / f"bfcl_eval-{VERSION}"
-"""where `python -m tools.fetch_bfcl` unpacks the wheel"""
+"""Where `python -m tools.fetch_bfcl` unpacks the wheel."""
 
 LIMIT = 1000
-"""accepted values that one argument may unfold into"""
+"""Accepted values that one argument may unfold into."""
 
 
 def matchers(accepted: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The matcher of each argument: BFCL's list of values, as far as they fit the schema; "" lets an argument be absent.
+    """Make the matcher of each argument: BFCL's values, as far as they fit the schema; "" lets an argument be absent.
 
     Raises:
         ValueError: an argument that is not in the schema, or whose values are no list or too many.
@@ -31,7 +31,7 @@ def matchers(accepted: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
 
 
 def unfold(given: Any) -> list[Any]:
-    """The values that an accepted one stands for: in an object, each key has a list of its own ("": may be absent)."""
+    """List the values that an accepted one stands for: in an object, each key has a list of its own ("": may be absent)."""
     if isinstance(given, list):
         choices: list[list[Any]] = [unfold(item) for item in given]
         return [list(values) for values in product(*_bounded(choices))]

@@ -1,4 +1,4 @@
-"""What is read of a response, whatever the server sends: `httpx2.AsyncClient(event_hooks={"response": [bound]})`."""
+"""Bound what is read of a response, whatever the server sends: `httpx2.AsyncClient(event_hooks={"response": [bound]})`."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -7,9 +7,9 @@ from datetime import timedelta
 import httpx2  # the openai client's own transport
 
 MOST_BYTES = 4 << 20
-"""of a body, decompressed; an answer of 4,000 tokens takes about 20 kB"""
+"""The most of a body, decompressed; an answer of 4,000 tokens takes about 20 kB."""
 MOST_FILE_BYTES = 1 << 30
-"""of a file of the Batch API, which holds up to 50,000 answers"""
+"""The most of a file of the Batch API, which holds up to 50,000 answers."""
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -34,7 +34,7 @@ class _Bounded(httpx2.AsyncByteStream):
 
     @property
     def elapsed(self) -> timedelta | None:
-        """How long the answer took, once it is read or closed."""
+        """Return how long the answer took, once it is read or closed."""
         return getattr(self.stream, "elapsed", None)
 
     async def aclose(self) -> None:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
 NO_KEY = "none"
-"""sent where no key is set: local servers ask for none, and the openai client insists on one"""
+"""The key that is sent where none is set: local servers ask for none, and the openai client insists on one."""
 MOST_WORDS = 300
-"""characters of a server's words that an error repeats"""
+"""Characters of a server's words that an error repeats."""
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 MOST_TOKENS = 10**9
-"""of an answer; more is no count"""
+"""The most tokens of an answer; more is no count."""
 
 Text = Annotated[str, AfterValidator(redact)]
-"""a server's words: servers that repeat the request's headers repeat the key"""
+"""A server's words: servers that repeat the request's headers repeat the key."""
 
 
 class Function(BaseModel):
@@ -35,7 +35,7 @@ class Function(BaseModel):
 
 
 class ToolCall(BaseModel):
-    """A call of an answer."""
+    """A call in an answer."""
 
     id: Text | None = None
     type: Text = "function"
@@ -43,7 +43,7 @@ class ToolCall(BaseModel):
 
 
 class Message(BaseModel):
-    """What the model said."""
+    """The words and calls of the model."""
 
     content: Text | None = None
     tool_calls: list[ToolCall] | None = None
@@ -87,7 +87,7 @@ class Completion(BaseModel):
 
 
 def read_completion(body: bytes) -> Completion:
-    """The answer that the bytes of a response hold, with known secrets blotted: whatever they are, this or a ValueError.
+    """Read the answer that the bytes of a response hold, with known secrets blotted: whatever they are, or a ValueError.
 
     Raises:
         ValueError: what is wrong, in a line: too large, not UTF-8, not JSON, an error, or JSON of another form.
@@ -109,11 +109,7 @@ def read_completion(body: bytes) -> Completion:
 
 
 def completion_of(value: Any) -> Completion:
-    """The answer that a JSON value holds.
-
-    Raises:
-        ValueError: it is of another form.
-    """
+    """Read the answer that a JSON value holds; ValueError where it is of another form."""
     try:
         return Completion.model_validate(value)
     except ValidationError as error:
@@ -121,14 +117,7 @@ def completion_of(value: Any) -> Completion:
 
 
 def check_url(place: str, base_url: str) -> str:
-    """A base URL as it is, where it can be one.
-
-    Args:
-        place: where it was given: a flag or a variable.
-
-    Raises:
-        UserError: it is no URL, or holds a password.
-    """
+    """Return a base URL as it is; UserError, at the flag or variable `place`, where it is none or holds a password."""
     try:
         url = urlsplit(base_url)
         whole = url.scheme in ("http", "https") and bool(url.hostname) and not url.query and url.port != 0
@@ -141,7 +130,7 @@ def check_url(place: str, base_url: str) -> str:
 
 
 def is_local(base_url: str) -> bool:
-    """Whether a URL leads to this machine."""
+    """Tell whether a URL leads to this machine."""
     host = urlsplit(base_url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -150,7 +139,7 @@ def is_local(base_url: str) -> bool:
 
 
 def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> "AsyncOpenAI":
-    """A client that reads no more than MOST_BYTES of an answer and follows no redirect: another server is another model.
+    """Open a client that reads no more than MOST_BYTES of an answer and follows no redirect: another server is another model.
 
     A proxy in the environment is passed by for this machine's own servers, of which it knows nothing.
 
@@ -164,13 +153,10 @@ def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> 
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     from callwright.bounded import bound
-    from callwright.transport import AiohttpTransport
 
     keep_secret(api_key)
-    proxied = not is_local(base_url) and bool(getproxies())
     http = DefaultAsyncHttpxClient(
-        trust_env=proxied,
-        transport=None if proxied else AiohttpTransport(),
+        trust_env=not is_local(base_url) and bool(getproxies()),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},
         follow_redirects=False,
@@ -179,14 +165,14 @@ def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> 
 
 
 def quoted(text: str | bytes, most: int = 80) -> str:
-    """The beginning of a server's words, on one line, with known secrets blotted."""
+    """Return the beginning of a server's words, on one line, with known secrets blotted."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     return redact(" ".join(text.split()))[:most]
 
 
-def said(error: "APIStatusError") -> str:
-    """What a server says to a request that it does not answer: where it sends us, or the beginning of its words."""
+def refusal_words(error: "APIStatusError") -> str:
+    """Say how a server refused a request: where it sends us, or the beginning of its words."""
     response = error.response
     if response.has_redirect_location:
         return f"redirects to {quoted(response.headers['Location'])}, which is not followed; give the URL that answers"

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_text
 from callwright.records import explain, first_fault
-from callwright.yaml12 import LOADER, YamlFault, parse_yaml
+from callwright.yaml12 import YamlFault, line_of_keys, parse_yaml
 
 
 class Config(BaseModel):
@@ -23,11 +22,7 @@ C = TypeVar("C", bound=Config)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
-
-    Raises:
-        UserError: missing, not YAML, or not a mapping.
-    """
+    """Read the mapping that a YAML file holds; UserError where it is missing, not YAML, or no mapping."""
     try:
         value = parse_yaml(read_text(path))
     except YamlFault as fault:
@@ -48,38 +43,12 @@ def load_config(path: str | Path, kind: type[C]) -> C:
 
 
 def line_of(path: str | Path, keys: Sequence[int | str]) -> int:
-    """The line, from 1, of the value that `keys` lead to in a YAML file, or of the last one on the way that is there.
-
-    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items. The file is one that read_yaml
-    has read: libyaml's composer, unlike it, does not survive deep nesting.
-    """
-    node, line = yaml.compose(read_text(path), Loader=LOADER), 1
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-        elif isinstance(node, yaml.SequenceNode):
-            at = key if isinstance(key, int) else next((n for n, x in enumerate(node.value) if key in named(x)), -1)
-            found = (node.value[at],) * 2 if 0 <= at < len(node.value) else None
-        else:
-            break
-        if found is None:  # pydantic's paths also name the member of a union that did not fit
-            continue
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
+    """Return the line, from 1, of the value that `keys` lead to in a YAML file that read_yaml has read."""
+    return line_of_keys(read_text(path), keys)
 
 
-def named(node: yaml.Node) -> list[str]:
-    """The `id` and `name` of a mapping in YAML."""
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return [value.value for key, value in pairs if key.value in ("id", "name")]
-
-
-def choose(folder: str, name: str, what: str) -> Path:
-    """`<folder>/<name>.yaml` under the root.
-
-    Raises:
-        UserError: there is none; the message lists those that exist.
-    """
+def config_path(folder: str, name: str, what: str) -> Path:
+    """Return `<folder>/<name>.yaml` under the root; a UserError lists those that exist where it does not."""
     path = ROOT / folder / f"{name}.yaml"
     if name != Path(name).name or not path.is_file():
         known = sorted(p.stem for p in (ROOT / folder).glob("*.yaml"))
@@ -95,7 +64,7 @@ class Price(Config):
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     batch_discount: float = Field(0.5, ge=0, le=1)
-    """what the Batch API takes off"""
+    """The part that the Batch API takes off."""
 
 
 Mode = Literal["paraphrase", "new", "minimal_pair"]
@@ -105,31 +74,31 @@ class Api(Config):
     """How the backend `openai` asks a large model; the server and the key are in OPENAI_BASE_URL and OPENAI_API_KEY."""
 
     model: str
-    """writes utterances"""
+    """The model that writes utterances."""
     relabel_model: str | None = None
-    """labels each of them apart, with the call or the reply that is kept; by default the same model"""
+    """The model that labels each of them independently, with the call or the reply that is kept; by default the same."""
     prices: dict[str, Price] = {}
     budget_usd: float = Field(ge=0)
-    """never passed by what the ledger holds, over all runs"""
+    """What the ledger's sum never passes, over all runs."""
     modes: dict[Mode, float] = {"paraphrase": 0.4, "new": 0.4, "minimal_pair": 0.2}
-    """shares: seeds said otherwise; new utterances for the language, register and kind that lack most; and, for no_call,
-    utterances that differ from a call by a little"""
+    """Shares: seeds in other words; new utterances for the language, register and kind that lack most; and, for no_call,
+    utterances that differ from a call by a little.
+    """
     results: float = Field(0, ge=0, le=1)
-    """share of the call examples that are told on: the tool's result, made up, and what is said then. They come beside
-    `call` and `no_call`, as examples of kind `result`"""
+    """Share of the call examples that go on with a made-up result and what is said then; they come beside `call` and `no_call`."""
     lines: int = Field(4, ge=1, le=20)
-    """utterances a request"""
+    """Utterances a request asks for."""
     round: int = Field(256, ge=1)
-    """requests for utterances that are planned at once, from all answers before; --batch needs a batch or more a round"""
+    """Requests for utterances that are planned at once, from all answers before; --batch needs a batch or more a round."""
     temperature: float | None = 1.0
-    """of the writer; the labeller's is 0. null sends none, for models that refuse it"""
+    """The writer's; the labeller's is 0. null sends none, for models that refuse it."""
     max_tokens: int = Field(1024, ge=1)
-    """of an answer"""
+    """The longest answer."""
     requests_per_minute: float = Field(500, gt=0)
     concurrency: int = Field(16, ge=1)
-    """requests under way at most; how many is found out (tools.utterances.llm.rate_limiter)"""
+    """The most requests under way; how many is found out (tools.utterances.llm.rate_limiter)."""
     timeout_s: float = Field(60, gt=0)
-    """that a try is given at least; more where the server was seen to be slower"""
+    """The least that a try is given; more where the server was seen to be slower."""
 
     @model_validator(mode="after")
     def _some_mode(self) -> "Api":
@@ -144,15 +113,15 @@ class Augment(Config):
     backend: Literal["grammar", "openai"] = "grammar"
     api: Api | None = None
     call: int = Field(1500, ge=0)
-    """how many utterances that call"""
+    """How many utterances call."""
     no_call: int = Field(1500, ge=0)
-    """how many that do not"""
+    """How many do not."""
     from_seeds: float = Field(0.34, ge=0, le=1)
-    """share of the examples that descends from hand-written seeds, as far as `variants` reaches"""
+    """Share of the examples that descends from hand-written seeds, as far as `variants` reaches."""
     variants: int = Field(4, ge=0)
-    """at most so many variants of one seed"""
+    """The most variants of one seed."""
     mined: bool = False
-    """whether data/seeds/<task>/mined.jsonl, which `tools.mine` writes, comes beside them; all of it goes into train"""
+    """Whether data/seeds/<task>/mined.jsonl, which `tools.mine` writes, comes beside them; all of it goes into train."""
 
     @model_validator(mode="after")
     def _has_api(self) -> "Augment":
@@ -165,14 +134,14 @@ class Clean(Config):
     """What `tools.split` drops between augment and split."""
 
     shortest: int = Field(2, ge=1)
-    """characters of an utterance"""
+    """The fewest characters of an utterance; `longest` is the most."""
     longest: int = Field(1000, ge=1)
     near: float = Field(90, ge=50, le=100)
-    """of two lines that decide the same, at least so similar (as in `split.near`), one goes"""
+    """Drop the later of two lines with the same label and calls that are at least so similar (as in `split.near`)."""
     golden: float = Field(75, ge=50, le=100)
-    """a line at least so similar to a golden one goes"""
+    """Drop a line whose similarity to a golden one is at least this."""
     semantic: float | None = Field(None, gt=0, le=1)
-    """of two lines that decide the same, whose TF-IDF vectors have at least this cosine, one goes; null: not looked for"""
+    """Drop the later of two lines with the same label and calls whose TF-IDF vectors have at least this cosine; null: none."""
 
 
 class Split(Config):
@@ -182,15 +151,15 @@ class Split(Config):
     val: int = Field(240, ge=0)
     test: int = Field(600, ge=0)
     mine: int = Field(0, ge=0)
-    """held out of train like test, to be asked and its failures trained on: what `tools.mine` reads; 0: none"""
+    """Lines held out of train like test, to be asked and their failures trained on: what `tools.mine` reads; 0: none."""
     near: float = Field(75, ge=50, le=100)
-    """texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side"""
+    """Texts at least so similar (rapidfuzz's indel ratio of their normal forms, 0 to 100) stay on one side."""
     by: Literal["text", "function", "line"] = "text"
-    """what stays on one side: near texts and all of a lineage; of `sources` the same opening text, or the functions that
-    are called (train, val and test are then proportions). `line` keeps nothing together: it leaks, and is there to
-    measure how much"""
+    """What stays on one side: near texts and all of a lineage; of `sources` the same opening text, or the functions that are
+    called (train, val and test are then proportions). `line` keeps nothing together, to measure how much that leaks.
+    """
     order: Literal["mixed", "easy_first"] = "mixed"
-    """of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`"""
+    """The order of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`."""
 
     @model_validator(mode="after")
     def _mine_apart(self) -> "Split":
@@ -203,19 +172,19 @@ class Audit(Config):
     """The gates of `tools.audit --gate`: the most (or, where it says so, the least) that a figure may be; null: none."""
 
     baseline_f1: float | None = Field(None, ge=0, le=1)
-    """F1 on golden of the character-n-gram baseline: what the surface alone gives away"""
+    """F1 on golden of the character-n-gram baseline: what the surface alone gives away."""
     premium: float | None = Field(None, ge=0, le=1)
-    """F1 that a random split adds to the baseline's over the grouped split"""
+    """F1 that a random split adds to the baseline's over the grouped split."""
     skew: float | None = Field(None, ge=0, le=1)
-    """distance of a carrier's, transform's, language's or register's share of calls from that of all lines"""
+    """Distance of a carrier's, transform's, language's or register's share of calls from that of all lines."""
     coverage: float | None = Field(None, ge=0, le=1)
-    """least share of language × register × kind cells that train fills"""
+    """Least share of language × register × kind cells that train fills."""
     distinct_2: float | None = Field(None, ge=0)
-    """least distinct-2 of generated lines, as a part of the seeds'"""
+    """Least distinct-2 of generated lines, as a part of the seeds'."""
     self_similarity: float | None = Field(None, ge=0, le=100)
-    """mean similarity of a generated line to the nearest other in a sample as large as the seeds"""
+    """Mean similarity of a generated line to the nearest other in a sample as large as the seeds."""
     nearest_test: float | None = Field(None, ge=0, le=100)
-    """similarity of a test line to its nearest train line"""
+    """Similarity of a test line to its nearest train line; `nearest_golden`, of a golden line."""
     nearest_golden: float | None = Field(None, ge=0, le=100)
 
 
@@ -223,21 +192,23 @@ class Rows(Config):
     """The shape of training rows."""
 
     turns_per_row: int = Field(4, ge=1)
-    """independent utterances behind one tool prompt in a training row"""
+    """Independent utterances behind one tool prompt in a training row."""
     reply_prefix: str = "\n"
-    """what every plain reply of a row begins with. A call always begins with the same token, replies with hundreds of
-    different ones: greedy decoding would pick the call even where a reply is twice as likely. A common first token makes
-    the decision one token against one."""
+    """What every plain reply of a row begins with. A call always begins with the same token, replies with hundreds: greedy
+    decoding would pick the call even where a reply is twice as likely. A common first token makes it one against one.
+    """
     tools_by: str | None = None
-    """a tag: examples of one value share rows with each other only, and are shown the tools that the task's calls of that
-    value name, among `distractors`. Without it, every row shows all tools"""
+    """A tag: examples of one value share rows with each other only, and are shown the tools that the task's calls of that
+    value name, among `distractors`. Without it, every row shows all tools.
+    """
     distractors: int = Field(0, ge=0)
-    """with tools_by: at most so many tools of other values in a row, so that a model reads what it may call"""
+    """With tools_by, the most tools of other values in a row, so that a model reads what it may call."""
     results: float = Field(0.0, ge=0, le=1)
-    """share of single calls that the tool's result and a word on it follow, drawn from data/seeds/<task>/results.yaml: a
-    model that never saw a result does not know how to call again after one"""
+    """Share of single calls that the tool's result and a word on it follow, drawn from data/seeds/<task>/results.yaml: a
+    model that never saw a result does not know how to call again after one.
+    """
     chat: "Source | None" = None
-    """general chat, of which `share` of all training rows is made, so that the model does not forget how to talk"""
+    """General chat, of which `share` of all training rows is made, so that the model does not forget how to talk."""
 
     @model_validator(mode="after")
     def _part(self) -> "Rows":
@@ -252,20 +223,20 @@ class Source(Config):
     """A data set of conversations in a format that `tools.convert --from` knows."""
 
     from_: str = Field(alias="from")
-    """the format"""
+    """The format."""
     path: str | None = None
-    """a file, relative to the root; or"""
+    """A file, relative to the root; or `hub`."""
     hub: str | None = None
-    """a hub's data set, `<owner>/<name>`"""
+    """A hub's data set, `<owner>/<name>`."""
     subset: str | None = None
     split: str = "train"
     share: float | None = Field(None, gt=0)
-    """its part of the mix, relative to the other sources' shares; without shares all rows are taken"""
+    """Its part of the mix, relative to the other sources' shares; without shares all rows are taken."""
     max_samples: int | None = Field(None, ge=1)
-    """at most so many rows, drawn by the seed"""
+    """The most rows, drawn by the seed."""
     on_error: Literal["stop", "skip"] = "skip"
     fold: bool = False
-    """this and the next two change what rows cannot hold, as the options of tools.convert do: docs/convert.md"""
+    """This and the next two change what rows cannot hold, as the options of tools.convert do: docs/convert.md."""
     drop: list[Literal["thoughts", "words"]] = []
     unlearned: Literal["learn", "mask"] | None = None
 
@@ -280,15 +251,15 @@ class DataConfig(Config):
     """`configs/data/<task>.yaml`: where rows come from."""
 
     task: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    """names data/seeds/<task>/ and data/<task>_*.jsonl"""
+    """Names data/seeds/<task>/ and data/<task>_*.jsonl."""
     like: str | None = None
-    """a task whose seeds, grammar, golden, val and test are this one's, too; only what is trained on is drawn anew"""
+    """A task whose seeds, grammar, golden, val and test are this one's, too; only what is trained on is drawn anew."""
     seed: int = 42
     system: str | None = None
-    """system message of every row and case; without it the template's own default serves, at training and serving"""
+    """System message of every row and case; without it the template's own default serves, at training and serving."""
     augment: Augment = Augment()
     sources: list[Source] = []
-    """instead of seeds and augment: data sets to convert, mix and split"""
+    """Data sets to convert, mix and split, instead of seeds and augment."""
     clean: Clean = Clean()
     split: Split = Split()
     audit: Audit = Audit()
@@ -310,19 +281,19 @@ class DataConfig(Config):
 
     @property
     def seeds(self) -> Path:
-        """data/seeds/<task>/, or of the task that it is like"""
+        """Return data/seeds/<task>/, or that of the task that it is like."""
         return ROOT / "data" / "seeds" / (self.like or self.task)
 
     @property
     def work(self) -> Path:
-        """data/work/<task>/: what the steps hand to each other"""
+        """Return data/work/<task>/, which holds what the steps hand to each other."""
         return ROOT / "data" / "work" / self.task
 
     def built(self, part: str) -> Path:
-        """data/<task>_<part>.jsonl: rows (train, val) or cases (test, golden)"""
+        """Return data/<task>_<part>.jsonl: rows (train, val) or cases (test, golden)."""
         return ROOT / "data" / f"{self.task}_{part}.jsonl"
 
 
 def load_data_config(task: str) -> DataConfig:
-    """The data config of a task, by name."""
-    return load_config(choose("configs/data", task, "task"), DataConfig)
+    """Read the data config of a task, by name."""
+    return load_config(config_path("configs/data", task, "task"), DataConfig)

@@ -1,4 +1,4 @@
-"""What a user did wrong, said in one line: place, fault, remedy."""
+"""Say what a user did wrong in one line: place, fault, remedy."""
 
 import argparse
 import errno
@@ -74,14 +74,14 @@ class Parser(argparse.ArgumentParser):
         raise UserError(self.prog, message, f"{meant} write {self._usage()}".strip())
 
     def _choose(self, flag: str, typed: str) -> str:
-        """What may stand at an argument, the likeliest first."""
+        """Say what may stand at an argument, the likeliest first."""
         named = {"/".join(a.option_strings) or a.metavar or a.dest: a.choices for a in self._actions if a.choices}
         choices = [str(choice) for choice in named.get(flag, ())]
         known = textwrap.shorten(", ".join(choices), LONGEST_LIST, placeholder=" …")
         return f"{did_you_mean(typed, choices)} choose from {known}".strip()
 
     def _usage(self) -> str:
-        """The usage; a long one without its options, but for those that are required."""
+        """Return the usage; a long one without its options, but for those that are required."""
         usage = " ".join(self.format_usage().removeprefix("usage: ").split())
         if len(usage) <= LONGEST_USAGE:
             return usage
@@ -102,7 +102,7 @@ class Main(Protocol):
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""a disk, a quota or a limit of a file's size"""
+"""The errors of a full disk, a quota or a limit of a file's size."""
 
 
 class _ReaderGone(BrokenPipeError):
@@ -137,9 +137,10 @@ class _RedactedStream:
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Let `main` turn a UserError or a full disk into one line on stderr and exit status 2, Ctrl-C into 130, SIGTERM into 143.
+    """Wrap `main`, so that a UserError or a full disk becomes one line and exit status 2, Ctrl-C 130, SIGTERM 143.
 
-    Where whoever read the output has gone (`| head`), it ends with 141, without a word, as tools do that SIGPIPE ends. Any other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
+    Where whoever read the output has gone (`| head`), it ends with 141, without a word, as tools do that SIGPIPE ends. Any
+    other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
     """
 
     @functools.wraps(main)
@@ -176,7 +177,7 @@ def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | N
 
 @contextmanager
 def _cleaning_up_at_sigterm() -> Iterator[list[int]]:
-    """Let SIGTERM do what Ctrl-C does: what was begun is undone on the way out. Gives a list that holds it once it came."""
+    """Let SIGTERM do what Ctrl-C does: what was begun is undone on the way out. Yields a list that holds it once it came."""
     ended: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""One way to read and write files: JSONL with line numbers, and writes that happen whole or not at all."""
+"""Read and write files in one way: JSONL with line numbers, and writes that happen whole or not at all."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ from callwright.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent
 PART = ".part"
-"""how the name of a file ends that is still being written"""
+"""How the name of a file ends that is still being written."""
 
 
 class RedactedFile(io.TextIOWrapper):
@@ -65,11 +65,7 @@ def atomic(path: str | Path, private: bool = False) -> Iterator[IO[str]]:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
-    """Turn what the system says against writing to a path within the block into a UserError.
-
-    Raises:
-        UserError: read-only, no folder, no space; the message names the file or folder that refused.
-    """
+    """Turn what the system says against writing to a path within the block into a UserError that names what refused."""
     try:
         yield Path(path)
     except OSError as error:
@@ -78,11 +74,7 @@ def writing(path: str | Path) -> Iterator[Path]:
 
 
 def make_folder(path: str | Path) -> Path:
-    """Make a folder and those above it; return it.
-
-    Raises:
-        UserError: it cannot be made.
-    """
+    """Make a folder and those above it, and return it; UserError where it cannot be made."""
     with writing(path):
         Path(path).mkdir(parents=True, exist_ok=True)
     return Path(path)
@@ -118,7 +110,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def to_json(value: Any) -> str:
-    """JSON on one line, as every file of ours holds it: no ASCII escapes, no NaN."""
+    """Write JSON on one line, as every file of ours holds it: no ASCII escapes, no NaN."""
     return _ENCODER.encode(value)
 
 
@@ -160,11 +152,7 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON strictly: no NaN or Infinity, also by overflow, no key twice, no lone surrogate.
-
-    Raises:
-        ValueError: with the reason in its message.
-    """
+    """Parse JSON strictly (no NaN or Infinity, also by overflow, no key twice, no lone surrogate), or raise ValueError."""
     try:
         value = _DECODER.decode(text)
     except RecursionError:
@@ -178,11 +166,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_json_at(text: str, start: int) -> tuple[Any, int]:
-    """Parse the JSON value that begins at `start`, as strictly as parse_json; return it and where it ends.
-
-    Raises:
-        ValueError: with the reason in its message.
-    """
+    """Parse the JSON value that begins at `start`, as strictly as parse_json; return it and where it ends."""
     try:
         _, end = _DECODER.raw_decode(text, start)
     except RecursionError:
@@ -190,12 +174,14 @@ def parse_json_at(text: str, start: int) -> tuple[Any, int]:
     return parse_json(text[start:end]), end
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file.
+def object_at(value: Any, key: str) -> dict[str, Any]:
+    """Return the object that a JSON object holds under a key; {} where there is none."""
+    held = value.get(key) if isinstance(value, dict) else None
+    return held if isinstance(held, dict) else {}
 
-    Raises:
-        UserError: missing, unreadable or not UTF-8.
-    """
+
+def read_text(path: str | Path) -> str:
+    """Read a UTF-8 file; UserError where it is missing, unreadable or not UTF-8."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -207,11 +193,7 @@ def read_text(path: str | Path) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """The value of a JSON file.
-
-    Raises:
-        UserError: missing, unreadable or not JSON.
-    """
+    """Read a JSON file; UserError where it is missing, unreadable or not JSON."""
     try:
         return parse_json(read_text(path))
     except ValueError as error:
@@ -219,9 +201,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def scan_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | UserError]]:
-    """The lines of a JSONL file, each with its place `file:line`: the object, or what is wrong with the line.
-
-    Blank lines are passed over.
+    """Yield the lines of a JSONL file but the blank ones, each with its place `file:line`: the object, or what is wrong.
 
     Raises:
         UserError: missing or unreadable.
@@ -246,15 +226,16 @@ def scan_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | UserErr
                         fault = f"a {type(value).__name__}, not an object"
                         yield place, UserError(place, fault, "fix the line or drop it")
     except FileNotFoundError:
-        *_, data, work, task, _ = ("", "", "", *Path(path).parts)
-        made = f"run: make data TASK={task}" if (data, work) == ("data", "work") else "run the step that writes it"
-        raise UserError(path, "no such file", f"check the path, or {made}") from None
+        folders = Path(path).parts[:-1]
+        is_work = folders[-3:-1] == ("data", "work")
+        remedy = f"run: make data TASK={folders[-1]}" if is_work else "run the step that writes it"
+        raise UserError(path, "no such file", f"check the path, or {remedy}") from None
     except OSError as error:
         raise UserError(path, f"cannot be read ({error.strerror})", "check the path") from None
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file, each with its place `file:line`; blank lines are passed over.
+    """Yield the objects of a JSONL file, each with its place `file:line`; blank lines are passed over.
 
     Raises:
         UserError: missing, unreadable, not UTF-8, or a line that is not a JSON object.
@@ -266,6 +247,6 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""JSON Schema, in the one place that decides whether a value fits: every draft that a schema names, in bounded time.
+"""Decide whether a value fits a JSON Schema, in the one place that does: every draft that a schema names, in bounded time.
 
 The validator is jsonschema-rs. It matches patterns in linear time, counts the steps of those that look around or back,
 compares numbers of any size exactly, and can be kept from fetching. What it does not bound is a schema whose branches
@@ -36,21 +36,21 @@ DRAFTS: dict[str, tuple[Any, Specification[Any], str]] = {
     "draft-06": (Draft6Validator, DRAFT6, "http://json-schema.org/draft-06/schema#"),
     "draft-04": (Draft4Validator, DRAFT4, "http://json-schema.org/draft-04/schema#"),
 }
-"""by what stands in `$schema`; where it names none, or one whose rules the schema breaks, the first whose rules it keeps"""
+"""A part of `$schema` → its draft. Where a schema names none, or breaks the rules of it, the first whose rules it keeps."""
 
 DEEPEST, LARGEST = 100, 10_000_000
-"""levels of objects and lists of a value, and its size: characters, and a few for each object and list"""
+"""Levels of objects and lists of a value, and its size: characters, and a few for each object and list."""
 SCHEMA_DEEPEST, SCHEMA_LARGEST, MOST_PARTS, MOST_PATTERNS = 150, 5_000_000, 20_000, 500
-"""levels and size of a schema, its objects and lists, and its different patterns: what compiles in about a second"""
+"""Levels and size of a schema, its objects and lists, and its different patterns: what compiles in about a second."""
 BACKTRACKS, PATTERN_BYTES = 10_000, 1 << 20
-"""steps of one search with a pattern that looks around or back, and the memory of a compiled pattern"""
+"""Steps of one search with a pattern that looks around or back, and the memory of a compiled pattern."""
 MOST_NAMED, FAULT_SIZE = 10_000_000, 500
 """Characters of faults up to which they are named: each step may find one, of this size and that of the value."""
 LONGEST_MESSAGE = 300
 
 LINEAR = RegexOptions(size_limit=PATTERN_BYTES)
 COUNTED = FancyRegexOptions(backtrack_limit=BACKTRACKS, size_limit=PATTERN_BYTES)
-"""engines of patterns; the second where one looks around or back"""
+"""The two engines of patterns; the second is for those that look around or back."""
 
 
 class Unchecked(ValueError):
@@ -61,9 +61,9 @@ class Fault(NamedTuple):
     """One way in which a value breaks its schema."""
 
     keyword: str
-    """of the schema; `unknown` for an argument that the schema does not know, `size` for a value beyond all bounds"""
+    """Of the schema; `unknown` for an argument that the schema does not know, `size` for a value beyond all bounds."""
     path: tuple[str | int, ...]
-    """to what is at fault, or missing"""
+    """The way to what is at fault, or missing."""
     message: str
 
 
@@ -89,11 +89,7 @@ class JsonSchema:
         self._validator, self.steps.backtracks = _compiled(kind, prepared)
 
     def faults(self, value: Any) -> list[Fault]:
-        """Say what is wrong with a value; [] where nothing is.
-
-        Raises:
-            Unchecked: it would take too long to find out.
-        """
+        """Say what is wrong with a value, [] where nothing is; Unchecked where it would take too long to find out."""
         size = _size(value, DEEPEST)
         if size is None:
             return [Fault("size", (), f"nested more than {DEEPEST} levels deep, or too large")]
@@ -128,38 +124,30 @@ class ArgumentSchema(JsonSchema):
         self._names, self._others = self.steps.known_arguments()
 
     def faults(self, value: Any) -> list[Fault]:
-        """Say what is wrong with the arguments of a call; [] where nothing is.
-
-        Raises:
-            Unchecked: it would take too long to find out.
-        """
+        """Say what is wrong with the arguments of a call, as JsonSchema.faults does."""
         unknown = [] if self._others else [key for key in value if key not in self._names]
         return [*(Fault("unknown", (key,), f"no argument {key!r}") for key in unknown), *super().faults(value)]
 
     def argument_faults(self, key: str, value: Any) -> list[Fault]:
-        """What is wrong with one argument by itself; see `faults`."""
+        """Say what is wrong with one argument by itself."""
         return [fault for fault in self.faults({key: value}) if fault.path[:1] == (key,)]
 
     def names(self, key: str) -> bool:
-        """Whether any branch of the schema names an argument."""
+        """Tell whether any branch of the schema names an argument."""
         return key in self._names
 
     def takes(self, key: str) -> bool:
-        """Whether a call may have an argument of this name, whatever its value."""
+        """Tell whether a call may have an argument of this name, whatever its value."""
         return all(fault.keyword != "unknown" for fault in self.argument_faults(key, None))
 
     @property
     def required(self) -> list[str]:
-        """The arguments that every call must have."""
+        """Return the arguments that every call must have."""
         return [str(fault.path[0]) for fault in self.faults({}) if fault.keyword == "required" and len(fault.path) == 1]
 
 
 def argument_schema(parameters: dict[str, Any]) -> ArgumentSchema:
-    """The compiled schema of a tool's arguments; the same schema is compiled once.
-
-    Raises:
-        ValueError: see JsonSchema.
-    """
+    """Compile the schema of a tool's arguments, each schema once; ValueError as JsonSchema raises it."""
     try:
         return _argument_schema(to_json(parameters))
     except RecursionError:
@@ -168,13 +156,13 @@ def argument_schema(parameters: dict[str, Any]) -> ArgumentSchema:
 
 class _Size(NamedTuple):
     parts: int
-    """objects and lists"""
+    """Objects and lists."""
     characters: int
-    """of texts and keys, and one for any other value"""
+    """Characters of texts and keys, and one for any other value."""
 
 
 def _size(value: Any, deepest: int) -> _Size | None:
-    """How large a value is; None where it has more levels, or is larger than LARGEST."""
+    """Measure a value; None where it has more levels, or is larger than LARGEST."""
     parts = characters = 0
     level = [value]
     for _ in range(deepest + 1):
@@ -196,7 +184,7 @@ def _size(value: Any, deepest: int) -> _Size | None:
 
 
 def _prepared(schema: Any, patterns: set[str]) -> Any:
-    """A schema as the validator takes it: patterns rewritten and gathered, no mere annotations, `nullable` in its type."""
+    """Write a schema as the validator takes it: patterns rewritten and gathered, no annotations, `nullable` in its type."""
     if not isinstance(schema, dict):
         return schema
     result = {}
@@ -220,7 +208,7 @@ def _prepared(schema: Any, patterns: set[str]) -> Any:
 
 
 def _draft(schema: Any) -> tuple[Any, Specification[Any]]:
-    """The validator and the specification of a schema's draft; ValueError where it keeps no draft's rules."""
+    """Return the validator and the specification of a schema's draft; ValueError where it keeps no draft's rules."""
     named = str(schema.get("$schema")) if isinstance(schema, dict) else ""
     faults = []
     for mark in sorted(DRAFTS, key=lambda mark: mark not in named):  # a stable sort
@@ -228,7 +216,7 @@ def _draft(schema: Any) -> tuple[Any, Specification[Any]]:
         try:
             _rules(mark).validate(schema)
         except (ValidationError, ValueError) as error:
-            faults.append(_said(error))
+            faults.append(_schema_fault(error))
         else:
             return kind, specification
     raise ValueError(faults[0])
@@ -236,29 +224,32 @@ def _draft(schema: Any) -> tuple[Any, Specification[Any]]:
 
 @cache
 def _rules(mark: str) -> Any:
-    """The schema of a draft's schemas."""
+    """Return the schema of a draft's schemas."""
     kind, _, address = DRAFTS[mark]
     return kind({"$ref": address}, offline=True, validate_formats=False)
 
 
-def _said(error: Any) -> str:
-    """An error in a schema; of several that it may have, the first."""
-    while inner := [one for branch in getattr(getattr(error, "kind", None), "context", ()) for one in branch]:
+def _inner_errors(error: Any) -> list[Any]:
+    return [one for branch in getattr(getattr(error, "kind", None), "context", ()) for one in branch]
+
+
+def _schema_fault(error: Any) -> str:
+    """Say what is wrong with a schema: of several errors in it, the first."""
+    while inner := _inner_errors(error):
         error = inner[0]
     where = "".join(f"{part}: " for part in getattr(error, "instance_path", ()))
     return _short(f"{where}{getattr(error, 'message', error)}")
 
 
 def _compiled(kind: Any, schema: Any) -> tuple[Any, int]:
-    """The validator of a schema, and the steps beside the length of the text that one search with a pattern may take."""
-    try:
-        return kind(schema, offline=True, validate_formats=False, pattern_options=LINEAR), 0
-    except (ValidationError, ValueError):  # perhaps a pattern that looks around or back
-        pass
-    try:
-        return kind(schema, offline=True, validate_formats=False, pattern_options=COUNTED), BACKTRACKS
-    except (ValidationError, ValueError) as error:
-        raise ValueError(_said(error)) from None
+    """Compile a schema, and return the steps beside the length of the text that one search with a pattern may take."""
+    fault = ""
+    for options, backtracks in ((LINEAR, 0), (COUNTED, BACKTRACKS)):  # a pattern may look around or back
+        try:
+            return kind(schema, offline=True, validate_formats=False, pattern_options=options), backtracks
+        except (ValidationError, ValueError) as error:
+            fault = _schema_fault(error)
+    raise ValueError(fault)
 
 
 @lru_cache(maxsize=4096)
@@ -275,10 +266,10 @@ def _faults(error: Any) -> list[Fault]:
 
 
 def _gave_up(error: Any) -> bool:
-    """Whether an error, or one within it, is that a pattern took too many steps."""
+    """Tell whether an error, or one within it, is that a pattern took too many steps."""
     if type(error.kind).__name__ in ("BacktrackLimitExceeded", "RegexEngineFailure"):
         return True
-    return any(_gave_up(one) for branch in getattr(error.kind, "context", ()) for one in branch)
+    return any(map(_gave_up, _inner_errors(error)))
 
 
 def _short(text: str) -> str:

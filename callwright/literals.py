@@ -1,4 +1,4 @@
-"""Python in a model's text: literals and calls, read from the syntax tree. Nothing is evaluated."""
+"""Read Python in a model's text: literals and calls, from the syntax tree. Nothing is evaluated."""
 
 import ast
 import math
@@ -14,15 +14,11 @@ _TOKEN = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([\[({])|([\])}])|
 
 _CALL_NAME = re.compile(r"[\s,;]*+[^\[\]{}()\"'=,;<>\s][^\[\]{}()\"'=,;<>]{0,200}\(")
 CALLS_OPEN = re.compile(r"\[([^\[\]{}()\"'=,]++)\(")
-"""how `[Name(arg="…"), …]` begins; a name may hold spaces"""
+"""How `[Name(arg="…"), …]` begins; a name may hold spaces."""
 
 
 def parse(text: str) -> ast.expr:
-    """The syntax tree of an expression.
-
-    Raises:
-        ValueError: it is not Python, or nested too deeply.
-    """
+    """Parse an expression to its syntax tree; ValueError where it is not Python, or nested too deeply."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes such as "\\d", which stay as they are
@@ -34,11 +30,7 @@ def parse(text: str) -> ast.expr:
 
 
 def literal(text: str) -> Any:
-    """The JSON value of a Python literal (tuples are lists; JSON's own true, false and null are taken, too).
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """Read a Python literal as a JSON value (tuples are lists; JSON's true, false and null are taken, too), or raise ValueError."""
     text = text.strip()
     if _PLAIN.fullmatch(text):  # most arguments are: no need of a syntax tree
         return text[1:-1]
@@ -50,11 +42,7 @@ def literal(text: str) -> Any:
 
 
 def value_of(node: ast.expr) -> Any:
-    """The JSON value of a literal's syntax tree.
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """Read a literal's syntax tree as a JSON value; ValueError where it is something else."""
     match node:
         case ast.Constant(value=None | bool() | int() | str() as value):
             return value
@@ -84,7 +72,7 @@ def value_of(node: ast.expr) -> Any:
 
 
 def parse_calls(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Name and arguments of each call of `[Name(arg="…", n=1), …]`; a name may hold spaces.
+    """Read name and arguments of each call of `[Name(arg="…", n=1), …]`; a name may hold spaces.
 
     Raises:
         ValueError: the text is anything else, an argument has no name, or is no literal.
@@ -96,7 +84,7 @@ def parse_calls(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def calls_at(text: str, start: int) -> tuple[list[tuple[str, dict[str, Any]]], int]:
-    """The calls that begin at a position, in brackets or one after the other, and where they end.
+    """Read the calls that begin at a position, in brackets or one after the other, and where they end.
 
     Raises:
         ValueError: there are none, an argument has no name, or is no literal.
@@ -133,7 +121,7 @@ def _call(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _parts(text: str, start: int) -> tuple[list[str], int]:
-    """What stands between commas inside the brackets that open at a position, and where they end."""
+    """Return what stands between commas inside the brackets that open at a position, and where they end."""
     closing = {"[": "]", "(": ")"}[text[start]]
     found, depth, begin = [], 0, start + 1
     for token in _TOKEN.finditer(text, start):

@@ -8,22 +8,18 @@ from pathlib import Path
 from callwright.errors import UserError
 
 FOLDER = Path(sys.prefix) / "llamacpp"
-"""put before the environment's own packages in the processes that use it: the converter brings a newer `gguf`"""
+"""Put before the environment's own packages in the processes that use it: the converter brings a newer `gguf`."""
 CONTEXT = 8192
-"""tokens of a conversation that the server keeps room for"""
+"""Tokens of a conversation that the server keeps room for."""
 
 
 def environment() -> dict[str, str]:
-    """The variables of a process that uses llama.cpp.
-
-    Raises:
-        UserError: it is not installed.
-    """
+    """Return the variables of a process that uses llama.cpp; UserError where it is not installed."""
     if not (FOLDER / "xllamacpp").is_dir():
         raise UserError("llama.cpp", "is not installed", "run: make llamacpp")
     return os.environ | {"PYTHONPATH": str(FOLDER), "PYTHONUNBUFFERED": "1"}
 
 
 def versions() -> dict[str, str]:
-    """Package → version of what is installed there."""
+    """Return package → version of what is installed there."""
     return {one.metadata["Name"]: one.version for one in distributions(path=[str(FOLDER)])}

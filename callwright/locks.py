@@ -1,4 +1,4 @@
-"""One writer a folder: a lock that the system lets go of when its process ends, however it ends."""
+"""Let one process write to a folder: by a lock that the system lets go of when the process ends, however it ends."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from filelock import AcquireReturnProxy
 
 LOCK = ".lock"
-"""the file in a folder that is locked, which holds who locked it last"""
+"""The file in a folder that is locked, which holds who locked it last."""
 
 
 @contextmanager
@@ -41,11 +41,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for a moment, after whoever holds it now.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
+    """Hold `folder` for a moment, after whoever holds it now; UserError where it cannot be written."""
     with _lock(folder, wait=True):
         yield
 

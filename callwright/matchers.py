@@ -1,4 +1,4 @@
-"""Matchers: what an expected argument accepts.
+"""Match the values of arguments against what is expected.
 
 A matcher is a literal, or an object with exactly one of `any_of` (a list of literals), `contains` (words that must all
 arrive in a string) and `any: true`, each optionally with `optional: true`, which lets the argument be absent.
@@ -12,17 +12,17 @@ KINDS = ("any_of", "contains", "any")
 
 
 def is_matcher(value: Any) -> bool:
-    """Whether `value` is a matcher object, not a literal."""
+    """Tell whether `value` is a matcher object, not a literal."""
     return isinstance(value, dict) and sum(kind in value for kind in KINDS) == 1 and set(value) <= {*KINDS, "optional"}
 
 
 def is_optional(value: Any) -> bool:
-    """Whether the argument may be absent."""
+    """Tell whether the argument may be absent."""
     return is_matcher(value) and value.get("optional") is True
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Equality of JSON values: 1 equals 1.0, true does not equal 1, lists are ordered."""
+    """Compare JSON values: 1 equals 1.0, true does not equal 1, lists are ordered."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, dict) and isinstance(b, dict):
@@ -39,7 +39,7 @@ def missing_words(words: list[str], value: str) -> list[str]:
 
 
 def accepts(matcher: Any, value: Any) -> bool:
-    """Whether `value` is right for `matcher` (a literal or a matcher object)."""
+    """Tell whether `value` is right for `matcher` (a literal or a matcher object)."""
     if not is_matcher(matcher):
         return equal(matcher, value)
     if "any_of" in matcher:
@@ -50,7 +50,7 @@ def accepts(matcher: Any, value: Any) -> bool:
 
 
 def matcher_fault(matcher: Any) -> str | None:
-    """What is wrong with a value that looks like a matcher; None for a literal or a good matcher."""
+    """Say what is wrong with a value that looks like a matcher; None for a literal or a good matcher."""
     if not isinstance(matcher, dict) or not any(kind in matcher for kind in KINDS):
         return None
     if not is_matcher(matcher):

@@ -1,4 +1,4 @@
-"""Regular expressions of JSON Schema: ECMA-262's, as browsers read them, in the form that a stricter engine takes."""
+"""Rewrite regular expressions of JSON Schema (ECMA-262's, as browsers read them) for a stricter engine."""
 
 import re
 
@@ -11,7 +11,7 @@ _OUTSIDE = re.compile(
 _INSIDE = re.compile(rf"{_PAIR}|{_SET}|{_ESCAPE}|(?P<end>\])|.", re.S)
 
 _ESCAPES = {r"\0": r"\x00", r"\Z": r"\z"}
-"""NUL; and the end of the text in Python's words, which is what authors of Python tools mean"""
+"""NUL; and the end of the text in Python's words, which is what authors of Python tools mean."""
 
 
 def portable(pattern: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from yaml import YAMLError
 
-from callwright.config import choose, read_yaml
+from callwright.config import config_path, read_yaml
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, sha256, to_json
 
@@ -119,7 +119,7 @@ class Recipe:
 
     def serve(self, tuned: bool) -> dict[str, Any]:
         """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
-        args = read_settings(choose("configs/serve", self.stem, "recipe"))
+        args = read_settings(config_path("configs/serve", self.stem, "recipe"))
         trained = "adapter_name_or_path" if self.is_lora else "model_name_or_path"
         args[trained] = self.train["output_dir"]
         if not tuned:
@@ -233,5 +233,5 @@ def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
         UserError: there is none (the message lists those that exist), or an override is not key=value, or of a key that
             LLaMA-Factory does not have.
     """
-    path = choose("configs/train", stem, "recipe")
+    path = config_path("configs/train", stem, "recipe")
     return Recipe(stem, path, read_settings(path, overrides), tuple(overrides))

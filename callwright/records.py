@@ -1,4 +1,4 @@
-"""The records that travel between steps: Seed, Example, Case, Prediction, and how they are read with good errors."""
+"""Define the records that travel between steps (Seed, Example, Case, Prediction), and read them with good errors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from callwright.errors import UserError, did_you_mean
 from callwright.files import parse_json, read_jsonl
 
 Key = tuple[str, int]
-"""a case's id and the number of one of the answers to it"""
+"""A case's id and the number of one of the answers to it."""
 
 
 class Record(BaseModel):
@@ -52,17 +52,17 @@ class Seed(Record):
 
     id: str = Field(min_length=1)
     text: str | None = None
-    """what the user says; or `messages` for a conversation"""
+    """What the user says; or `messages` for a conversation."""
     messages: list[dict[str, Any]] | None = None
-    """OpenAI messages up to the user's last turn"""
+    """OpenAI messages up to the user's last turn."""
     calls: list[Call]
-    """the right calls; [] means that the right behaviour is no call, and then `reply` is what is said"""
+    """The right calls; [] means that the right behaviour is no call, and then `reply` is what is said."""
     reply: str | None = None
     expected: list[Call] | None = None
-    """the calls with matchers for arguments, where literal equality would be too strict"""
+    """The calls with matchers for arguments, where literal equality would be too strict."""
     tags: dict[str, str] = {}
     system: str | None = None
-    """what the system message says for this line alone, behind the task's own: what day it is, who asks"""
+    """What the system message says for this line alone, behind the task's own: what day it is, who asks."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Seed":
@@ -78,29 +78,33 @@ class Seed(Record):
 
     @property
     def label(self) -> str:
-        """`call` or `no_call`: the decision."""
+        """Return the decision, `call` or `no_call`."""
         return "call" if self.calls else "no_call"
 
     @property
     def utterance(self) -> str:
-        """What the user says last."""
-        said = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
-        return self.text if self.text is not None else str((said or [""])[-1] or "")
+        """Return what the user says last."""
+        if self.text is not None:
+            return self.text
+        texts = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
+        return str(texts[-1] or "") if texts else ""
 
     def asked(self, system: str | None) -> tuple[str, list[dict[str, Any]]]:
-        """The system text ("" for none), and the messages after it up to the user's last turn.
+        """Return the system text ("" for none), and the messages after it up to the user's last turn.
 
         Args:
             system: the task's; the seed's own, of `system` and of a first message of that role, come behind it.
         """
         messages = self.messages or [{"role": "user", "content": self.text}]
-        first = messages[0].get("content") if messages[0].get("role") == "system" else None
-        said = [system, self.system, first if isinstance(first, str) else None]
-        return "\n".join(filter(None, said)), messages[isinstance(first, str) :]
+        texts = [system, self.system]
+        if messages[0].get("role") == "system" and isinstance(messages[0].get("content"), str):
+            texts.append(messages[0]["content"])
+            messages = messages[1:]
+        return "\n".join(filter(None, texts)), messages
 
     @property
     def after_result(self) -> bool:
-        """Whether a tool has answered since the user spoke: the utterance does not tell what is right then."""
+        """Tell whether a tool has answered since the user spoke: the utterance does not tell what is right then."""
         return bool(self.messages) and (self.messages or [{}])[-1].get("role") == "tool"
 
 
@@ -108,9 +112,9 @@ class Example(Seed):
     """A seed with its history: what augment and split write."""
 
     lineage: str
-    """the hand-written seed or grammar pattern that it descends from, through any number of steps"""
+    """The hand-written seed or grammar pattern that it descends from, through any number of steps."""
     source: str
-    """seed, grammar, openai:<model>, review or mine"""
+    """Where it comes from: seed, grammar, openai:<model>, review or mine."""
     transforms: list[str] = []
 
 
@@ -121,14 +125,14 @@ class Case(Record):
     messages: list[dict[str, Any]] = Field(min_length=1)
     tools: list[dict[str, Any]]
     expected: list[Call]
-    """[] means that any call is wrong"""
+    """The calls with matchers; [] means that any call is wrong."""
     tags: dict[str, str] = {}
     group: str = ""
-    """lineage: cases of one group are not independent"""
+    """Its lineage: cases of one group are not independent."""
 
     @property
     def text(self) -> str:
-        """What the user says last, for people to read."""
+        """Return what the user says last, for people to read."""
         content = next((m.get("content") for m in reversed(self.messages) if m.get("role") == "user"), "")
         if not isinstance(content, list):
             return str(content or "")
@@ -140,15 +144,15 @@ class Baseline(Record):
     """What a classifier that knows only the words decides about the cases of a file, beside which it stands."""
 
     cases: str
-    """SHA-256 of the cases file: of any other it says nothing"""
+    """SHA-256 of the cases file: of any other it says nothing."""
     lines: int
-    """training lines that it saw"""
+    """Training lines that it saw."""
     calls: dict[str, bool]
-    """case id → whether it would call"""
+    """Case id → whether it would call."""
 
 
 def baseline_path(cases: Path) -> Path:
-    """Where the baseline's decisions about a cases file stand."""
+    """Return where the baseline's decisions about a cases file stand."""
     return cases.with_suffix(".baseline.json")
 
 
@@ -158,25 +162,25 @@ class Prediction(Record):
     id: str
     content: str | None = None
     tool_calls: list[dict[str, Any]] = []
-    """OpenAI form: {"function": {"name": str, "arguments": JSON string}, …}"""
+    """OpenAI form: {"function": {"name": str, "arguments": JSON string}, …}."""
     finish_reason: str | None = None
     usage: dict[str, Any] = {}
     latency_s: float | None = None
-    """seconds from the request to the whole answer"""
+    """Seconds from the request to the whole answer."""
     error: str | None = None
     read_as: str | None = None
-    """the grammar by which we read tool_calls from content (raw mode); None where they are the server's own"""
+    """The form by which we read tool_calls from content (raw mode); None where they are the server's own."""
     sample: int = 0
-    """which of several answers to the same case, counted from 0"""
+    """Which of several answers to the same case, counted from 0."""
 
     @property
     def key(self) -> Key:
-        """What no two predictions of a log share."""
+        """Return what no two predictions of a log share."""
         return self.id, self.sample
 
 
 def as_line(record: Record) -> dict[str, Any]:
-    """A record as its JSONL line: keys that are not set are left out, but for a reply that is none."""
+    """Write a record as its JSONL line: keys that are not set are left out, but for a reply that is none."""
     return {key: value for key, value in record.model_dump().items() if value is not None or key == "reply"}
 
 
@@ -207,7 +211,7 @@ def read_records(path: str | Path, kind: type[R], fault: Callable[[R], str | Non
 
 
 def explain(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
-    """The first fault of a pydantic error, as `key: fault (got value)`.
+    """Say the first fault of a pydantic error, as `key: fault (got value)`.
 
     Args:
         kind: the model that was read; with it, an unknown key is told which key was probably meant.
@@ -224,21 +228,23 @@ def explain(error: ValidationError, kind: type[BaseModel] | None = None) -> str:
 
 
 def first_fault(error: ValidationError, kind: type[BaseModel] | None = None) -> Any:
-    """The fault of a pydantic error that `explain` tells: a mistyped key before the key that is missing for it."""
+    """Return the fault of a pydantic error that `explain` says: a mistyped key before the key that is missing for it."""
     faults = error.errors(include_url=False)
     strange = [fault for fault in faults if fault["type"] == "extra_forbidden" and kind]
     return next((fault for fault in strange if meant_key(fault["loc"], kind)), faults[0])
 
 
 def meant_key(path: Sequence[int | str], kind: Any) -> str:
-    """Which key of a model was probably meant by the last one of a path: see did_you_mean."""
+    """Say which key of a model was probably meant by the last one of a path: see did_you_mean."""
     return did_you_mean(str(path[-1]), keys_at(kind, path[:-1]))
 
 
 def keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
-    """The keys that a model takes at a path of pydantic's, as they are written in a file; [] where it takes none."""
+    """Return the keys that a model takes at a path of pydantic's, as a file spells them; [] where it takes none."""
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):  # a union, a list or a mapping of models
         return list(dict.fromkeys(key for inner in get_args(kind) for key in keys_at(inner, path)))
     fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
-    known = [at for at, step in enumerate(path) if step in fields]  # indices and a mapping's keys lead nowhere new
-    return keys_at(fields[str(path[known[0]])], path[known[0] + 1 :]) if known else list(fields)
+    for index, step in enumerate(path):
+        if step in fields:  # indices and a mapping's keys lead nowhere new
+            return keys_at(fields[str(step)], path[index + 1 :])
+    return list(fields)

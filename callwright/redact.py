@@ -14,21 +14,21 @@ from urllib.parse import quote, quote_plus
 
 MARK = "***"
 SHORTEST, SHORTEST_WORD = 6, 12
-"""characters of a secret, and of one that is letters alone; what is shorter cannot be told from other words"""
+"""Least characters of a secret, and of one of letters alone; what is shorter cannot be told from other words."""
 PIECE = 8
-"""characters of its beginning or end that give a secret away, where the rest was cut off"""
+"""Characters of its beginning or end that give a secret away, where the rest was cut off."""
 PLACEHOLDERS = frozenset(
     {"not-needed", "no-key-required", "lm-studio", "ollama", "dummy-key", "placeholder", "changeme"}
 )
-"""what people set where a server asks for no key"""
+"""What people set where a server asks for no key."""
 
 NAME_OF_SECRET = re.compile(r"(?i)(?:^|_)(?:api_?key|access_key|token|secret|password|passwd|credentials?)(?:$|_|\d)")
-"""environment variables that hold secrets"""
+"""The names of environment variables that hold secrets."""
 IN_URL = re.compile(r"://([^\s/?#:@]*):([^\s/?#@]+)@")
-"""the user and the password in a URL"""
+"""The user and the password in a URL."""
 
 _known: dict[str, tuple[str, str]] = {}
-"""each spelling of a known secret, the longest first, with the least beginning and the least end of it that are blotted"""
+"""Each spelling of a known secret, the longest first → the least beginning and the least end of it that are blotted."""
 
 
 def keep_secret(secret: str) -> None:
@@ -53,7 +53,7 @@ def keep_secrets_of(words: Iterable[str], environment: Mapping[str, str]) -> Non
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as it is, in other letter case, escaped for JSON, URLs and HTML, in hexadecimal, and within base64.
+    """Return the secret as it is, in other letter case, escaped for JSON, URLs and HTML, in hexadecimal, and within base64.
 
     In base64 it looks different at each of three offsets.
     """
@@ -70,7 +70,7 @@ def _spellings(secret: str) -> set[str]:
 
 
 def _piece(form: str) -> str:
-    """The least beginning that is blotted: PIECE characters, and more where they could be a word."""
+    """Return the least beginning that is blotted: PIECE characters, and more where they could be a word."""
     for end in range(PIECE, len(form)):
         kinds = {"letter" if c.isalpha() else "digit" if c.isdigit() else "sign" for c in form[:end]}
         if len(kinds) > 1:
@@ -79,7 +79,7 @@ def _piece(form: str) -> str:
 
 
 def redact(text: str) -> str:
-    """The text with every known secret blotted: whole, in other spellings, or cut off at either end."""
+    """Return the text with every known secret blotted: whole, in other spellings, or cut off at either end."""
     known = _known
     for form in known:  # whole ones first, the longest before all: one may begin like another, or hold it
         text = text.replace(form, MARK)

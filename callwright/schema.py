@@ -1,4 +1,4 @@
-"""Tools as JSON Schema: read tools.json, put it in one canonical form, check calls against it."""
+"""Read tools.json, put tools in one canonical form, and check calls against their JSON Schema."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from callwright.json_schema import Fault, Unchecked, argument_schema
 from callwright.records import Call
 
 SPELLINGS = ("parameters", "inputSchema", "input_schema", "parametersJsonSchema", "parameters_json_schema")
-"""what APIs call the schema of the arguments: OpenAI, MCP, Anthropic, Gemini in JSON and in Python"""
+"""What APIs call the schema of the arguments: OpenAI, MCP, Anthropic, Gemini in JSON and in Python."""
 
 ANNOTATIONS = {
     *("name", "description", "type", "strict", "title", "annotations", "icons", "examples", "input_examples"),
@@ -17,22 +17,22 @@ ANNOTATIONS = {
     *("outputSchema", "output_schema", "behavior", "execution", "cache_control", "defer_loading", "deprecated"),
     *("_meta", "meta", "metadata"),
 }
-"""what tools say besides their schema; nothing of it is about the arguments of a call"""
+"""What tools say besides their schema; nothing of it is about the arguments of a call."""
 
 NAMING = {
     *("properties", "patternProperties", "$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"),
     *("if", "dependentSchemas", "dependencies"),
 }
-"""keywords by which a schema can say what the arguments are called"""
+"""Keywords by which a schema can say what the arguments are called."""
 BESIDE = {
     *("type", "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly"),
     *("required", "additionalProperties", "unevaluatedProperties", "propertyNames", "minProperties", "maxProperties"),
     *("not", "then", "else", "enum", "const", "dependentRequired", "definitions", "discriminator", "nullable"),
 }
-"""all other keywords that may stand beside `type: object`, but those that begin with $"""
+"""All other keywords that may stand beside `type: object`, but those that begin with $."""
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
-"""what a key holds that says nothing"""
+"""Values of a key that say nothing."""
 
 
 def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -75,30 +75,28 @@ def canonical_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(function: dict[str, Any], tool: dict[str, Any]) -> Any:
-    """The schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
-    said = {key: value for key, value in function.items() if value not in NOTHING}
-    schemas = {key: said.pop(key) for key in SPELLINGS if key in said}
+    """Return the schema of a tool's arguments, under whichever name; ValueError where another key may say what they are."""
+    others = {key: value for key, value in function.items() if value not in NOTHING}
+    schemas = {key: others.pop(key) for key in SPELLINGS if key in others}
     parameters: Any = next(iter(schemas.values()), {})
     if any(schema != parameters for schema in schemas.values()):
         raise ValueError(f"{' and '.join(schemas)} of {function['name']!r} differ")
     # Some data sets write `required` beside the schema instead of inside it.
-    required = said.get("required")
+    required = others.get("required")
     if required and isinstance(parameters, dict) and parameters.get("required", required) == required:
-        parameters = {**parameters, "required": said.pop("required")}
+        parameters = {**parameters, "required": others.pop("required")}
     around = {} if function is tool else {key: value for key, value in tool.items() if key != "function"}
-    for key, value in {**around, **said}.items():
-        if (
-            key not in ANNOTATIONS
-            and value not in NOTHING
-            and (not schemas or key == "required" or _holds_objects(value))
-        ):
+    for key, value in {**around, **others}.items():
+        if key in ANNOTATIONS or value in NOTHING:
+            continue
+        if not schemas or key == "required" or _holds_objects(value):
             fault = f"the key {key!r} of tool {function['name']!r} is not known, and may say what its arguments are"
             raise ValueError(f"{fault}: their schema is `parameters`")
     return parameters
 
 
 def _hidden(parameters: dict[str, Any]) -> str | None:
-    """A key in which a schema that names no arguments may hide them: one of another API's, or an argument itself."""
+    """Return a key in which a schema that names no arguments may hide them: one of another API's, or an argument itself."""
     if any(parameters.get(key) not in NOTHING for key in NAMING):
         return None
     strange = [key for key in parameters if key not in NAMING | BESIDE and not key.startswith(("$", "x-"))]
@@ -110,11 +108,7 @@ def _holds_objects(value: Any) -> bool:
 
 
 def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:
-    """A list of canonical OpenAI tools.
-
-    Raises:
-        UserError: not a list, a broken tool, or a name that stands twice.
-    """
+    """Return a list of canonical OpenAI tools; UserError for no list, a broken tool, or a name that stands twice."""
     if not isinstance(tools, list):
         raise UserError(place, f"a {type(tools).__name__}, not a list of tools", "write a JSON list of OpenAI tools")
     result = []
@@ -131,17 +125,17 @@ def canonical_tools(tools: Any, place: str | Path) -> list[dict[str, Any]]:
 
 
 def load_tools(path: str | Path) -> list[dict[str, Any]]:
-    """The canonical tools of a tools.json file."""
+    """Read the canonical tools of a tools.json file."""
     return canonical_tools(read_json(path), path)
 
 
 def parameters_of(name: str, tools: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The parameter schema of the tool called `name`, or None where there is no such tool."""
+    """Return the parameter schema of the tool called `name`, or None where there is no such tool."""
     return next((t["function"]["parameters"] for t in tools if t["function"]["name"] == name), None)
 
 
 def call_fault(call: Call, tools: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a call under its tool's schema, in words; None where nothing is."""
+    """Say what is wrong with a call under its tool's schema; None where nothing is."""
     schema = parameters_of(call.name, tools)
     if schema is None:
         return f"tool {call.name!r} is not one of {', '.join(t['function']['name'] for t in tools) or '(none)'}"
@@ -153,7 +147,7 @@ def call_fault(call: Call, tools: list[dict[str, Any]]) -> str | None:
 
 
 def fault_words(name: str, fault: Fault) -> str:
-    """A fault of the arguments of the tool called `name`, for people to read."""
+    """Write a fault of the arguments of the tool called `name` for people to read."""
     if fault.keyword == "unknown":
         return f"{name} has {fault.message}"
     return f"{'.'.join(map(str, [name, *fault.path]))}: {fault.message}"

@@ -1,4 +1,4 @@
-"""How many steps a JSON Schema takes on a value: counted before it is checked, since branches can multiply without end.
+"""Count how many steps a JSON Schema takes on a value before it is checked, since branches can multiply without end.
 
 A step is one schema that is held against one value. Each pair of them is looked at once, however often a validator
 would, so that counting stays short where checking would not.
@@ -12,34 +12,38 @@ from referencing.exceptions import Unresolvable
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 IN_PLACE = ("not", "if", "then", "else", "allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies")
-"""keywords that hold a schema against the same value"""
+"""Keywords that hold a schema against the same value."""
 VALUES = ("additionalProperties", "unevaluatedProperties", "patternProperties")
-"""against the values of an object, whatever their keys"""
+"""Keywords that hold a schema against the values of an object, whatever their keys."""
 ITEMS = ("items", "prefixItems", "additionalItems", "contains", "unevaluatedItems")
 NAMED = {"properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"}
-"""keywords that hold schemas by name"""
-NESTED = {*IN_PLACE, *VALUES, *ITEMS, *NAMED, "propertyNames"}
-"""every keyword that holds schemas"""
+"""Keywords that hold schemas by name."""
+LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
+"""Keywords that hold a list of schemas; `items` did before 2020-12."""
+SINGLE = {*IN_PLACE, *VALUES, *ITEMS, "propertyNames", "contentSchema"} - NAMED - LISTED
+"""Keywords that hold one schema."""
+NESTED = NAMED | LISTED | SINGLE
+"""Every keyword that holds schemas."""
 OPEN = {*VALUES, "propertyNames"}
-"""keywords that decide about arguments which no schema names"""
+"""Keywords that decide about arguments which no schema names."""
 
 DEMANDS = ("required", "dependentRequired", "dependentSchemas", "dependencies")
-"""keywords that name arguments without holding a schema for each"""
+"""Keywords that name arguments without holding a schema for each."""
 
 MOST_STEPS = 2_000_000
-"""of one value: a tenth of a second"""
+"""Steps that one value may take: a tenth of a second."""
 MOST_PAIRS = 200_000
-"""of a schema and a value that are looked at while counting: about as long"""
+"""Pairs of a schema and a value that are looked at while counting: about as long."""
 MOST_INSIDE = 300
-"""schemas inside one another that are held against a value and what is in it; half of them against the same value"""
+"""Schemas inside one another that are held against a value and what is in it; half of them against the same value."""
 AGAIN = 4
-"""times that a validator may hold schemas against a value to find out what `unevaluated…` leaves"""
+"""Times that a validator may hold schemas against a value to find out what `unevaluated…` leaves."""
 MOST_UNEVALUATED = 2_000
-"""branches, counted along every way, beside an `unevaluated…`: the validator writes each of them out"""
+"""Branches, counted along every way, beside an `unevaluated…`: the validator writes each of them out."""
 
 
 class TooCostly(ValueError):
-    """A value takes more steps than are allowed."""
+    """A value that takes more steps than are allowed."""
 
 
 class Part:
@@ -74,7 +78,7 @@ class Steps:
     """
 
     backtracks = 0
-    """steps that one search with a pattern may take beside the length of the text"""
+    """Steps that one search with a pattern may take beside the length of the text."""
 
     def __init__(self, root: Any, specification: Specification[Any]) -> None:
         self._specification = specification
@@ -90,7 +94,7 @@ class Steps:
             _branches(part, [], found)
 
     def _part(self, schema: Any, resolver: Any) -> list[Part]:
-        """The part of a schema; none of `true` and `false`, which take no steps."""
+        """Return the part of a schema; none of `true` and `false`, which take no steps."""
         if not isinstance(schema, dict):
             return []
         if (part := self._parts.get(id(schema))) is None:
@@ -130,7 +134,7 @@ class Steps:
         part.items = [found for key in ITEMS for found in parts(key)]
 
     def known_arguments(self) -> tuple[set[str], bool]:
-        """The keys of an object that the schema names in any of its branches, and whether it decides about others."""
+        """Return the keys of an object that any branch of the schema names, and whether it decides about others."""
         names, others = set[str](), False
         for part in _with_branches([self._root] if self._root else []):
             held = [part.schema.get(key) for key in DEMANDS]
@@ -141,15 +145,15 @@ class Steps:
         return names, others
 
     def leaves(self, value: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-        """The scalars of a JSON value, each behind its path (items[].sku), with what `keywords` says of it."""
+        """Yield the scalars of a JSON value, each behind its path (items[].sku), with what `keywords` says of it."""
         yield from _leaves("", value, [self._root] if self._root else [])
 
     def keywords(self, key: str) -> dict[str, Any]:
-        """The keywords of all schemas that may be held against what an object has under a key."""
+        """Return the keywords of all schemas that may be held against what an object has under a key."""
         return _keywords(_with_branches(_of_key([self._root] if self._root else [], key)))
 
     def of(self, value: Any, searches: bool = True) -> int:
-        """Count the steps of a value, those of searching its texts and long enums among them or not.
+        """Count the steps of a value, with or without those of searching its texts and long enums.
 
         Raises:
             TooCostly: there are more than MOST_STEPS, or more than can be counted.
@@ -195,7 +199,7 @@ class Steps:
 
 
 def _with_branches(parts: list[Part]) -> list[Part]:
-    """Schemas, and those that they hold against the same value."""
+    """Return schemas, and those that they hold against the same value."""
     found, waiting = dict[Part, None](), parts[::-1]
     while waiting:
         if (part := waiting.pop()) not in found:
@@ -205,7 +209,7 @@ def _with_branches(parts: list[Part]) -> list[Part]:
 
 
 def _of_key(parts: list[Part], key: str) -> list[Part]:
-    """The schemas that those of an object hold against a key's value: by its name, else by patterns or for all others."""
+    """Return the schemas that are held against a key's value: by its name, else by patterns or for all others."""
     parts = _with_branches(parts)
     return [one for part in parts for one in part.fields.get(key, ())] or [one for part in parts for one in part.values]
 
@@ -227,7 +231,7 @@ def _leaves(path: str, value: Any, parts: list[Part]) -> Iterator[tuple[str, Any
 
 
 def _anchored(schema: Any) -> Iterator[dict[str, Any]]:
-    """The schemas that a dynamic reference may lead to."""
+    """Yield the schemas that a dynamic reference may lead to."""
     for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
         yield from _anchored(value)
     if isinstance(schema, dict) and ("$dynamicAnchor" in schema or "$recursiveAnchor" in schema):
@@ -235,7 +239,7 @@ def _anchored(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def _branches(part: Part, above: list[Part], found: dict[Part, tuple[int, int]]) -> tuple[int, int]:
-    """How many schemas are inside one another for one value, from this one on, and how many in all on every way.
+    """Count the schemas inside one another for one value, from this one on, and those in all on every way.
 
     Raises:
         ValueError: it is inside itself, or there are too many.

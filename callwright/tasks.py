@@ -1,4 +1,4 @@
-"""A task: tools.json, seeds.jsonl, golden.jsonl and grammar.yaml under data/seeds/<task>/, read with good errors."""
+"""Read a task (tools.json, seeds.jsonl, golden.jsonl and grammar.yaml under data/seeds/<task>/) with good errors."""
 
 import re
 from calendar import day_abbr, day_name, month_name
@@ -16,26 +16,18 @@ from callwright.schema import call_fault
 
 
 def read_seeds(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
-    """Seeds whose calls fit the tools and whose `expected` accepts their own calls.
-
-    Raises:
-        UserError: at `file:line`.
-    """
+    """Read seeds whose calls fit the tools and whose `expected` accepts their own calls; UserError at `file:line`."""
     return read_records(path, Seed, lambda seed: seed_fault(seed, tools))
 
 
 STARTER, WRITTEN = "starter-", "written-"
-"""what the ids of lines begin with that `make new` made up, and that a large model wrote for it"""
+"""How the ids of lines begin that `make new` made up, and that a large model wrote for it."""
 SMALL = 30
-"""golden lines below which the interval of a share is wider than 0.35"""
+"""Golden lines below which the interval of a share is wider than 0.35."""
 
 
 def read_golden(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:
-    """The golden lines of a task: see read_seeds.
-
-    Raises:
-        UserError: at `file:line`; or there is no line.
-    """
+    """Read the golden lines of a task as read_seeds does; UserError, too, where there is no line."""
     golden = read_seeds(path, tools)
     if not golden:
         remedy = f"write what users type and what is right for it, {SMALL} lines or more of both labels"
@@ -68,7 +60,7 @@ def golden_gaps(lines: Sequence[tuple[str, bool]], name: str = "golden") -> list
 
 
 def authors(lines: Sequence[Seed]) -> dict[str, int]:
-    """Who wrote hand-written lines, by their ids: `people`, `starter` and `model` → lines; without those of none."""
+    """Count who wrote hand-written lines, by their ids: `people`, `starter` and `model` → lines; without those of none."""
     counts = {"people": 0, "starter": 0, "model": 0}
     for line in lines:
         who = "starter" if line.id.startswith(STARTER) else "model" if line.id.startswith(WRITTEN) else "people"
@@ -77,7 +69,7 @@ def authors(lines: Sequence[Seed]) -> dict[str, int]:
 
 
 def seed_fault(seed: Seed, tools: list[dict[str, Any]]) -> str | None:
-    """What is wrong with a seed under its tools, in words; None where nothing is."""
+    """Say what is wrong with a seed under its tools; None where nothing is."""
     for call in seed.calls:
         if fault := call_fault(call, tools):
             return fault
@@ -88,7 +80,7 @@ def seed_fault(seed: Seed, tools: list[dict[str, Any]]) -> str | None:
 
 
 def expected_fault(call: Call, expected: Call) -> str | None:
-    """Why `expected` does not accept the reference call; None where it does."""
+    """Say why `expected` does not accept the reference call; None where it does."""
     if call.name != expected.name:
         return f"expected names {expected.name!r}, the call is {call.name!r}"
     for key, matcher in expected.arguments.items():
@@ -111,7 +103,7 @@ DATES = {
     rf"(?:{MONTHS}) \d\d?, \d{{4}}": "{month} {day.day}, {day.year}",
     rf"\d\d? (?:{MONTHS}) \d{{4}}": "{day.day} {month} {day.year}",
 }
-"""how a system message may write the day, and how another day is written in its place"""
+"""How a system message may write the day → how another day is written in its place."""
 WEEKDAYS = {
     "|".join(day_name): "{weekday}",
     rf"\b(?:{'|'.join(day_abbr)})\b": "{short}",
@@ -120,22 +112,23 @@ WEEKDAYS = {
 
 
 def say_today(message: str, today: date) -> str | None:
-    """A system message with today in place of the day that it names, and of its weekday; None where it names no day."""
+    """Write today in place of the day and the weekday that a system message names; None where it names no day."""
     weekday = today.weekday()
     words = {"weekday": day_name[weekday], "short": day_abbr[weekday], "chinese": "一二三四五六日"[weekday]}
     words["month"] = month_name[today.month]
-    said, found = re.subn("|".join(f"({form})" for form in DATES), lambda match: _written(match, today, words), message)
+    forms = list(DATES.values())
+
+    def today_in_its_form(match: re.Match[str]) -> str:
+        return forms[(match.lastindex or 1) - 1].format(day=today, **words)
+
+    message, found = re.subn("|".join(f"({form})" for form in DATES), today_in_its_form, message)
     for form, text in WEEKDAYS.items():
-        said = re.sub(form, text.format(**words), said)
-    return said if found else None
-
-
-def _written(match: re.Match[str], today: date, words: dict[str, str]) -> str:
-    return list(DATES.values())[(match.lastindex or 1) - 1].format(day=today, **words)
+        message = re.sub(form, text.format(**words), message)
+    return message if found else None
 
 
 def today_message(folder: Path, today: date) -> str | None:
-    """What a task's lines say in their `system` of the day, said of today; None where none says what day it is.
+    """Return what a task's lines say in their `system` of the day, said of today; None where none says what day it is.
 
     Args:
         folder: data/seeds/<task>/.
@@ -144,10 +137,13 @@ def today_message(folder: Path, today: date) -> str | None:
 
 
 def _systems(folder: Path) -> Iterator[str]:
-    """The system messages of single lines: of seeds, then those that the grammar draws from."""
+    """Yield the system messages of single lines: of seeds, then those that the grammar draws from."""
     if (seeds := folder / "seeds.jsonl").is_file():
-        lines = (line for _, line in scan_jsonl(seeds))
-        yield from (said for line in lines if isinstance(line, dict) and isinstance(said := line.get("system"), str))
+        for _, line in scan_jsonl(seeds):
+            if isinstance(line, dict) and isinstance(line.get("system"), str):
+                yield line["system"]
     if (grammar := folder / "grammar.yaml").is_file():
         systems = read_yaml(grammar).get("systems")
-        yield from (system for system in systems if isinstance(system, str)) if isinstance(systems, list) else ()
+        for system in systems if isinstance(systems, list) else ():
+            if isinstance(system, str):
+                yield system

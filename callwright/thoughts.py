@@ -20,7 +20,7 @@ MARKS: dict[str, str] = {
     "<|inner_prefix|>": "<|inner_suffix|>",  # Apertus
     _HARMONY: "<|end|>",  # gpt-oss
 }
-"""what a thought stands between, in one or another model family"""
+"""What a thought stands between, in one or another model family."""
 
 _CLOSES = {opening.lower(): close.lower() for opening, close in MARKS.items()}
 _UNOPENED = [re.escape(close) for close in MARKS.values() if close != "<|end|>"]
@@ -38,18 +38,18 @@ _HARMONY_HEADER = re.compile(
     r"|<\|(?:return|end)\|>"
 )
 _HARMONY_BARE = re.compile(r"assistant(?:final|(?=commentary to=))")
-"""how the next channel begins where a server left the special tokens of gpt-oss out of its text"""
+"""How the next channel begins where a server left the special tokens of gpt-oss out of its text."""
 
 
 class Split(NamedTuple):
-    """A text, split."""
+    """The thoughts and the answer of a text."""
 
     thoughts: tuple[str, ...]
-    """what stood between the marks, as it was written, in order; an empty thought counts"""
+    """What stood between the marks, as it was written, in order; an empty thought counts."""
     answer: str
-    """the rest, without the space after each thought; the text itself where it holds no thought"""
+    """The rest, without the space after each thought; the text itself where it holds no thought."""
     cut: bool = False
-    """whether the last thought was begun and never ended: no answer follows it"""
+    """Whether the last thought was begun and never ended: no answer follows it."""
 
 
 def split_thoughts(text: str) -> Split:
@@ -103,7 +103,7 @@ def split_thoughts(text: str) -> Split:
 
 
 def _end_of_quotation(text: str, token: re.Match[str]) -> int:
-    """Where the quotation ends that the mark is in: at the character that stands before it, or with the line."""
+    """Return where the quotation that holds a mark ends: at the character that stands before the mark, or with the line."""
     position, quote = token.end(), text[token.start() - 1]
     while position < len(text) and text[position] not in (quote, "\n"):
         position += 1
@@ -111,7 +111,7 @@ def _end_of_quotation(text: str, token: re.Match[str]) -> int:
 
 
 def _follows(text: str, begin: int, token: re.Match[str]) -> bool:
-    """Whether nothing but a few spaces stands between the end of a thought and a mark."""
+    """Tell whether nothing but a few spaces stands between the end of a thought and a mark."""
     return token.start() - begin < 20 and not text[begin : token.start()].strip()
 
 

@@ -1,4 +1,4 @@
-"""Tools, calls and results as text, in the words of a LLaMA-Factory tool format: for servers that are sent no `tools`.
+"""Write tools, calls and results as text, in a LLaMA-Factory tool format: for servers that are sent no `tools`.
 
 The words are the macros in chat_templates/, which also make the chat templates that tools.parity proves.
 """
@@ -22,28 +22,21 @@ MACROS = ROOT / "callwright" / "chat_templates"
 FORMATS: tuple[str, ...] = tuple(sorted(path.stem for path in MACROS.glob("*.jinja")))
 
 CALLS = {"mistral": "[TOOL_CALLS] {}", "gemma4": "<|tool>{}<tool|>"}
-"""what a template writes around the calls of a turn; nothing where a format is not named"""
+"""What a template writes around the calls of a turn; nothing where a format is not named."""
 RESULTS = {
     "qwen": "<tool_response>\n{}\n</tool_response>",
     "mistral": '[TOOL_RESULTS] {{"content": {}}}[/TOOL_RESULTS]',
 }
-"""what stands around a result; the other formats say it by a role of their own, which text alone cannot open"""
+"""What stands around a result; the other formats say it by a role of their own, which text alone cannot open."""
 
 
 def tool_prompt(tools: Sequence[dict[str, Any]], name: str) -> str:
-    """What the tool format called `name` adds to the system message.
-
-    Args:
-        tools: canonical (callwright.schema).
-
-    Raises:
-        ValueError: a schema that the format cannot describe.
-    """
+    """Write what a tool format adds to the system message; ValueError where it cannot describe a (canonical) tool."""
     return _written(name, "tool_prompt", list(tools)) if tools else ""
 
 
 def call_text(tool_calls: Iterable[dict[str, Any]], name: str) -> str:
-    """Calls in OpenAI's form as a model of this tool format writes them.
+    """Write calls in OpenAI's form as a model of this tool format writes them.
 
     Raises:
         ValueError: arguments that are no JSON object, or parallel calls in a format that has none.
@@ -59,7 +52,7 @@ def call_text(tool_calls: Iterable[dict[str, Any]], name: str) -> str:
 def raw_messages(
     messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]], name: str, default_system: str = ""
 ) -> list[dict[str, Any]]:
-    """Messages that need no `tools`: the tools stand in the system message, calls and results in the text.
+    """Write messages that need no `tools`: the tools stand in the system message, calls and results in the text.
 
     Results in a row become one message of the user's, as LLaMA-Factory takes them.
 
@@ -90,7 +83,7 @@ def raw_messages(
 
 
 def _text(content: Any) -> str:
-    """The text of a message's content, which may be parts."""
+    """Return the text of a message's content, which may be parts."""
     if isinstance(content, list):
         return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
     return content or ""
@@ -124,7 +117,7 @@ def _macros(name: str) -> Any:
 
 
 def format_of(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Tool format and default system message of LLaMA-Factory under the settings of a train or serve file.
+    """Return tool format and default system message of LLaMA-Factory under the settings of a train or serve file.
 
     Raises:
         UserError: LLaMA-Factory is not installed, or has no such template.
@@ -139,7 +132,7 @@ def format_of(settings: Mapping[str, Any]) -> tuple[str, str]:
 
 @lru_cache
 def _templates() -> dict[str, tuple[str, str]]:
-    """Template → tool format and default system message, read from its source: to import it takes 16 s of a CPU."""
+    """Read template → tool format and default system message from LLaMA-Factory's source: importing it takes 16 s of a CPU."""
     package = find_spec("llamafactory")
     if package is None or package.origin is None:
         raise UserError("llamafactory", "not installed", "pip install -r requirements.txt")

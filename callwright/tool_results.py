@@ -1,4 +1,4 @@
-"""The results of parallel calls as one text, which is all that a row's turn and LLaMA-Factory's server can hold."""
+"""Write the results of parallel calls as one text, which is all that a row's turn and LLaMA-Factory's server can hold."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,14 +8,17 @@ from callwright.files import parse_json, parse_json_at, to_json
 
 SEPARATOR = "\n"
 LLAMAFACTORY = "\n</tool_response>\n<tool_response>\n"
-"""what LLaMA-Factory's own `openai` converter writes between results"""
+"""What LLaMA-Factory's own `openai` converter writes between results."""
 
 _BETWEEN = re.compile(r"[\s,]*")
 
 
 def join_results(texts: Sequence[str]) -> str:
-    """The results of one turn as one text that `part_results` reads back: one a line, or a JSON list of texts where a
-    result is blank, has line breaks of its own, or could be taken for a part of a list."""
+    """Join the results of one turn to one text that `part_results` reads back.
+
+    They stand one a line, or as a JSON list of texts where a result is blank, has line breaks of its own, or could be taken
+    for a part of a list.
+    """
     if len(texts) == 1:
         return texts[0]
     plain = SEPARATOR.join(texts)
@@ -24,7 +27,7 @@ def join_results(texts: Sequence[str]) -> str:
 
 
 def part_results(text: str, count: int) -> list[str]:
-    """The results of `count` calls in one text: a JSON list, LLaMA-Factory's join, one a line, or JSON after JSON.
+    """Part one text into the results of `count` calls: a JSON list, LLaMA-Factory's join, one a line, or JSON after JSON.
 
     Raises:
         ValueError: none of these has `count` parts.
@@ -39,7 +42,7 @@ def part_results(text: str, count: int) -> list[str]:
 
 
 def json_items(text: str) -> list[str]:
-    """The JSON text of each item of a JSON list, to the byte (of a string, the string); [] for anything else."""
+    """Return the JSON text of each item of a JSON list, to the byte (of a string, the string); [] for anything else."""
     text = text.strip()
     try:
         listed = isinstance(parse_json(text), list)
@@ -49,7 +52,7 @@ def json_items(text: str) -> list[str]:
 
 
 def json_values(text: str, start: int) -> Iterator[tuple[Any, str]]:
-    """Each of the JSON values that stand one after the other from `start`, with its text; ValueError at what is none."""
+    """Yield each JSON value of those that stand one after the other from `start`, with its text; ValueError at what is none."""
     while (start := _BETWEEN.match(text, start).end()) < len(text):  # type: ignore[union-attr]  # always matches
         value, end = parse_json_at(text, start)
         yield value, text[start:end]
@@ -57,7 +60,7 @@ def json_values(text: str, start: int) -> Iterator[tuple[Any, str]]:
 
 
 def _documents(text: str) -> list[str]:
-    """Objects and lists that stand one after the other, each perhaps over several lines."""
+    """Return objects and lists that stand one after the other, each perhaps over several lines."""
     try:
         found = list(json_values(text, 0))
     except ValueError:

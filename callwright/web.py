@@ -1,4 +1,4 @@
-"""Serve on this machine what strangers' pages and half-sent requests must not reach: an ASGI layer, and a server with deadlines."""
+"""Serve on this machine, out of reach of strangers' pages and half-sent requests: an ASGI layer, a server with deadlines."""
 
 import asyncio
 import re
@@ -16,13 +16,13 @@ from callwright.redact import keep_secret
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::\d{1,5})?")
-"""a Host header: an address of IPv6, or a name or an address of IPv4; and a port"""
+"""A Host header: an address of IPv6, or a name or an address of IPv4; and a port."""
 REQUEST_S = 15.0
-"""for a request to arrive whole, from its first byte or from its connection on; then the connection is closed"""
+"""Seconds for a request to arrive whole, from its first byte or from its connection on; then the connection is closed."""
 MOST_IDLE = 200
-"""connections without a whole request; the oldest makes room for the next"""
+"""Connections without a whole request; the oldest makes room for the next."""
 MOST_CONNECTIONS = 1_000
-"""of all; beyond them uvicorn answers 503 by itself"""
+"""Connections of all kinds; beyond them uvicorn answers 503 by itself."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -31,7 +31,7 @@ App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 class TooLargeError(Exception):
-    """A body passes the bound."""
+    """A body that passes the bound."""
 
 
 class OwnHosts:
@@ -58,7 +58,7 @@ class OwnHosts:
         return await self.bounded(scope, receive, send)
 
     def refusal(self, scope: Any) -> tuple[int, str] | None:
-        """Why a request is refused, as status and words; None where it is not."""
+        """Say why a request is refused, as status and words; None where it is not."""
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.lower(), []).append(value)
@@ -73,7 +73,7 @@ class OwnHosts:
         return None
 
     def own(self, origin: str) -> bool:
-        """Whether an Origin is a page of ours."""
+        """Tell whether an Origin is a page of ours."""
         try:
             return urlsplit(origin).hostname in self.hosts
         except ValueError:
@@ -93,7 +93,7 @@ class OwnHosts:
                 raise TooLargeError
             return message
 
-        async def told(message: Message) -> None:
+        async def watched(message: Message) -> None:
             nonlocal answering
             answering = True
             await send(message)
@@ -102,7 +102,7 @@ class OwnHosts:
         try:
             if not declared.isdigit() or int(declared[:20]) > self.most_bytes:
                 raise TooLargeError
-            await self.app(scope, counted, told)
+            await self.app(scope, counted, watched)
         except TooLargeError:
             if not answering:
                 await refuse(scope, send, 413, f"the body is larger than {self.most_bytes:,} bytes")
@@ -120,8 +120,7 @@ async def refuse(scope: Any, send: Send, status: int, words: str) -> None:
 
 
 class DeadlineProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with a deadline for a request to arrive whole, which uvicorn lacks; clients that send a byte now
-    and then would hold every connection.
+    """uvicorn's HTTP/1.1 with a deadline for a request to arrive whole: a byte now and then would hold every connection.
 
     Connections that wait for a request, begun or not, are kept in order of age, and the oldest goes where they are too
     many, so that nobody keeps others out by opening them.
@@ -159,7 +158,7 @@ class DeadlineProtocol(H11Protocol):
             self.make_room()
 
     def settle(self) -> None:
-        """The request is whole, or nobody waits for it any more."""
+        """Stop the deadline: the request is whole, or nobody waits for it any more."""
         self.waiting.pop(self, None)
         if self.deadline is not None:
             self.deadline.cancel()
@@ -174,7 +173,7 @@ class DeadlineProtocol(H11Protocol):
 
 
 def make_server(app: Any) -> uvicorn.Server:
-    """A server of an ASGI application, with deadlines and bounds; `.run(sockets=[listen(…)])` serves until it is stopped."""
+    """Return a server of an ASGI application, with deadlines and bounds; `.run(sockets=[listen(…)])` serves until it is stopped."""
 
     class OwnProtocol(DeadlineProtocol):
         waiting: ClassVar = {}  # of this server alone
@@ -191,7 +190,7 @@ def make_server(app: Any) -> uvicorn.Server:
 
 
 def bind(host: str, port: int, place: str = "--port") -> socket.socket:
-    """A socket at an address, which does not listen yet.
+    """Return a socket at an address, which does not listen yet.
 
     Args:
         place: where the port was given.
@@ -210,7 +209,7 @@ def bind(host: str, port: int, place: str = "--port") -> socket.socket:
 
 
 def listen(host: str, port: int, place: str = "--port") -> socket.socket:
-    """A socket that listens at an address; see bind."""
+    """Return a socket that listens at an address; see bind."""
     bound = bind(host, port, place)
     bound.listen(128)
     return bound

@@ -7,13 +7,13 @@ callwright.recipes, as LLaMA-Factory reads it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import yaml
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's safe loader where it is built in: ten times faster on a large grammar"""
+"""libyaml's safe loader where it is built in: ten times faster on a large grammar."""
 
 TAG = "tag:yaml.org,2002:"
 NUMBER = r"[-+]?(0|[1-9][0-9]*)"
@@ -27,7 +27,7 @@ RULES = {
         "-+.0123456789",
     ),
 }
-"""plain scalars that are no text: YAML 1.2's core schema, but that 0123 is none of its numbers, as in its JSON schema"""
+"""Plain scalars that are no text: YAML 1.2's core schema, but that 0123 is none of its numbers, as in its JSON schema."""
 
 
 class _Parser(LOADER):  # type: ignore[misc, valid-type]
@@ -40,7 +40,7 @@ class Dumper(yaml.SafeDumper):
     """Writes YAML that reads back the same here, in LLaMA-Factory and by YAML 1.1: quotes what any of them has rules for."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """The text; with escapes where YAML would fold a rare line break in it to a space."""
+        """Write a text; with escapes where YAML would fold a rare line break in it to a space."""
         style = '"' if re.search("[\x85\u2028\u2029]", data) else None
         return self.represent_scalar(TAG + "str", data, style)
 
@@ -54,7 +54,7 @@ for _name, (_pattern, _first) in RULES.items():
 
 
 MOST_DEPTH = 200
-"""of lists and objects in each other; libyaml's own composer overflows the stack at some ten thousand"""
+"""Levels of lists and objects in each other; libyaml's own composer overflows the stack at some ten thousand."""
 
 SCALARS: dict[str, Callable[[str], Any]] = {
     "str": str,
@@ -75,16 +75,12 @@ class YamlFault(ValueError):
 
 
 def dump_yaml(value: Any, dumper: type[Dumper] = Dumper) -> str:
-    """A JSON value as YAML in block style, its keys in their order, no text folded."""
+    """Write a JSON value as YAML in block style, its keys in their order, no text folded."""
     return str(yaml.dump(value, Dumper=dumper, allow_unicode=True, sort_keys=False, width=10**6))
 
 
 def parse_yaml(text: str) -> Any:
-    """The JSON value that a YAML document stands for; an alias is the same object as its anchor.
-
-    Raises:
-        YamlFault: it is none.
-    """
+    """Read the JSON value of a YAML document, an alias as the same object as its anchor; YamlFault where it is none."""
     parser = _Parser(text)
     try:
         builder = _Builder(parser)
@@ -113,7 +109,7 @@ class _Builder:
         self.anchors, self.depth = dict[str, Any](), 0
 
     def build(self, event: Any) -> Any:
-        """The value that begins with an event.
+        """Build the value that begins with an event.
 
         Raises:
             YamlFault: a tag, a key or a number that JSON does not have; a key twice; more than MOST_DEPTH levels.
@@ -135,18 +131,18 @@ class _Builder:
         return value
 
     def keep(self, event: Any, value: Any) -> Any:
-        """The value, which an alias can now mean."""
+        """Keep the value for aliases of its anchor, and return it."""
         if event.anchor:
             self.anchors[event.anchor] = value
         return value
 
     def tag(self, event: Any) -> str:
-        """The tag of a scalar, without what all of YAML's own begin with."""
+        """Return the tag of a scalar, without what all of YAML's own begin with."""
         given = TAG + "str" if event.tag == "!" else event.tag
         return str(given or self.parser.resolve(yaml.ScalarNode, event.value, event.implicit)).removeprefix(TAG)
 
     def scalar(self, event: Any) -> Any:
-        """Text, a number, a truth value or null."""
+        """Build text, a number, a truth value or null."""
         tag = self.tag(event)
         if tag not in SCALARS:
             raise _fault(event, f"the tag {event.tag.replace(TAG, '!!')} is no part of JSON")
@@ -156,13 +152,13 @@ class _Builder:
             raise _fault(event, f"{event.value[:40]!r} is no {tag}") from None
 
     def sequence(self, items: list[Any]) -> list[Any]:
-        """The list, with what stands in it."""
+        """Fill a list."""
         while not isinstance(event := self.event(), yaml.SequenceEndEvent):
             items.append(self.build(event))
         return items
 
     def mapping(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The object of a mapping: its own keys, then those that it merges and does not have."""
+        """Fill an object: its own keys, then those that it merges and does not have."""
         merged: list[Any] = []
         while not isinstance(key := self.event(), yaml.MappingEndEvent):
             if isinstance(key, yaml.ScalarEvent) and self.tag(key) == "merge":
@@ -188,3 +184,31 @@ class _Builder:
 
 def _fault(event: Any, what: str) -> YamlFault:
     return YamlFault(event.start_mark.line + 1, what)
+
+
+def line_of_keys(text: str, keys: Sequence[int | str]) -> int:
+    """Return the line, from 1, of the value that `keys` lead to in a document, or of the last one on the way to it.
+
+    A key is one of a mapping, an index of a list, or the `id` or `name` of one of its items. The text is one that
+    parse_yaml has read: libyaml's composer, unlike it, does not survive deep nesting.
+    """
+    node, line = yaml.compose(text, Loader=LOADER), 1
+    for key in keys:
+        found: tuple[yaml.Node, yaml.Node] | None = None
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                if key == index or (isinstance(key, str) and key in _names(item)):
+                    found = item, item
+                    break
+        else:
+            break
+        if found is not None:  # pydantic's paths also name the member of a union that did not fit
+            line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _names(node: yaml.Node) -> list[str]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [value.value for key, value in pairs if key.value in ("id", "name")]

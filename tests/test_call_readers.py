@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from callwright.call_readers import FORM_NAMES, attempts_call, find_calls, read_calls
+from callwright.call_readers import attempts_call, find_calls, read_calls
+from callwright.call_readers.forms import FORMS
 from callwright.files import to_json
 from callwright.tool_prompts import CALLS
 
@@ -168,7 +169,7 @@ def test_no_json_raises(value, around):
 
 
 def never_raises(text):
-    for grammar in FORM_NAMES:
+    for grammar in dict.fromkeys(name for form in FORMS for name in form.names):
         for names in (None, ["f"]):
             reading = read_calls(text, grammar, names)
             assert all(0 <= found.start < found.end <= len(text) for found in reading.calls)

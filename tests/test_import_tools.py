@@ -215,3 +215,9 @@ def test_all_of_is_merged_only_where_nothing_conflicts() -> None:
     )
     assert merged == {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["b"]}
     assert "allOf" in flat({"type": "string", "allOf": [{"type": "integer"}]})
+
+
+def test_a_name_among_dependencies_is_no_keyword() -> None:
+    schema = {"dependencies": {"default": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"required": ["b"]}}}
+    own = {"dependencies": schema["dependencies"]}
+    assert Inliner(schema, print).inline(own) == {"dependencies": {"default": {"required": ["b"]}}}

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 from callwright.errors import UserError
 from callwright.records import Call
 from callwright.schema import call_fault
-from callwright.tool_sources import load_tools, mcp_server
+from callwright.tool_sources import mcp_server, tools_from
 from callwright.tool_sources.costs import shrink
 from callwright.tool_sources.found import to_tools
 from callwright.tool_sources.mcp_server import found
@@ -149,13 +149,13 @@ def test_a_server_at_an_address_with_a_key_from_the_environment(
     assert "tool 2: left out: its name is 3" in printed.err
     assert "2 tools" in printed.out
     assert "1 left out: tool 2" in printed.out
-    assert load_tools(url, headers={"Authorization": KEY}, only=["n*"]).names == {"now": "天氣.now", "no": "no"}
+    assert tools_from(url, headers={"Authorization": KEY}, only=["n*"]).names == {"now": "天氣.now", "no": "no"}
 
 
 def test_a_key_that_a_server_repeats_is_blotted(httpserver: HTTPServer) -> None:
     url = answer([{}], httpserver).replace("http://", "http://user:word@") + "?token=t0ken"
     with pytest.raises(UserError, match="wrong key") as caught:
-        load_tools(f"mcp:{url}", headers={"Authorization": "Bearer other-secret"}, timeout_s=10)
+        tools_from(f"mcp:{url}", headers={"Authorization": "Bearer other-secret"}, timeout_s=10)
     assert "/mcp" in str(caught.value)
     assert not any(word in str(caught.value) for word in ("other-secret", "user", "word", "t0ken"))
 
@@ -163,7 +163,7 @@ def test_a_key_that_a_server_repeats_is_blotted(httpserver: HTTPServer) -> None:
 def test_endless_pages_end(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp_server, "MOST_PAGES", 5)
     with pytest.raises(UserError, match="more than 5 pages"):
-        load_tools(answer([{"name": "a"}, "endless"], httpserver), headers={"Authorization": KEY})
+        tools_from(answer([{"name": "a"}, "endless"], httpserver), headers={"Authorization": KEY})
 
 
 @pytest.mark.parametrize("path", ["mcp", "sse", "openapi.json"])
@@ -196,14 +196,14 @@ def test_documents_at_an_address(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/gone").respond_with_data("", 404)
     httpserver.expect_request("/latin").respond_with_data(b"openapi: '\xe9'")
     httpserver.expect_request("/tools").respond_with_json([{"name": "a"}])
-    tools = load_tools(httpserver.url_for("/api"))
+    tools = tools_from(httpserver.url_for("/api"))
     assert list(tools.names) == ["put_a"]
     assert "never fetched" in str(tools.notes)
-    assert list(load_tools(httpserver.url_for("/tools")).names) == ["a"]
+    assert list(tools_from(httpserver.url_for("/tools")).names) == ["a"]
     faults = {"/moved": "redirects to https://other.example/x,", "/gone": "status 404", "/latin": "not UTF-8"}
     for path, fault in faults.items():
         with pytest.raises(UserError, match=fault):
-            load_tools(httpserver.url_for(path))
+            tools_from(httpserver.url_for(path))
 
 
 def test_keys_in_a_command_are_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,7 +289,7 @@ def test_no_schema_costs_more_than_its_tool(schema: dict[str, Any]) -> None:
 
 def test_tools_as_servers_in_the_wild_write_them() -> None:
     script = Path(__file__).parent / "cases/tools/mcp_wild.py"
-    tools = load_tools("mcp:" + shlex.join([sys.executable, str(script), "--untyped"]))
+    tools = tools_from("mcp:" + shlex.join([sys.executable, str(script), "--untyped"]))
     assert list(map(str, tools.notes)) == [
         "plain.dotted/name: named plain_dotted_name",
         "recursive: cycle #/$defs/Node → #/$defs/Node: any value is accepted there",

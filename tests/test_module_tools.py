@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callwright.errors import UserError
-from callwright.tool_sources import ToolSet, load_tools
+from callwright.tool_sources import ToolSet, tools_from
 
 HEAD = """
 import functools, math
@@ -30,7 +30,7 @@ def module(tmp_path: Path) -> Any:
         path = tmp_path / f"functions_{tmp_path.name}.py"
         path.write_text(head + text, "utf-8")
         sys.modules.pop(path.stem, None)
-        return load_tools(path)
+        return tools_from(path)
 
     return run
 
@@ -192,4 +192,4 @@ def test_a_module_that_fails_is_told_on_one_line(module: Any, tmp_path: Path) ->
             module(text, "")
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="no such file"):
-        load_tools(tmp_path / "none.py")
+        tools_from(tmp_path / "none.py")

@@ -10,7 +10,7 @@ import pytest
 from callwright.errors import UserError
 from callwright.records import Call
 from callwright.schema import call_fault
-from callwright.tool_sources import ToolSet, load_tools
+from callwright.tool_sources import ToolSet, tools_from
 from callwright.tool_sources.schemas import Inliner
 
 HEAD = "openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
@@ -26,7 +26,7 @@ def api(tmp_path: Path) -> Any:
             path.parent.mkdir(exist_ok=True)
             path.write_text(content, "utf-8")
         (tmp_path / "api.yaml").write_text(text, "utf-8")
-        return load_tools(tmp_path / "api.yaml")
+        return tools_from(tmp_path / "api.yaml")
 
     return run
 
@@ -360,7 +360,7 @@ def test_bombs_cost_their_tool_and_little_time(api: Any, tmp_path: Path) -> None
 
 
 def test_a_document_with_names_that_meet() -> None:
-    tools = functions(load_tools(Path(__file__).parent / "cases/tools/collision.yaml"))
+    tools = functions(tools_from(Path(__file__).parent / "cases/tools/collision.yaml"))
     assert tools["update_berth"]["required"] == ["id", "body"]
     assert tools["update_berth"]["properties"]["id"]["type"] == "integer"
     assert tools["update_berth"]["properties"]["body"]["properties"]["id"]["type"] == "integer"

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import write_json, write_text
-from callwright.tool_sources import TIMEOUT_S, ToolSet, load_tools
-from callwright.tool_sources.costs import bounded, counter
+from callwright.tool_sources import TIMEOUT_S, ToolSet, tools_from
+from callwright.tool_sources.costs import counter, shrink_all
 from callwright.tool_sources.found import lines
 
 MOST_ROWS = 20
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         swallowed = [name for names in (args.only, args.tag, args.path) for name in names][-1:]
         remedy = f"write it first: python -m tools.import_tools {swallowed[0] if swallowed else 'api.yaml'} …"
         raise UserError("python -m tools.import_tools", "no source of tools", remedy)
-    tools = load_tools(
+    tools = tools_from(
         source,
         only=args.only,
         tags=args.tag,
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         timeout_s=args.timeout,
     )
     if args.max_tokens is not None:
-        tools = bounded(tools, args.max_tokens, args.tokenizer)
+        tools = shrink_all(tools, args.max_tokens, args.tokenizer)
     if args.notes:
         write_text(args.notes, "".join(f"{note.kind}\t{note}\n" for note in tools.notes))
     print("".join(f"{line}\n" for line in lines(tools.notes)), end="", file=sys.stderr)

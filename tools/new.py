@@ -12,7 +12,7 @@ from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, atomic, make_folder, write_jsonl
 from callwright.records import as_line
 from callwright.tasks import read_seeds
-from callwright.tool_sources import load_tools
+from callwright.tool_sources import tools_from
 from callwright.tool_sources.found import lines
 from tools.utterances.starter.arguments import MOST_SAID, required_beyond_speech
 from tools.utterances.starter.draft import FEW
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in (folder, config):
         if path.exists():
             raise UserError(path.relative_to(ROOT), "is there already", "choose another name, or move it away")
-    source = load_tools(args.tools)
+    source = tools_from(args.tools)
     for line in lines(source.notes):
         print(line, file=sys.stderr)
     tools = source.tools

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from callwright.config import choose
+from callwright.config import config_path
 from callwright.errors import Parser, command
 from callwright.files import ROOT
 from callwright.locks import only_writer
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("recipe", help="a stem under configs/train/")
     parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
     args = parser.parse_args(argv)
-    choose("configs/serve", args.recipe, "recipe")
+    config_path("configs/serve", args.recipe, "recipe")
     recipe = load_recipe(args.recipe, args.overrides)
     files = check(recipe)
     said = check_memory(recipe)

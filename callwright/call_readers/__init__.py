@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from callwright.call_readers.bodies import (
     Broken,
     BrokenJson,
+    Opened,
     Tools,
     closed_at,
     hints_at_object,
@@ -27,17 +28,15 @@ from callwright.call_readers.forms import FORMS, MARKS, Form
 from callwright.records import Call
 from callwright.thoughts import split_thoughts
 
-FORM_NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for form in FORMS for name in form.names))
-
 _NEED_TOOLS = ("glm4", "pythonic")
-"""forms without marks that plain text looks like so often that they need the name of a tool on offer"""
+"""Forms without marks that plain text looks like so often that they need the name of a tool on offer."""
 MOST_TRIES = 50
-"""places of a text at which a form without marks is looked for: each look may read up to the end"""
+"""Places of a text at which a form without marks is looked for: each look may read up to the end."""
 _END = re.compile(
     r"(?:</s>|<\|(?:im_end|eot_id|eom_id|end_of_text|endoftext|end|eot|eom|return|user|observation|role_end"
     r"|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<turn\|>|<end_of_sentence>|<[｜|]end[▁_ ]of[▁_ ]sentence[｜|]>|\[e~\[)\Z"
 )
-"""tokens that end a turn, which some servers leave in the text"""
+"""Tokens that end a turn, which some servers leave in the text."""
 _FENCED = re.compile(
     r"(?P<fence>(?:```|~~~)[`~]*+)(?!tool_code)\w*+(?P<inside>.*?)(?P=fence)[ \t]*+(?:\n\s*+|\Z)", re.S
 )
@@ -48,14 +47,14 @@ _EXAMPLE = re.compile(
     re.M | re.S,
 )
 _CODE_SPAN = re.compile(r"(?P<fence>```|~~~)[`~]*+\w*+(?P<block>.*?)(?:(?P=fence)|\Z)|`(?P<span>[^`\n]++)`", re.S)
-"""code as Markdown marks it; a block that is cut off ends with the text"""
+"""Code as Markdown marks it; a block that is cut off ends with the text."""
 _QUOTATION = re.compile(r"\"(?:[^\"\\\n]|\\.){0,300}+\"|“[^”\n]{0,300}+”|「[^」\n]{0,300}+」", re.S)
 _CODE = re.compile(
     r"^[ \t\[`*$]*+(?:action[:* \t]++(?P<action>[\w.-]++)|(?P<name>[\w.-]++)(?:\(|[ \t]*+\{)"
     r"|<(?:tool>\s*+)?(?P<tag>[\w.-]++)(?:>|</tool>)|\{\s*+\"(?P<key>[\w.-]++)\"\s*+:\s*+\{)",
     re.M | re.I,
 )
-"""a tool that a line begins to call: as Python, with a JSON object behind its name, as ReAct names it, as a tag or a key"""
+"""A tool that a line begins to call: as Python, with an object behind its name, as ReAct names it, as a tag or a key."""
 _ANSWER = re.compile(r"<(answer|response|\|START_RESPONSE\|)>")
 
 
@@ -74,15 +73,15 @@ class Reading:
     form: str
     calls: tuple[TextCall, ...]
     outside: str
-    """the text around the calls, without thoughts, stripped"""
+    """The text around the calls, without thoughts, stripped."""
     fault: str | None
-    """why a call that was begun is not whole; None when none was begun or all are"""
+    """Why a call that was begun is not whole; None where none was begun or all are."""
     bad_json: bool = False
-    """whether that is because its JSON is broken"""
+    """Whether that is because its JSON is broken."""
 
     @property
     def whole(self) -> bool:
-        """Whether there are calls and nothing is wrong with any."""
+        """Tell whether there are calls and nothing is wrong with any."""
         return bool(self.calls) and self.fault is None
 
 
@@ -91,7 +90,7 @@ class Attempt(NamedTuple):
 
     fault: str
     bad_json: bool
-    """whether a call was begun whose JSON is broken; else there is another reason"""
+    """Whether a call was begun whose JSON is broken; else there is another reason."""
 
 
 def read_calls(text: str, name: str, tools: Mapping[str, Any] | Iterable[str] | None = None) -> Reading:
@@ -102,58 +101,70 @@ def read_calls(text: str, name: str, tools: Mapping[str, Any] | Iterable[str] | 
             that do not say whether a value is text. In a form without marks of its own only their calls count; without
             `tools`, any call does.
     """
-    said = _answer(text)
-    readings = [_read(said, form, name, _known(tools)) for form in FORMS if name in form.names]
-    return next((r for r in readings if r.whole), None) or next((r for r in readings if r.fault), readings[0])
+    answer = _answer(text)
+    readings = [_read(answer, form, name, _known(tools)) for form in FORMS if name in form.names]
+    return _first_whole(readings) or next((reading for reading in readings if reading.fault), readings[0])
 
 
 def find_calls(text: str, tools: Mapping[str, Any] | Iterable[str] | None = None) -> Reading | None:
-    """The first form's reading that is whole, or None. Without `tools`, glm4's and Python's bare forms do not count."""
-    return next((reading for reading in _readings(_answer(text), _known(tools)) if reading.whole), None)
+    """Return the first form's reading that is whole, or None. Without `tools`, glm4's and Python's bare forms do not count."""
+    return _first_whole(_readings(_answer(text), _known(tools)))
+
+
+def _first_whole(readings: Iterable[Reading]) -> Reading | None:
+    return next((reading for reading in readings if reading.whole), None)
 
 
 def attempts_call(text: str, tools: Mapping[str, Any] | Iterable[str] = ()) -> Attempt | None:
-    """Why `text` is a malformed attempt: it tries to call, and no reader can read it. None where it does not.
+    """Say why `text` is a malformed attempt: it tries to call, and no reader can read it. None where it does not.
 
     Args:
         tools: the tools on offer; a reply that begins with `name(` is an attempt as well.
     """
-    said, known = _answer(text), _known(tools) or {}
-    readings = list(_readings(said, known))
-    if any(reading.whole for reading in readings):
+    answer, known = _answer(text), _known(tools) or {}
+    readings = list(_readings(answer, known))
+    if _first_whole(readings):
         return None
     if reading := next((reading for reading in readings if reading.fault), None):
         return Attempt(f"{reading.form} form, {reading.fault}", reading.bad_json)
-    if name := _call_in_code(said, known):
+    if name := _call_in_code(answer, known):
         return Attempt(f"a whole call of {name} as code beside other words", False)
-    words = _EXAMPLE.sub("…", said)
+    words = _EXAMPLE.sub("…", answer)
     if mark := _attempted_mark(words, known):
         return Attempt(f"{mark} without a call that can be read", False)
     if hints_at_object(words):
         return Attempt("an object with a name and arguments, in no form that can be read", False)
-    start = said.lstrip("<[`").lstrip()
-    for name in map(re.escape, known):
-        if re.match(rf"{name}(?:\(|\s*+[:=>]?\s*+\{{)", start):
-            return Attempt(f"{start[:40]!r} begins with a tool, in no form that can be read", False)
-        if said.lstrip()[:1] in ("{", "[") and re.search(
-            rf"""[:,]\s*+["']?{name}["']?\s*+[,}}]|{name}["']?\s*+:\s*+\{{""", said
-        ):
-            return Attempt("JSON that names a tool, in no form that can be read", False)
-    begun = [*_CODE.finditer(words), *filter(None, [_CODE.match(said.lstrip("[`\n "))])]
+    if fault := _tool_at_start(answer, known):
+        return Attempt(f"{fault}, in no form that can be read", False)
+    begun = list(_CODE.finditer(words))
+    if first := _CODE.match(answer.lstrip("[`\n ")):
+        begun.append(first)
     names = {found[found.lastgroup or 0] for found in begun}
     if written := next((name for name in known if name in names), None):
         return Attempt(f"{written}(…) written as code", False)
     return None
 
 
-def _call_in_code(said: str, tools: Tools) -> str | None:
-    """The tool on offer of which a whole call stands in a code block or in backticks; None where there is no such call."""
-    codes = (found["block"] or found["span"] or "" for found in _CODE_SPAN.finditer(said))
+def _tool_at_start(answer: str, tools: Tools) -> str | None:
+    """Say where an answer begins with the name of a tool on offer, or with JSON that holds one."""
+    start, is_json = answer.lstrip("<[`").lstrip(), answer.lstrip()[:1] in ("{", "[")
+    for name in map(re.escape, tools):
+        if re.match(rf"{name}(?:\(|\s*+[:=>]?\s*+\{{)", start):
+            return f"{start[:40]!r} begins with a tool"
+        if is_json and re.search(rf"""[:,]\s*+["']?{name}["']?\s*+[,}}]|{name}["']?\s*+:\s*+\{{""", answer):
+            return "JSON that names a tool"
+    return None
+
+
+def _call_in_code(answer: str, tools: Tools) -> str | None:
+    """Name the tool on offer of which a whole call stands in a code block or in backticks; None where there is none."""
+    codes = (found["block"] or found["span"] or "" for found in _CODE_SPAN.finditer(answer))
     naming = (code for code in codes if any(name in code for name in tools))
     for code in islice(naming, MOST_TRIES):
-        reading = find_calls(code, tools)
-        if name := next((one.call.name for one in reading.calls if one.call.name in tools), None) if reading else None:
-            return name
+        if reading := find_calls(code, tools):
+            for one in reading.calls:
+                if one.call.name in tools:
+                    return one.call.name
     return None
 
 
@@ -161,24 +172,26 @@ def _known(tools: Mapping[str, Any] | Iterable[str] | None) -> Tools | None:
     return tools if tools is None or isinstance(tools, Mapping) else dict.fromkeys(tools)
 
 
-def _readings(said: str, tools: Tools | None) -> Iterator[Reading]:
+def _readings(answer: str, tools: Tools | None) -> Iterator[Reading]:
     for form in FORMS:
         if not (form.bare and tools is None and form.names[0] in _NEED_TOOLS):
-            yield _read(said, form, form.names[0], tools)
+            yield _read(answer, form, form.names[0], tools)
 
 
 def _answer(text: str) -> str:
-    """What is said, for the reader: no thoughts, no tokens of the end, not in a fence or between marks as a whole."""
-    said = split_thoughts(text.removeprefix("\ufeff")).answer
-    end = len(said.rstrip())
-    while ended := _END.search(said, max(end - 30, 0), end):
+    """Cut a text to what the reader of an answer sees: no thoughts, no tokens of the end, no fence or marks around it all."""
+    answer = split_thoughts(text.removeprefix("\ufeff")).answer
+    end = len(answer.rstrip())
+    while ended := _END.search(answer, max(end - 30, 0), end):
         end = ended.start()
-        while end and said[end - 1].isspace():
+        while end and answer[end - 1].isspace():
             end -= 1
-    said = said[:end] if end < len(said.rstrip()) else said
-    stripped = said.strip()
-    if (opened := _ANSWER.match(stripped)) and stripped.endswith(close := _closing_of(opened[1])):
-        stripped = said = stripped[opened.end() : -len(close)].strip()
+    answer = answer[:end] if end < len(answer.rstrip()) else answer
+    stripped = answer.strip()
+    if opened := _ANSWER.match(stripped):
+        close = "<|END_RESPONSE|>" if opened[1].startswith("|") else f"</{opened[1]}>"
+        if stripped.endswith(close):
+            stripped = answer = stripped[opened.end() : -len(close)].strip()
     if stripped.startswith(("```", "~~~")):
         inside, position = [], 0
         while fence := _FENCED.match(stripped, position):
@@ -186,11 +199,7 @@ def _answer(text: str) -> str:
             position = fence.end()
         if position == len(stripped):
             return "".join(inside)
-    return said
-
-
-def _closing_of(tag: str) -> str:
-    return "<|END_RESPONSE|>" if tag.startswith("|") else f"</{tag}>"
+    return answer
 
 
 def _read(text: str, form: Form, name: str, tools: Tools | None) -> Reading:
@@ -227,14 +236,10 @@ def _calls(text: str, form: Form, tools: Tools | None) -> Iterator[TextCall]:
         scanned = start
         if fenced or (not form.bare and _quoted(text, before, start)):
             continue
-        if (
-            form.bare
-            and tools is not None
-            and "name" in form.opening.groupindex
-            and opened["name"].strip() not in tools
-        ):
+        named = opened["name"].strip() if "name" in form.opening.groupindex else None
+        if form.bare and tools is not None and named is not None and named not in tools:
             continue
-        found, end = form.body(text, opened, tools, form.closing)
+        found, end = form.body(Opened(text, opened, form.closing, tools))
         if not found:
             position = max(position, end)
             continue
@@ -250,7 +255,7 @@ def _calls(text: str, form: Form, tools: Tools | None) -> Iterator[TextCall]:
 
 
 def _quoted(text: str, begin: int, start: int) -> bool:
-    """Whether what stands at `start` is quoted in the words since `begin`, as far as its line and 300 characters go."""
+    """Tell whether what stands at `start` is quoted in the words since `begin`, within its line and 300 characters."""
     if text[max(start - 1, 0) : start] in ("'", "`", '"', "“", "‘", "「", "『"):
         return True
     begin = max(begin, start - 300)
@@ -261,7 +266,7 @@ def _quoted(text: str, begin: int, start: int) -> bool:
 
 
 def _attempted_mark(words: str, tools: Tools) -> str | None:
-    """The first mark of a call that is more than a word in a sentence, or in a quotation."""
+    """Return the first mark of a call that is more than a word in a sentence, or in a quotation."""
     words = _QUOTATION.sub("…", words)
     for mark in MARKS.finditer(words):
         before = words[max(mark.start() - 40, 0) : mark.start()].rstrip(" \t")

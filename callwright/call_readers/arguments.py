@@ -1,12 +1,11 @@
-"""Arguments that are neither JSON nor Python: one by one between XML tags, and Gemma's objects with marks of their own."""
+"""Read arguments that are neither JSON nor Python: one by one between XML tags, and Gemma's objects with marks of their own."""
 
 import re
 from typing import Any
 
-from callwright.call_readers.bodies import Body, Broken, Tools, checked_call
-from callwright.files import parse_json, to_json
+from callwright.call_readers.bodies import Body, Broken, Found, Opened, checked_call
+from callwright.files import object_at, parse_json, to_json
 from callwright.literals import literal
-from callwright.records import Call
 
 _PARAMETER = re.compile(
     r"\s*+<(?:\w{1,20}:|｜DSML｜)?parameter(?:=|\s+name=\")(?P<key>[^\"<>]{1,200})\"?"
@@ -19,7 +18,7 @@ _BEGUN = re.compile(r"\s*+<(?:(?:\w{1,20}:|｜DSML｜)?parameter|arg_key)")
 
 
 def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool = False) -> Body:
-    """Arguments as `<parameter=key>value</parameter>` and the like, the name being part of the opening.
+    """Read arguments such as `<parameter=key>value</parameter>`, the mark of the call holding its name.
 
     Such a value has no type: text and numbers look alike, and its own closing mark cannot stand in it. The tool's schema
     says what it is; where none is known, a value that is JSON is taken for that, as LLaMA-Factory does.
@@ -28,10 +27,11 @@ def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool =
         padded: a line break at each side of a value belongs to the form.
     """
 
-    def read(text: str, opened: re.Match[str], tools: Tools | None, closing: re.Pattern[str]) -> tuple[list[Call], int]:
-        name, position, arguments = opened["name"].strip(), opened.end(), dict[str, Any]()
-        if not begin.match(text, position) and begin is _PAIR and name not in (tools or ()):
+    def read(opened: Opened) -> Found:
+        text, name, position, arguments = opened.text, opened.name, opened.start, dict[str, Any]()
+        if not begin.match(text, position) and begin is _PAIR and not opened.offers(name):
             return [], position  # `<tool_call>word`: a name by itself is a call only of a tool on offer
+        properties = object_at(opened.tools.get(name) if opened.tools else None, "properties")
         while given := begin.match(text, position):
             ended = end_mark.search(text, given.end())
             if ended is None:
@@ -41,8 +41,8 @@ def parameters(begin: re.Pattern[str], end_mark: re.Pattern[str], padded: bool =
             value = text[given.end() : ended.start()]
             if padded and len(value) > 1 and value[0] == value[-1] == "\n":
                 value = value[1:-1]
-            schema = _schema_of(given["key"], tools.get(name) if tools else None)
-            arguments[given["key"]] = value if given["string"] == "true" else typed(value, schema)
+            is_text = given["string"] == "true"
+            arguments[given["key"]] = value if is_text else typed_value(value, properties.get(given["key"]))
             position = ended.end()
         if _BEGUN.match(text, position):
             raise Broken("an argument that is not whole")
@@ -56,16 +56,11 @@ padded_parameters = parameters(_PARAMETER, _PARAMETER_END, padded=True)
 argument_pairs = parameters(_PAIR, _PAIR_END)
 
 
-def _schema_of(key: str, schema: Any) -> Any:
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    return properties.get(key) if isinstance(properties, dict) else None
-
-
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-def typed(text: str, schema: Any) -> Any:
-    """The JSON value that is written without quotes, under the schema of its argument (None where nobody knows it)."""
+def typed_value(text: str, schema: Any) -> Any:
+    """Read a JSON value that is written without quotes, by the schema of its argument (None where nobody knows it)."""
     kinds = _kinds(schema)
     if kinds == {"string"}:
         return text
@@ -84,21 +79,18 @@ def typed(text: str, schema: Any) -> Any:
 
 
 def _kinds(schema: Any) -> set[str]:
-    """The types that a schema names; empty where it does not say."""
+    """Return the types that a schema names; empty where it does not say."""
     if not isinstance(schema, dict):
         return set()
     named = schema.get("type", [])
     kinds = {kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)}
     if not kinds and isinstance(schema.get("enum"), list):
         kinds = {_TYPES.get(type(value), "null") for value in schema["enum"]}
-    for branch in [*_branches(schema.get("anyOf")), *_branches(schema.get("oneOf"))]:
-        named = branch.get("type") if isinstance(branch, dict) else None
-        kinds |= {named} if isinstance(named, str) else set()
+    for key in ("anyOf", "oneOf"):
+        for branch in schema[key] if isinstance(schema.get(key), list) else ():
+            named = branch.get("type") if isinstance(branch, dict) else None
+            kinds |= {named} if isinstance(named, str) else set()
     return kinds
-
-
-def _branches(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 _GEMMA = re.compile(
@@ -108,12 +100,10 @@ _GEMMA = re.compile(
 )
 
 
-def gemma_arguments(
-    text: str, opened: re.Match[str], tools: Tools | None, closing: re.Pattern[str]
-) -> tuple[list[Call], int]:
-    """`{key:<|"|>text<|"|>,n:1}`: bare keys, and texts between marks of their own, which cannot stand in a text."""
-    written: list[str] = []
-    depth, at = 0, opened.end()
+def gemma_arguments(opened: Opened) -> Found:
+    """Read `{key:<|"|>text<|"|>,n:1}`: bare keys, and texts between marks of their own, which cannot stand in a text."""
+    text, written = opened.text, list[str]()
+    depth, at = 0, opened.start
     while depth or not written:
         token = _GEMMA.match(text, at)
         if token is None:
@@ -125,7 +115,7 @@ def gemma_arguments(
             word = to_json(word)
         written.append(f"{to_json(word.rstrip())}:" if kind == "key" else word)
     try:
-        return [checked_call(opened["name"], parse_json("".join(written)))], at
+        return [checked_call(opened.mark["name"], parse_json("".join(written)))], at
     except Broken:
         raise
     except ValueError as error:

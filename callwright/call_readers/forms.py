@@ -1,4 +1,4 @@
-"""The forms in which models write calls: a line of FORMS a form. A new family is a new line.
+"""List the forms in which models write calls, a line of FORMS each. A new family is a new line.
 
 A line says what the form is called, how a call opens (with the tool's name, where that stands outside of the body), what
 stands in it, and how it closes.
@@ -25,12 +25,12 @@ class Form:
     """One way to write calls."""
 
     names: tuple[str, ...]
-    """what it is called; the names of LLaMA-Factory's tool formats, where it writes them so"""
+    """What the form is called: as LLaMA-Factory's tool formats, where they write it so."""
     opening: re.Pattern[str]
     body: Body
     closing: re.Pattern[str]
     bare: bool
-    """has no marks of its own: plain text may look so by chance, and only calls of tools on offer count"""
+    """Whether it has no marks of its own: plain text may look so by chance, and only calls of tools on offer count."""
 
 
 def _form(names: str, opening: str, body: Body, closing: str, bare: bool = False) -> Form:
@@ -43,7 +43,7 @@ _BLOCK = r"(?:tool_calls?|function_calls)"
 
 
 def _deepseek(word: str) -> str:
-    """A mark of DeepSeek's; some servers write its bars and spaces in ASCII."""
+    """Return the pattern of a mark of DeepSeek's; some servers write its bars and spaces in ASCII."""
     return rf"<[｜|]tool[▁ ]{word.replace(' ', '[▁ ]')}[｜|]>"
 
 
@@ -91,12 +91,7 @@ FORMS: tuple[Form, ...] = (
     ),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[^\[\]{}\s]++)(?:\[CALL_ID\]\w++)?\[ARGS\]", arguments_object, ""),
     _form("mistral", r"\[TOOL_CALLS\]\s*+(?P<name>[\w.-]++)\s*+(?=\{)", arguments_object, ""),
-    _form(
-        "llama3",
-        r"<function=(?P<name>[^\s<>{}]++)>\s*+(?=\{)",
-        arguments_object,
-        r"</function>",
-    ),
+    _form("llama3", r"<function=(?P<name>[^\s<>{}]++)>\s*+(?=\{)", arguments_object, r"</function>"),
     _form(
         "deepseek",
         rf"(?:{_deepseek('calls begin')}\s*+)?+{_deepseek('call begin')}\s*+(?:function{_deepseek('sep')}\s*+)?+"
@@ -200,4 +195,4 @@ MARKS = re.compile(
     r"|<[｜|]tool[▁_ ]calls?[▁_ ]\w+[｜|]>|Action[ ]Input:|(?<![\w.])functools\[|\bto=functions\.|^call:[\w.-]++\{",
     re.M | re.I,
 )
-"""what only a call is written with, in one or another family"""
+"""What only a call is written with, in one or another family."""

@@ -1,4 +1,4 @@
-"""Where tools come from: tools.json, an OpenAPI document, an MCP server, a Python module. One function takes them all."""
+"""Take tools from tools.json, an OpenAPI document, an MCP server or a Python module: one function takes them all."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,30 +10,30 @@ from callwright import schema
 from callwright.errors import UserError
 from callwright.redact import keep_secret
 from callwright.tool_sources import documents, mcp_server, openapi
-from callwright.tool_sources.found import Found, Note, choose, to_tools
+from callwright.tool_sources.found import Found, Note, select, to_tools
 
 TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
 class ToolSet:
-    """Tools, and what of their source they do not hold."""
+    """The tools of a source, and what of the source they do not hold."""
 
     source: str
-    """where they come from, without keys"""
+    """Where they come from, without keys."""
     tools: list[dict[str, Any]]
-    """in canonical form"""
+    """The tools in canonical form (callwright.schema)."""
     names: dict[str, str]
-    """name of a tool → the source's own"""
+    """Name of each tool → the source's own name."""
     notes: list[Note]
 
     @property
     def left_out(self) -> list[str]:
-        """The source's names of tools that could not be taken at all."""
+        """Return the source's names of tools that could not be taken at all."""
         return [note.tool for note in self.notes if note.kind == "left out"]
 
 
-def load_tools(
+def tools_from(
     source: str | Path,
     *,
     only: Sequence[str] = (),
@@ -43,15 +43,14 @@ def load_tools(
     headers: Mapping[str, str] | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> ToolSet:
-    """The tools of a source of any kind.
+    """Read the tools of a source of any kind.
 
     Args:
         source: a file (tools.json, an OpenAPI 3 document, a list of an MCP server's tools, a .py file, which is run), an
             address (of a document; of an MCP server if its path ends with /mcp or /sse), or `mcp:COMMAND`, `mcp:URL`,
             `module:NAME`.
-        only: names of tools, or patterns of them, as the shell has them; all without any.
-        tags: the same, of tags of OpenAPI operations.
-        paths: the same, of their paths.
+        only: names of tools, or shell patterns of them; all tools without any.
+        tags, paths: the same, of the tags and paths of OpenAPI operations.
         prefix: begins every name; a tools.json keeps its names.
         headers: sent to an address; their values are secrets (callwright.redact) from then on.
         timeout_s: for a server or an address to give everything.
@@ -64,7 +63,7 @@ def load_tools(
             keep_secret(secret)
     found = read(str(source), headers or {}, timeout_s)
     place = mcp_server.place_of(re.sub("^(mcp|module):", "", str(source)))
-    chosen, notes = to_tools(choose(found, only, tags, paths, place), prefix)
+    chosen, notes = to_tools(select(found, only, tags, paths, place), prefix)
     if not chosen:
         lost = [str(note) for note in notes if note.kind == "left out"]
         reason = f": {lost[0]}" + (f" (and {len(lost) - 1} more)" if lost[1:] else "") if lost else ""
@@ -74,11 +73,7 @@ def load_tools(
 
 
 def read(source: str, headers: Mapping[str, str], timeout_s: float) -> list[Found]:
-    """The source itself, for what belongs to no tool, and then its tools.
-
-    Raises:
-        UserError: no such source, or one that is broken.
-    """
+    """Read the source itself, for what belongs to no tool, and then its tools; UserError where it is missing or broken."""
     kind, _, rest = source.partition(":")
     if kind == "mcp":
         return mcp_server.read(rest, timeout_s, headers)
@@ -99,11 +94,7 @@ def read(source: str, headers: Mapping[str, str], timeout_s: float) -> list[Foun
 
 
 def from_document(document: Any, place: str, path: Path | None) -> list[Found]:
-    """The tools of a list of tools, of what an MCP server answers to tools/list, or of an OpenAPI document.
-
-    Raises:
-        UserError: it is none of them.
-    """
+    """Read a list of tools, what an MCP server answers to tools/list, or an OpenAPI document; UserError for anything else."""
     answer = document.get("result", document) if isinstance(document, dict) else document
     listed = answer.get("tools") if isinstance(answer, dict) else answer
     if isinstance(document, dict) and isinstance(document.get("mcpServers"), dict):

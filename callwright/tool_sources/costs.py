@@ -1,4 +1,4 @@
-"""What a tool takes in a prompt, and how one that takes too much is cut: by rules with names, the mildest first."""
+"""Count what a tool takes in a prompt, and cut one that takes too much: by rules with names, the mildest first."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callwright.errors import UserError
-from callwright.files import ROOT, to_json
+from callwright.files import ROOT, parse_json, to_json
+from callwright.schema_steps import LISTED, NAMED, NESTED, SINGLE
 from callwright.tool_sources.found import Note
-from callwright.tool_sources.schemas import LISTED, NAMED, SINGLE
 
 if TYPE_CHECKING:
     from callwright.tool_sources import ToolSet
 
 Tool = dict[str, Any]
+Cuts = list[tuple[str, str]]
+"""What was cut so far: the place in the tool, and what was done there."""
 BYTES_PER_TOKEN = 3.0
-"""of JSON, where no tokenizer is at hand"""
+"""How many bytes of JSON a token is taken for where no tokenizer is at hand."""
 LONG_TEXT, LONG_ENUM, SHOWN = 120, 20, 5
-"""characters of a description and values of an enum beyond which they are long; values that are named instead"""
+"""Characters of a description and values of an enum beyond which they are long; values that are named instead."""
 
 
 def counter(model: str | None = None, root: Path = ROOT) -> tuple[str, Callable[[Tool], int]]:
-    """How tokens are counted, in words, and what counts those of a tool's JSON.
+    """Say how tokens are counted, in words, and return what counts those of a tool's JSON.
 
     Args:
         model: a folder with a tokenizer.json; by default the first in models/, and without any an estimate by bytes.
@@ -34,9 +36,8 @@ def counter(model: str | None = None, root: Path = ROOT) -> tuple[str, Callable[
     """
     files = [Path(model) / "tokenizer.json"] if model else sorted(root.glob("models/*/tokenizer.json"))
     if not files:
-        return f"estimated: {BYTES_PER_TOKEN:g} bytes a token", lambda tool: round(
-            len(to_json(tool).encode()) / BYTES_PER_TOKEN
-        )
+        words = f"estimated: {BYTES_PER_TOKEN:g} bytes a token"
+        return words, lambda tool: round(len(to_json(tool).encode()) / BYTES_PER_TOKEN)
     from tokenizers import Tokenizer
 
     try:
@@ -46,52 +47,43 @@ def counter(model: str | None = None, root: Path = ROOT) -> tuple[str, Callable[
     return f"tokenizer of {files[0].parent.name}", lambda tool: len(tokenizer.encode(to_json(tool)).ids)
 
 
-def bounded(tools: "ToolSet", most: int, model: str | None = None) -> "ToolSet":
-    """The tools, each cut to at most so many tokens; one that cannot be is left out, and every cut is written down.
+def shrink_all(tools: "ToolSet", most: int, model: str | None = None) -> "ToolSet":
+    """Cut each tool to at most so many tokens; one that cannot be is left out, and every cut is noted.
 
     Raises:
         UserError: see counter; or no tool is left.
     """
-    count, kept, notes = counter(model)[1], list[Tool](), list(tools.notes)
+    count, kept, names, notes = counter(model)[1], list[Tool](), dict[str, str](), list(tools.notes)
     for tool in tools.tools:
         name = tool["function"]["name"]
-        cut, made = shrink(tool, most, count)
-        own = tools.names[name]
+        cut, cuts = shrink(tool, most, count)
         if cut is None:
-            least = f"takes {count(tool):,} tokens, and cannot be cut to {most:,}"
-            notes.append(Note(own, "left out", least))
-        else:
-            kept.append(cut)
-            notes += [Note(own, "cut to size", what, where) for where, what in made]
+            fault = f"takes {count(tool):,} tokens, and cannot be cut to {most:,}"
+            notes.append(Note(tools.names[name], "left out", fault))
+            continue
+        kept.append(cut)
+        names[name] = tools.names[name]
+        notes += [Note(names[name], "cut to size", what, where) for where, what in cuts]
     if not kept:
         raise UserError(f"--max-tokens {most}", "no tool can be cut to that", "allow more")
-    names = {tool["function"]["name"]: tools.names[tool["function"]["name"]] for tool in kept}
     return replace(tools, tools=kept, names=names, notes=notes)
 
 
-def shrink(tool: Tool, most: int, count: Callable[[Tool], int]) -> tuple[Tool | None, list[tuple[str, str]]]:
-    """The tool by the first of RULES after which it takes at most so many tokens, and what was cut, with its place."""
-    made: list[tuple[str, str]] = []
+def shrink(tool: Tool, most: int, count: Callable[[Tool], int]) -> tuple[Tool | None, Cuts]:
+    """Cut a tool by one of RULES after the other until it takes at most so many tokens; None where all do not do."""
+    cuts: Cuts = []
     if count(tool) <= most:
-        return tool, made
-    tool = parse_copy(tool)
-    function = tool["function"]
+        return tool, cuts
+    tool = parse_json(to_json(tool))  # a deep copy in which no object stands twice
     for rule in RULES:
-        for _ in rule(function, made):
+        for _ in rule(tool["function"], cuts):
             if count(tool) <= most:
-                return tool, made
-    return None, made
-
-
-def parse_copy(value: Any) -> Any:
-    """A deep copy in which no object stands twice."""
-    if isinstance(value, dict):
-        return {key: parse_copy(item) for key, item in value.items()}
-    return [parse_copy(item) for item in value] if isinstance(value, list) else value
+                return tool, cuts
+    return None, cuts
 
 
 def schemas(schema: Any, where: str = "", depth: int = 0) -> Iterator[tuple[dict[str, Any], str, int]]:
-    """Every schema in a schema, with its place and how many fields lie around it; the outer ones first."""
+    """Yield every schema in a schema, with its place and how many fields lie around it; the outer ones first."""
     if not isinstance(schema, dict):
         return
     yield schema, where, depth
@@ -106,40 +98,40 @@ def schemas(schema: Any, where: str = "", depth: int = 0) -> Iterator[tuple[dict
             yield from schemas(value, where, depth)
 
 
-Made = list[tuple[str, str]]
+# A rule cuts the function of a tool in place, and yields wherever that may be enough.
 
 
-def drop_examples(function: Tool, made: Made) -> Iterator[None]:
+def drop_examples(function: Tool, cuts: Cuts) -> Iterator[None]:
     """Drop examples and titles."""
     for schema, where, _ in schemas(function["parameters"]):
         for key in ("examples", "title"):
             if schema.pop(key, None) is not None:
-                made.append((where, f"{key} cut"))
+                cuts.append((where, f"{key} cut"))
     yield
 
 
-def shorten_descriptions(function: Tool, made: Made) -> Iterator[None]:
+def shorten_descriptions(function: Tool, cuts: Cuts) -> Iterator[None]:
     """Cut long descriptions of arguments, then the tool's own, to their first sentence."""
     for schema, where, depth in schemas(function["parameters"]):
         if depth and (short := first_sentence(schema.get("description"))):
             schema["description"] = short
-            made.append((where, "description cut"))
+            cuts.append((where, "description cut"))
     yield
     if short := first_sentence(function["description"]):
         function["description"] = short
-        made.append(("", "description cut"))
+        cuts.append(("", "description cut"))
         yield
 
 
 def first_sentence(text: Any) -> str | None:
-    """The first sentence of a long text, or its first words; None of a short one."""
+    """Return the first sentence of a long text, or its first words; None of a short one."""
     if not isinstance(text, str) or len(text) <= LONG_TEXT:
         return None
     first = re.split(r"(?<=[.!?])\s|(?<=[。！？])|\n\n", text.strip())[0]
     return first if len(first) <= LONG_TEXT else first[:LONG_TEXT].rsplit(" ", 1)[0] + " …"
 
 
-def drop_long_enums(function: Tool, made: Made) -> Iterator[None]:
+def drop_long_enums(function: Tool, cuts: Cuts) -> Iterator[None]:
     """Let a long enum be any value of its type, and name a few of its values."""
     for schema, where, _ in schemas(function["parameters"]):
         values = schema.get("enum")
@@ -150,12 +142,12 @@ def drop_long_enums(function: Tool, made: Made) -> Iterator[None]:
             schema.setdefault("type", "string")
         some = ", ".join(str(value) for value in values[:SHOWN])
         schema["description"] = f"{schema.get('description', '')} One of {len(values)}, such as {some}.".strip()
-        made.append((where, f"enum of {len(values)} cut: any value of its type is accepted"))
+        cuts.append((where, f"enum of {len(values)} cut: any value of its type is accepted"))
     yield
 
 
-def drop_deep_branches(function: Tool, made: Made, needed: bool = False) -> Iterator[None]:
-    """Let optional fields with fields of their own be anything of their type, the deepest first; then needed ones, too."""
+def drop_deep_branches(function: Tool, cuts: Cuts, required: bool = False) -> Iterator[None]:
+    """Let optional fields with fields of their own be anything of their type, the deepest first; or required ones, too."""
     deepest = max(depth for _, _, depth in schemas(function["parameters"]))
     for level in range(deepest, 0, -1):
         for schema, where, depth in list(schemas(function["parameters"])):
@@ -163,26 +155,24 @@ def drop_deep_branches(function: Tool, made: Made, needed: bool = False) -> Iter
             if depth != level - 1 or not isinstance(fields, dict):
                 continue
             for name, field in fields.items():
-                if (name in schema.get("required", []) and not needed) or not isinstance(field, dict):
+                if (name in schema.get("required", []) and not required) or not isinstance(field, dict):
                     continue
-                if set(field) & (NAMED | LISTED | SINGLE - {"items"}) or _holds(field.get("items")):
+                items = field.get("items")
+                of_objects = isinstance(items, dict) and bool(set(items) & NESTED)
+                if of_objects or set(field) & (NESTED - {"items"}):
                     fields[name] = {key: field[key] for key in ("type", "description", "default") if key in field}
-                    made.append((f"{where}.{name}" if where else name, "what is in it cut: any is accepted there"))
+                    cuts.append((f"{where}.{name}" if where else name, "what is in it cut: any is accepted there"))
         yield
 
 
-def _holds(items: Any) -> bool:
-    return isinstance(items, dict) and bool(set(items) & (NAMED | LISTED | SINGLE))
-
-
-def drop_optional_arguments(function: Tool, made: Made) -> Iterator[None]:
+def drop_optional_arguments(function: Tool, cuts: Cuts) -> Iterator[None]:
     """Drop optional arguments, the largest first."""
     parameters = function["parameters"]
     fields = parameters["properties"]
     optional = [name for name in fields if name not in parameters.get("required", [])]
     for name in sorted(optional, key=lambda name: -len(to_json(fields[name]))):
         del fields[name]
-        made.append((name, "optional argument cut"))
+        cuts.append((name, "optional argument cut"))
         yield
 
 
@@ -192,5 +182,5 @@ RULES = (
     drop_long_enums,
     drop_deep_branches,
     drop_optional_arguments,
-    partial(drop_deep_branches, needed=True),
+    partial(drop_deep_branches, required=True),
 )

@@ -1,4 +1,4 @@
-"""Documents in JSON or YAML that refer to one another: from a file, or from the address that the user gave."""
+"""Read documents in JSON or YAML that refer to one another: from a file, or from the address that the user gave."""
 
 import re
 import time
@@ -13,16 +13,12 @@ from callwright.files import parse_json, read_text
 from callwright.yaml12 import parse_yaml
 
 MOST_BYTES = 64 << 20
-"""of a document: GitHub's, with everything in its place, takes 73 MB, and 13 MB with references"""
+"""The largest document: GitHub's, with everything in its place, takes 73 MB, and 13 MB with references."""
 MOST_FILES = 1000
 
 
 def parse_document(text: str, place: str | Path) -> Any:
-    """The value of JSON, or of YAML 1.2.
-
-    Raises:
-        UserError: neither.
-    """
+    """Parse JSON or YAML 1.2; UserError where the text is neither."""
     text = text.removeprefix("\ufeff")
     is_json = Path(str(place)).suffix == ".json"
     try:
@@ -38,22 +34,14 @@ def parse_document(text: str, place: str | Path) -> Any:
 
 
 def read_document(path: Path) -> Any:
-    """The value of a JSON or YAML file.
-
-    Raises:
-        UserError: missing, too large or broken.
-    """
+    """Read a JSON or YAML file; UserError where it is missing, too large or broken."""
     if path.is_file() and path.stat().st_size > MOST_BYTES:
         raise UserError(path, f"more than {MOST_BYTES >> 20} MiB", "leave out what no tool needs")
     return parse_document(read_text(path), path)
 
 
 def shown(url: str) -> str:
-    """An address without what may be secret in it: user, password and query.
-
-    Raises:
-        UserError: it is none.
-    """
+    """Return an address without what may be secret in it (user, password, query); UserError where it is none."""
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -62,7 +50,7 @@ def shown(url: str) -> str:
 
 
 def fetch_document(url: str, headers: Mapping[str, str], timeout_s: float) -> Any:
-    """The document at an address, which is read as UTF-8; what it refers to, and where it redirects to, is not fetched.
+    """Fetch the document at an address as UTF-8. What it refers to, and where it redirects to, is not fetched.
 
     Raises:
         UserError: no answer within `timeout_s` seconds, no success, a redirect, too large, or neither JSON nor YAML.
@@ -107,18 +95,18 @@ class Library:
     first: Any
     path: Path | None = None
     values: dict[str, Any] = field(default_factory=dict)
-    """document by path; the first one's is empty"""
+    """Path → document; the path of the first one is empty."""
     identities: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """of each document: what its `$id`s and `$anchor`s name"""
+    """Path → what the document's `$id`s and `$anchor`s name."""
 
     def __post_init__(self) -> None:
         self.values[""] = self.first
 
     def follow(self, reference: str, base: str = "") -> tuple[Any, str]:
-        """What a reference in the document `base` leads to, and which document that stands in.
+        """Return what a reference in the document `base` leads to, and which document that stands in.
 
         Raises:
-            ValueError: outside the first document's folder, or nowhere.
+            ValueError: it leads outside the first document's folder, or nowhere.
         """
         name, _, pointer = reference.partition("#")
         if name and (own := self.named(base).get(name)) is not None:
@@ -139,10 +127,10 @@ class Library:
         return value, base
 
     def beside(self, reference: str, base: str) -> str:
-        """The path of the file that a reference in the document `base` names, which is read if it was not.
+        """Return the path of the file that a reference in the document `base` names, and read the file once.
 
         Raises:
-            ValueError: it is outside the first document's folder, is not there, or cannot be read.
+            ValueError: the file is outside the first document's folder, is not there, or cannot be read.
         """
         name = reference.partition("#")[0]
         outside = ValueError(f"$ref {reference!r} leads outside the document's folder, and is never fetched")
@@ -166,7 +154,7 @@ class Library:
         return key
 
     def named(self, base: str) -> dict[str, Any]:
-        """What the `$id`s and `$anchor`s of a document name."""
+        """Return what the `$id`s and `$anchor`s of a document name."""
         if base not in self.identities:
             pairs = [(str(node[key]), node) for node in _objects(self.values[base]) for key in NAMING if key in node]
             self.identities[base] = {name.lstrip("#"): node for name, node in reversed(pairs)}
@@ -177,7 +165,7 @@ NAMING = ("$id", "$anchor", "$dynamicAnchor")
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a value, once."""
+    """Yield every object in a value, once."""
     stack, known = [value], set[int]()
     while stack:
         node = stack.pop()

@@ -1,9 +1,9 @@
-"""Tools as their sources have them, what of them could not be expressed, and valid names."""
+"""Hold tools as their sources have them, note what of them could not be expressed, and give them valid names."""
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
@@ -14,11 +14,11 @@ from callwright.schema import canonical_tool
 from callwright.tool_sources.schemas import flat
 
 LONGEST = 64
-"""characters of a name, as OpenAI's API limits it: [a-zA-Z0-9_-]{1,64}"""
+"""Characters of a name, as OpenAI's API limits it: [a-zA-Z0-9_-]{1,64}."""
 MOST_LINES = 25
-"""notes that are shown one by one, in the source's order"""
+"""Notes that are shown one by one, in the source's order."""
 MOST_KINDS = 8
-"""different things of a kind that are shown where there are more notes"""
+"""Different things of a kind that are shown where there are more notes."""
 
 Kind = Literal[
     "left out",
@@ -31,7 +31,7 @@ Kind = Literal[
     "extension",
     "server",
 ]
-"""what happened to a part of a source, what matters most first"""
+"""What happened to a part of a source, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Note:
     kind: Kind
     what: str
     where: str = ""
-    """in the tool"""
+    """Its place in the tool."""
 
     def __str__(self) -> str:
         kind = "" if self.kind != "left out" else "left out: "
@@ -51,41 +51,46 @@ class Note:
 
 @dataclass
 class Found:
-    """A tool as its source has it, and what of it could not be expressed."""
+    """A tool as its source has it, with notes on what could not be expressed."""
 
     name: str
     description: str = ""
     parameters: dict[str, Any] | None = None
-    """its object schema; None where the tool had to be left out"""
+    """The tool's object schema; None where the tool had to be left out."""
     tags: Sequence[str] = ()
     path: str = ""
-    """of an OpenAPI operation: /pets/{id}"""
+    """The path of an OpenAPI operation: /pets/{id}."""
     canonical: bool = False
-    """whether name and schema stay as they are: those of a tools.json"""
+    """Whether name and schema stay as they are: those of a tools.json."""
     notes: list[Note] = field(default_factory=list)
 
     def note(self, kind: Kind, what: str, where: str = "") -> None:
-        """Write down what became of a part of the tool; a thing is written down once."""
+        """Note what became of a part of the tool, once."""
         if (note := Note(self.name, kind, what, where)) not in self.notes[-100:]:
             self.notes.append(note)
 
     def unknown(self, keys: Iterable[str], where: str = "") -> None:
-        """Write down keys that a tool has no place for."""
+        """Note keys that a tool has no place for."""
         for key in keys:
             self.note("extension" if key.startswith(("x-", "_")) else "no place in a tool", f"{key} dropped", where)
 
     def any_value(self, what: str) -> None:
-        """Write down that any value is accepted somewhere."""
+        """Note that any value is accepted somewhere."""
         self.note("any value is accepted", f"{what}: any value is accepted there")
 
     def leave_out(self, why: object) -> None:
-        """Write down why there is no tool."""
+        """Note why there is no tool."""
         self.parameters = None
-        self.note("left out", str(why).splitlines()[0] if str(why) else type(why).__name__)
+        self.note("left out", first_line(why))
+
+
+def first_line(error: object) -> str:
+    """Return the first line of what an exception says, or its class where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def valid_name(name: str, taken: Collection[str]) -> str:
-    """A name that the API takes and no other tool has; accents go."""
+    """Make a name valid for the API (accents go) and different from those that are taken."""
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(char for char in plain if not unicodedata.combining(char))
     clean = re.sub(r"[^a-zA-Z0-9_-]+", "_", plain).strip("_")[:LONGEST] or "tool"
@@ -97,7 +102,7 @@ def valid_name(name: str, taken: Collection[str]) -> str:
 
 
 def to_tools(found: Sequence[Found], prefix: str = "") -> tuple[list[tuple[str, dict[str, Any]]], list[Note]]:
-    """Canonical OpenAI tools, each behind its source's name, and a note for each thing that could not be expressed.
+    """Make canonical OpenAI tools, each behind its source's name, and collect all notes.
 
     A name that is valid as it is stays; the others are made valid around it.
     """
@@ -125,50 +130,46 @@ def to_tools(found: Sequence[Found], prefix: str = "") -> tuple[list[tuple[str, 
     return tools, [note for item in found for note in item.notes]
 
 
-def choose(
+def select(
     found: Sequence[Found], only: Sequence[str], tags: Sequence[str], paths: Sequence[str], source: str
 ) -> list[Found]:
-    """The source itself and the tools whose name, tag and path are asked for; all where nothing is.
+    """Return the source itself and the tools whose name, tag and path are asked for; all where nothing is.
 
     Args:
-        only: names, the source's or the valid ones, or patterns of them as the shell has them.
+        only: names, the source's or the valid ones, or shell patterns of them.
 
     Raises:
         UserError: one of them fits nothing, or names a tool that had to be left out.
     """
-    named = {"--only": only, "--tag": tags, "--path": paths}
+    filters: list[tuple[str, Sequence[str], Callable[[Found], list[str]]]] = [
+        ("--only", only, lambda item: [item.name, valid_name(item.name, ())]),
+        ("--tag", tags, lambda item: list(item.tags)),
+        ("--path", paths, lambda item: [item.path] if item.path else []),
+    ]
     chosen = list(found[1:])
-    for flag, patterns in named.items():
+    for flag, patterns, words_of in filters:
         if not patterns:
             continue
-        words = {
-            id(item): {
-                "--only": [item.name, valid_name(item.name, ())],
-                "--tag": list(item.tags),
-                "--path": [item.path] if item.path else [],
-            }[flag]
-            for item in found[1:]
-        }
-        known = list(dict.fromkeys(word[0] for word in words.values() if word))
+        known = list(dict.fromkeys(word for item in found[1:] for word in words_of(item)[:1]))
         for pattern in patterns:
-            if not any(_fits(word, pattern) for own in words.values() for word in own):
+            if not any(_fits(words_of(item), [pattern]) for item in found[1:]):
                 some = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
                 remedy = f"{did_you_mean(pattern, known)} choose of: {some}".strip()
                 remedy = remedy if known else f"leave {flag} out: only operations of OpenAPI have it"
                 raise UserError(f"{flag} {pattern}", f"{source} has no such tool", remedy)
-        chosen = [item for item in chosen if any(_fits(word, p) for word in words[id(item)] for p in patterns)]
+        chosen = [item for item in chosen if _fits(words_of(item), patterns)]
     for item in chosen:
         if item.parameters is None and item.name in only:
             raise UserError(f"--only {item.name}", str(item.notes[-1]), "mend the source, or do not name it")
     return [found[0], *chosen]
 
 
-def _fits(word: str, pattern: str) -> bool:
-    return word == pattern or fnmatchcase(word, pattern)
+def _fits(words: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(word == pattern or fnmatchcase(word, pattern) for word in words for pattern in patterns)
 
 
 def lines(notes: Sequence[Note]) -> list[str]:
-    """Notes for a person: one by one; many by kind, as counts of what they say, after the tools that were left out."""
+    """Write notes for a person: one by one; many by kind, as counts, after the tools that were left out."""
     if len(notes) <= MOST_LINES:
         return list(map(str, notes))
     result = [str(note) for note in notes if note.kind == "left out"]

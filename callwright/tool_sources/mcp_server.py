@@ -1,4 +1,4 @@
-"""Tools of an MCP server: over stdio, or at an address over streamable HTTP (SSE where its path ends with /sse)."""
+"""List the tools of an MCP server: over stdio, or at an address over streamable HTTP (SSE where its path ends with /sse)."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from callwright.errors import UserError
 from callwright.records import explain
 from callwright.redact import redact
 from callwright.tool_sources.documents import shown
-from callwright.tool_sources.found import Found, Note
+from callwright.tool_sources.found import Found, Note, first_line
 from callwright.tool_sources.modern import Modern, expect
 from callwright.tool_sources.schemas import Inliner
 
@@ -25,20 +25,31 @@ if TYPE_CHECKING:
     from mcp import Client
 
 LOG_LINES = 12
-"""of the server's stderr that a failure shows"""
+"""Lines of the server's stderr that a failure shows."""
 MOST_PAGES = 1000
-"""of a server's list: a cursor can lead on for ever"""
+"""Pages of a server's list: a cursor can lead on for ever."""
 ROOT_ONLY = {"$defs", "definitions", "title"}
-"""keys of a schema's root that its tool does not need once references are resolved"""
+"""Keys of a schema's root that its tool does not need once references are resolved."""
 SCHEMA = ("inputSchema", "input_schema", "parameters")
-"""keys under which servers give a tool's schema; the first is MCP's own"""
+"""Keys under which servers give a tool's schema; the first is MCP's own."""
 CARRIED = {"name", "description", *SCHEMA}
-"""keys of a tool that an OpenAI tool has a place for"""
+"""Keys of a tool that an OpenAI tool has a place for."""
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is an address, not a file or a command."""
+    """Tell whether a source is an address, not a file or a command."""
     return source.lower().startswith(("http://", "https://"))
+
+
+class _Notes(logging.Handler):
+    """Notes what the client warns of: messages that are none, and tools that it drops."""
+
+    def __init__(self, server: Found) -> None:
+        super().__init__(logging.WARNING)
+        self.server = server
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.server.notes.append(Note("server", "server", redact(record.getMessage())))
 
 
 def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None) -> list[Found]:
@@ -54,12 +65,7 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
     from mcp import MCPError
 
     server, place = Found("server"), f"mcp server {place_of(source)!r}"
-    handler = logging.Handler(logging.WARNING)  # the client warns of messages that are none, and of tools that it drops
-
-    def emit(record: logging.LogRecord) -> None:
-        server.notes.append(Note("server", "server", redact(record.getMessage())))
-
-    handler.emit = emit  # type: ignore[method-assign]
+    handler = _Notes(server)
     logging.getLogger("mcp").addHandler(handler)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
@@ -68,26 +74,28 @@ def read(source: str, timeout_s: float, headers: Mapping[str, str] | None = None
             leaf = first_cause(error)
             if not isinstance(leaf, OSError | MCPError | ValueError | RuntimeError) and not _is_http(leaf):
                 raise
-            fault = str(leaf).splitlines()[0] if str(leaf) else type(leaf).__name__
-            if isinstance(leaf, TimeoutError | ValidationError):
-                slow = f"no list of tools within {timeout_s:g} s"
-                fault = slow if isinstance(leaf, TimeoutError) else f"no list of tools ({explain(leaf)})"
+            fault = first_line(leaf)
+            if isinstance(leaf, TimeoutError):
+                fault = f"no list of tools within {timeout_s:g} s"
+            elif isinstance(leaf, ValidationError):
+                fault = f"no list of tools ({explain(leaf)})"
             if server.notes:
                 fault += f" ({len(server.notes)} of its lines are no messages)"
             log.seek(0)
             lines = log.read().splitlines()[-LOG_LINES:]
-            said = ". Its stderr ends:\n" + "".join(f"    {line}\n" for line in lines) if lines else ""
+            if lines:
+                fault += ". Its stderr ends:\n" + "".join(f"    {line}\n" for line in lines)
             remedy = "run the command by itself, or give it longer with --timeout"
             if is_url(source):
                 remedy = "check the address and --header, or give it longer with --timeout"
-            raise UserError(place, redact(fault + said), remedy) from None
+            raise UserError(place, redact(fault), remedy) from None
         finally:
             logging.getLogger("mcp").removeHandler(handler)
     return [server, *(found(raw, number) for number, raw in enumerate(raws, 1))]
 
 
 def place_of(source: str) -> str:
-    """A command or an address for messages, without what may be secret: the query, and the values of `KEY=value`."""
+    """Write a command or an address for messages, without what may be secret: the query, and the values of `KEY=value`."""
     return shown(source) if is_url(source) else re.sub(r"(\b[A-Za-z_]\w*=)\S+", r"\1…", source)
 
 
@@ -98,7 +106,7 @@ def _is_http(error: BaseException) -> bool:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The first exception inside groups of them: the client's tasks wrap whatever happens to it."""
+    """Return the first exception inside groups of them: the client's tasks wrap whatever happens to it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -107,7 +115,7 @@ def first_cause(error: BaseException) -> BaseException:
 def client_of(
     source: str, log: Any, env: dict[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> "Client":
-    """A client of the server at an address, or of one that starts when it is entered and stops when it is left.
+    """Return a client of the server at an address, or of one that starts when it is entered and stops when it is left.
 
     Args:
         source: a command or an address.
@@ -124,7 +132,7 @@ def client_of(
 
 
 def _transport(source: str, log: Any, env: dict[str, str] | None, headers: Mapping[str, str] | None) -> Any:
-    """What carries messages to and from a server, once it is entered."""
+    """Return what carries messages to and from a server, once it is entered."""
     from mcp import StdioServerParameters, stdio_client
     from mcp.client.sse import sse_client
 
@@ -139,7 +147,7 @@ def _transport(source: str, log: Any, env: dict[str, str] | None, headers: Mappi
 
 
 def _http_client(headers: Mapping[str, str] | None) -> Any:
-    """A client that reads so much of an answer and no more, and follows no redirect."""
+    """Return a client that reads so much of an answer and no more, and follows no redirect."""
     import httpx2
 
     from callwright.bounded import bound
@@ -196,7 +204,7 @@ class _Reader:
 
 
 async def _list(source: str, timeout_s: float, log: Any, headers: Mapping[str, str]) -> list[Any]:
-    """The raw tools of all pages, whatever they are."""
+    """Return the raw tools of all pages, whatever they are."""
     from mcp import Client
 
     tools: list[Any] = []
@@ -215,7 +223,7 @@ async def _list(source: str, timeout_s: float, log: Any, headers: Mapping[str, s
 
 
 def found(raw: Any, number: int = 1) -> Found:
-    """A tool as the server wrote it, its schema without `$ref` and in today's form."""
+    """Read a tool as the server wrote it, its schema without `$ref` and in today's form."""
     name = raw.get("name") if isinstance(raw, dict) else None
     result = Found(name if isinstance(name, str) and name else f"tool {number}")
     try:

@@ -1,13 +1,14 @@
-"""A schema of any draft, or of OpenAPI 3.0 or 3.1, as JSON Schema 2020-12 with known keywords only."""
+"""Write a schema of any draft, or of OpenAPI 3.0 or 3.1, as JSON Schema 2020-12 with known keywords only."""
 
 import re
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from callwright.files import to_json
+from callwright.files import object_at, to_json
+from callwright.schema_steps import LISTED, NAMED, SINGLE
 from callwright.tool_sources.found import Found
-from callwright.tool_sources.schemas import DATA, LISTED, NAMED, SINGLE, flat, is_texts
+from callwright.tool_sources.schemas import DATA, flat, is_texts
 
 KEYWORDS = {
     *Draft202012Validator.VALIDATORS,
@@ -18,23 +19,19 @@ SILENT = {
     *("$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$comment", "$vocabulary"),
     *("$defs", "definitions", "nullable", "readOnly", "writeOnly", "additionalItems"),
 }
-"""keywords that say nothing about a call once references are resolved, or that are read elsewhere here"""
+"""Keywords that say nothing about a call once references are resolved, or that are read elsewhere here."""
 TEXT_MEDIA = re.compile(r"text/|application/([\w.-]+\+)?(json|xml|yaml)")
 
 
 def expect(value: Any, kind: type, what: str) -> Any:
-    """A value of this type.
-
-    Raises:
-        ValueError: of another.
-    """
+    """Return a value that must be of this type; ValueError where it is of another."""
     if not isinstance(value, kind):
         raise ValueError(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
     return value
 
 
 class Modern:
-    """Brings schemas without `$ref` into today's form; what is lost is written down in the tool.
+    """Brings schemas without `$ref` into today's form, and notes in the tool what is lost.
 
     Args:
         tool: whose schemas they are.
@@ -45,14 +42,11 @@ class Modern:
         self.tool, self.sent = tool, sent
 
     def schema(self, raw: Any, where: str, gone: frozenset[str] = frozenset()) -> Any:
-        """The schema.
+        """Return the schema in today's form; ValueError where it is none.
 
         Args:
             where: the place in the tool, for notes.
             gone: fields that a schema around this one has left out.
-
-        Raises:
-            ValueError: it is no schema.
         """
         if isinstance(raw, bool):
             return raw
@@ -76,6 +70,13 @@ class Modern:
                 result["items"] = self.schema(raw["additionalItems"], where)
         elif key in SILENT:
             return
+        elif key == "dependencies":
+            for name, needs in expect(value, dict, place).items():
+                if isinstance(needs, str | list):
+                    names = [needs] if isinstance(needs, str) else needs
+                    result.setdefault("dependentRequired", {})[name] = names
+                else:
+                    result.setdefault("dependentSchemas", {})[name] = self.schema(needs, where)
         elif key in NAMED:
             result[key] = self.fields(expect(value, dict, place), where, gone)
         elif key in LISTED:
@@ -92,11 +93,6 @@ class Modern:
                 result[key] = raw[bound]
         elif key == "divisibleBy":
             result["multipleOf"] = value
-        elif key == "dependencies":
-            for name, needs in expect(value, dict, place).items():
-                needs = [needs] if isinstance(needs, str) else needs
-                kind, it = ("dependentRequired", needs) if isinstance(needs, list) else ("dependentSchemas", None)
-                result.setdefault(kind, {})[name] = self.schema(needs, where) if it is None else it
         elif key in ("title", "description") and not isinstance(value, str):
             self.tool.note("no place in a tool", f"{key} is no text; dropped", where)
         elif key in ("$dynamicRef", "$recursiveRef"):
@@ -107,7 +103,7 @@ class Modern:
             self.tool.unknown([key], where)
 
     def fields(self, fields: dict[str, Any], where: str, gone: frozenset[str]) -> dict[str, Any]:
-        """Schemas by name, without those that are gone, and without titles that only say the name again."""
+        """Convert schemas by name, without those that are gone, and without titles that only repeat the name."""
         result = {}
         for name, field in fields.items():
             if name in gone:
@@ -118,11 +114,11 @@ class Modern:
         return result
 
     def require(self, raw: dict[str, Any], result: dict[str, Any], gone: frozenset[str]) -> None:
-        """Bring `required` into order: each name once, none that is gone, and those that draft 3 marks in the field."""
+        """Put `required` in order: each name once, none that is gone, and those that draft 3 marks in the field."""
         if isinstance(result.get("required"), bool):
             del result["required"]
-        fields = raw.get("properties")
-        marked = [name for name, field in (fields if isinstance(fields, dict) else {}).items() if _marked(field)]
+        fields = object_at(raw, "properties").items()
+        marked = [name for name, field in fields if isinstance(field, dict) and field.get("required") is True]
         names = result.get("required", [])
         if not is_texts(names):
             raise ValueError("required is no list of names")
@@ -130,12 +126,12 @@ class Modern:
             result["required"] = [name for name in dict.fromkeys([*names, *marked]) if name not in gone]
 
     def unsendable(self, schema: Any, where: str) -> frozenset[str]:
-        """The names of read-only fields and files, also in the parts of `allOf`; each is written down."""
+        """Return the names of read-only fields and files, also in the parts of `allOf`, and note each."""
         if not self.sent or not isinstance(schema, dict):
             return frozenset()
-        parts, fields = schema.get("allOf"), schema.get("properties")
-        names = {name for part in (parts if isinstance(parts, list) else []) for name in self.unsendable(part, where)}
-        for name, field in (fields if isinstance(fields, dict) else {}).items():
+        parts = schema["allOf"] if isinstance(schema.get("allOf"), list) else []
+        names = {name for part in parts for name in self.unsendable(part, where)}
+        for name, field in object_at(schema, "properties").items():
             if why := unsendable(field):
                 self.tool.note("not an argument", f"{why}; dropped", f"{where}.{name}")
                 names.add(name)
@@ -154,30 +150,25 @@ class Modern:
                 result[key] = texts if several else texts[0]
 
 
-def _marked(field: Any) -> bool:
-    return isinstance(field, dict) and field.get("required") is True
-
-
 def squeezed(text: Any) -> str | None:
-    """A name without case and what parts its words; None of what is no text."""
+    """Return a name without case and separators, None of what is no text."""
     return re.sub(r"[\W_]", "", text).casefold() if isinstance(text, str) else None
 
 
 def examples_of(value: Any) -> list[Any]:
-    """The values of `examples`, in JSON Schema's form or in OpenAPI's, where each has a name."""
+    """Return the values of `examples`, in JSON Schema's form or in OpenAPI's, where each has a name."""
     if isinstance(value, dict):
         return [item["value"] if isinstance(item, dict) and "value" in item else item for item in value.values()]
     return value if isinstance(value, list) else [value]
 
 
 def unsendable(field: Any) -> str | None:
-    """Why the program, not the model, fills in a field of a request; None where the model does."""
+    """Say why the program, not the model, fills in a field of a request; None where the model does."""
     if not isinstance(field, dict):
         return None
     if field.get("readOnly") is True:
         return "read-only"
-    items = field.get("items")
-    for schema in (field, items if isinstance(items, dict) else {}):
+    for schema in (field, object_at(field, "items")):
         media = schema.get("contentMediaType")
         if schema.get("format") == "binary" or (isinstance(media, str) and not TEXT_MEDIA.match(media)):
             return "binary"
@@ -185,7 +176,7 @@ def unsendable(field: Any) -> str | None:
 
 
 def nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema, with null beside its values."""
+    """Return the schema with null beside its values."""
     kind = schema.get("type")
     if not kind or {"allOf", "anyOf", "oneOf", "const", "not", "if"} & schema.keys():
         return {"anyOf": [schema, {"type": "null"}]} if schema else {}

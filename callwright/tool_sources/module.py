@@ -1,4 +1,4 @@
-"""Tools from the typed functions of a Python module. Reading it runs it."""
+"""Make tools of the typed functions of a Python module. Reading the module runs it."""
 
 import functools
 import importlib
@@ -18,14 +18,14 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callwright.errors import UserError
-from callwright.tool_sources.found import Found
+from callwright.tool_sources.found import Found, first_line
 from callwright.tool_sources.schemas import Inliner
 
 Function = Callable[..., Any]
 
 
 class _Untitled(GenerateJsonSchema):
-    """pydantic's schemas without a title for each field: it only says the name again."""
+    """pydantic's schemas without a title for each field: it only repeats the name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -70,13 +70,8 @@ def load(source: str) -> ModuleType:
     return module
 
 
-def first_line(error: BaseException) -> str:
-    """What an exception says, on one line."""
-    return str(error).splitlines()[0] if str(error) else ""
-
-
 def read(source: str) -> list[Found]:
-    """The module itself, with what is no tool of it, then its functions."""
+    """Read the module itself, with what is no tool of it, then its functions."""
     module = load(source)
     own = Found("module")
     taken = functions(module)
@@ -87,7 +82,7 @@ def read(source: str) -> list[Found]:
 
 
 def functions(module: ModuleType) -> dict[str, Function]:
-    """What can be called of what `__all__` names; without it, of the public names that the module defines itself.
+    """Return what can be called of what `__all__` names; without it, of the public names that the module defines itself.
 
     Functions, also async and decorated ones, bound methods, functools.partial and objects with `__call__` of a class of
     the module. A class is none.
@@ -100,7 +95,7 @@ def functions(module: ModuleType) -> dict[str, Function]:
 
 
 def is_function(value: Any) -> bool:
-    """Whether a value can be called like a function, and is no class."""
+    """Tell whether a value can be called like a function, and is no class."""
     kinds = (FunctionType, BuiltinFunctionType, MethodType, functools.partial)
     if type(value).__module__ in ("typing", "typing_extensions"):  # Optional and its like can be called, to say no
         return False
@@ -110,7 +105,7 @@ def is_function(value: Any) -> bool:
 
 
 def underlying(value: Any) -> Any:
-    """The function that is run in the end: what a partial, a method, a decorator or `__call__` wraps."""
+    """Return the function that is run in the end: what a partial, a method, a decorator or `__call__` wraps."""
     while True:
         if isinstance(value, functools.partial):
             value = value.func
@@ -127,13 +122,13 @@ def underlying(value: Any) -> Any:
 
 
 def defined_in(module: ModuleType, value: Any) -> bool:
-    """Whether a callable is the module's own, not imported: its code, the object it is bound to, or what wraps it."""
+    """Tell whether a callable is the module's own, not imported: its code, the object it is bound to, or what wraps it."""
     holders = [underlying(value), value, type(getattr(value, "__self__", None)), type(value)]
     return isinstance(value, functools.partial) or module.__name__ in [getattr(it, "__module__", "") for it in holders]
 
 
 def passed_over(module: ModuleType, taken: dict[str, Function]) -> dict[str, list[str]]:
-    """Why what can be called, or what `__all__` lists, is no tool → the names."""
+    """Say why what can be called, or what `__all__` lists, is no tool: the reason → the names."""
     named = getattr(module, "__all__", None)
     if named is not None:
         return {"in __all__, but no function": [name for name in named if name not in taken]}
@@ -143,7 +138,7 @@ def passed_over(module: ModuleType, taken: dict[str, Function]) -> dict[str, lis
 
 
 def found(name: str, function: Function) -> Found:
-    """A function as a tool: the docstring's first paragraph, and a schema a parameter from its annotation."""
+    """Make a tool of a function: the docstring's first paragraph, and a schema for each parameter from its annotation."""
     result = Found(name)
     try:
         described = describe(function, result)
@@ -160,7 +155,7 @@ def found(name: str, function: Function) -> Found:
             result.note("no place in a tool", "described in the docstring, but no argument; dropped", key)
         result.parameters = {"type": "object", "properties": properties, "required": required}
     except Exception as error:  # annotations are code of the user's, and can raise anything
-        result.leave_out(first_line(error) or type(error).__name__)
+        result.leave_out(error)
     return result
 
 
@@ -185,11 +180,7 @@ def describe(function: Function, tool: Found) -> dict[str, str]:
 
 
 def argument(key: str, parameter: inspect.Parameter, function: Function, tool: Found) -> dict[str, Any] | None:
-    """The schema of a parameter; None where it is no argument.
-
-    Raises:
-        ValueError: it is needed, and its type has no schema.
-    """
+    """Return the schema of a parameter, None where it is no argument; ValueError where a needed one has no schema."""
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
         tool.note("not an argument", "any number of arguments; dropped", stars + key)
@@ -215,7 +206,7 @@ def argument(key: str, parameter: inspect.Parameter, function: Function, tool: F
 
 
 def parameter_schema(key: str, annotation: Any, function: Function, tool: Found) -> dict[str, Any]:
-    """The schema of a parameter's annotation, with the description that the annotation holds.
+    """Return the schema of a parameter's annotation, with the description that the annotation holds.
 
     Raises:
         Exception: whatever evaluating it and pydantic raise.
@@ -237,6 +228,6 @@ def parameter_schema(key: str, annotation: Any, function: Function, tool: Found)
 
 
 def _noted(hint: Any) -> str | None:
-    """The description in `Annotated[type, "…"]` or `Annotated[type, Doc("…")]`."""
+    """Return the description in `Annotated[type, "…"]` or `Annotated[type, Doc("…")]`."""
     notes = (getattr(note, "documentation", note) for note in getattr(hint, "__metadata__", ()))
     return next((note for note in notes if isinstance(note, str)), None)

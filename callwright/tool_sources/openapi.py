@@ -1,10 +1,11 @@
-"""Tools from the operations of an OpenAPI 3 document: path, query and body are arguments, the rest is the program's."""
+"""Make tools of the operations of an OpenAPI 3 document: path, query and body are arguments, the rest is the program's."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
+from callwright.files import object_at
 from callwright.tool_sources.documents import Library
 from callwright.tool_sources.found import Found
 from callwright.tool_sources.modern import Modern, examples_of, expect, unsendable
@@ -16,27 +17,23 @@ BODIES = (
     re.compile(r"application/x-www-form-urlencoded\b|multipart/form-data\b", re.I),
     re.compile(r"text/", re.I),
 )
-"""media types whose content can be arguments, the best first"""
-APART = {"type", "properties", "required", "additionalProperties"}
-"""keywords of a body whose fields can stand beside the parameters"""
+"""Media types whose content can be arguments, the best first."""
+PARTABLE = {"type", "properties", "required", "additionalProperties"}
+"""Keywords of a body whose fields can stand beside the parameters."""
 ASIDE = {"title", "description", "examples", "default", "deprecated"}
-"""keywords of a body that get lost when its fields stand beside the parameters"""
+"""Keywords of a body that get lost when its fields stand beside the parameters."""
 OPERATION = {"operationId", "summary", "description", "parameters", "requestBody"}
 ELSEWHERE = {"tags", "externalDocs", "responses", "servers"}
-"""keys of an operation that no tool has a place for: what comes back, and where it is"""
+"""Keys of an operation that no tool has a place for: what comes back, and where it is."""
 PARAMETER = {
     *("name", "in", "required", "schema", "content", "description", "example", "examples", "deprecated"),
     *("style", "explode", "allowReserved", "allowEmptyValue"),
 }
-"""keys of a parameter that a tool has a place for, or that say how it is written into the address"""
+"""Keys of a parameter that a tool has a place for, or that say how it is written into the address."""
 
 
 def check(document: Any, place: str | Path) -> dict[str, Any]:
-    """The document, if it is OpenAPI 3 with operations.
-
-    Raises:
-        UserError: it is not.
-    """
+    """Return the document where it is OpenAPI 3 with operations; UserError where it is not."""
     version = str(document.get("openapi", document.get("swagger", ""))) if isinstance(document, dict) else ""
     if version.startswith(("1", "2")):
         remedy = "convert it to OpenAPI 3: npx swagger2openapi FILE --outfile openapi.json"
@@ -53,13 +50,10 @@ def check(document: Any, place: str | Path) -> dict[str, Any]:
 
 
 def read(document: Any, place: str | Path, path: Path | None = None) -> list[Found]:
-    """The document itself, then a tool an operation, in its order.
+    """Read the document itself, then a tool for each operation, in its order; UserError where it is not OpenAPI 3.
 
     Args:
         path: where the document lies, so that it can refer to files beside it; None where it is no file.
-
-    Raises:
-        UserError: not an OpenAPI 3 document.
     """
     library = Library(check(document, place), path)
     source = Found("document")
@@ -70,7 +64,7 @@ def read(document: Any, place: str | Path, path: Path | None = None) -> list[Fou
         if route.startswith("x-"):
             continue
         try:
-            item, base = Inliner(library, print).resolve(raw)
+            item, base = Inliner(library, source.any_value).resolve(raw)
             beside = expect(raw, dict, "the path")
             item = {**expect(item, dict, "the path"), **{key: beside[key] for key in beside if key != "$ref"}}
         except ValueError as error:
@@ -89,11 +83,9 @@ def read(document: Any, place: str | Path, path: Path | None = None) -> list[Fou
 
 
 def keys_in_query(document: dict[str, Any]) -> set[str]:
-    """The names of query parameters that hold an API key."""
-    components = document.get("components")
-    schemes = components.get("securitySchemes") if isinstance(components, dict) else None
-    values = [scheme for scheme in (schemes.values() if isinstance(schemes, dict) else []) if isinstance(scheme, dict)]
-    return {str(scheme.get("name")) for scheme in values if scheme.get("in") == "query"}
+    """Return the names of query parameters that hold an API key."""
+    schemes = object_at(object_at(document, "components"), "securitySchemes").values()
+    return {str(one.get("name")) for one in schemes if isinstance(one, dict) and one.get("in") == "query"}
 
 
 class _Operation:
@@ -110,16 +102,14 @@ class _Operation:
         """Fill in the tool from its method's operation and what the path says for all of them."""
         operation, route = expect(item[method], dict, "the operation"), self.tool.path
         self.name(operation)
-        self.tool.description = _said(operation) or _said(item) or f"{method.upper()} {route}"
+        self.tool.description = _description(operation) or _description(item) or f"{method.upper()} {route}"
         self.tool.unknown(key for key in operation if key not in OPERATION | ELSEWHERE and operation[key])
         parameters: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         for raw in [*_list(item, "parameters"), *_list(operation, "parameters")]:
             found, place = self.inliner.resolve(raw, base)
             parameter = expect(found, dict, "a parameter")
-            parameters[str(parameter.get("name")), str(parameter.get("in"))] = (
-                parameter,
-                place,
-            )  # the operation's own last
+            key = str(parameter.get("name")), str(parameter.get("in"))
+            parameters[key] = parameter, place  # the operation's own comes last, and counts
         for parameter, place in parameters.values():
             self.add_parameter(parameter, place)
         named = {name for name, where in parameters if where == "path"}
@@ -193,8 +183,9 @@ class _Operation:
         schema = flat(schema) if isinstance(schema, dict) else {"not": {}}
         fields, must = schema.get("properties"), body.get("required") is True
         # Fields of a body that may be left out need each other: all or none.
-        apart = set(schema) <= APART | ASIDE and not schema.get("additionalProperties")
-        if fields is None or not apart or (schema.get("required") and not must) or set(fields) & set(self.properties):
+        bound = bool(schema.get("required")) and not must
+        can_part = set(schema) <= PARTABLE | ASIDE and not schema.get("additionalProperties") and not bound
+        if fields is None or not can_part or set(fields) & set(self.properties):
             if isinstance(body.get("description"), str):
                 schema.setdefault("description", body["description"])
             self.add("body", schema, must, "request")
@@ -204,15 +195,15 @@ class _Operation:
         self.tool.unknown(f"{key} of the body" for key in schema if key in ASIDE)
 
     def schema(self, raw: Any, where: str, base: str) -> Any:
-        """A schema of OpenAPI 3.0 or 3.1 as JSON Schema 2020-12, without `$ref`."""
+        """Convert a schema of OpenAPI 3.0 or 3.1 to JSON Schema 2020-12 without `$ref`."""
         if raw is None:
             self.tool.note("any value is accepted", "untyped; any value is accepted", where)
             return {}
         return self.modern.schema(self.inliner.inline(raw, base), where)
 
 
-def _said(holder: dict[str, Any]) -> str:
-    """Summary and description, a line each."""
+def _description(holder: dict[str, Any]) -> str:
+    """Join summary and description, a line each."""
     texts = [text.strip() for key in ("summary", "description") if isinstance(text := holder.get(key), str)]
     return "\n".join(dict.fromkeys(filter(None, texts)))
 

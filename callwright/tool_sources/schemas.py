@@ -1,40 +1,35 @@
-"""Schemas of any draft and of OpenAPI as JSON Schema 2020-12: `$ref` with its target in its place, `allOf` merged."""
+"""Resolve schemas of any draft and of OpenAPI: put the target of each `$ref` in its place, and merge `allOf`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callwright.files import object_at
+from callwright.schema_steps import NAMED
 from callwright.tool_sources.documents import Library
 
 MOST_NODES = 20_000
-"""objects and lists of one tool: `$ref`s of `$ref`s can double at every step"""
-NAMED = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
-LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
-SINGLE = {
-    *("items", "additionalItems", "unevaluatedItems", "contains", "not", "if", "then", "else"),
-    *("additionalProperties", "unevaluatedProperties", "propertyNames", "contentSchema"),
-}
-"""keywords whose values hold schemas: by name, in a list, or one"""
+"""Objects and lists of one tool: `$ref`s of `$ref`s can double at every step."""
 DATA = {"enum", "const", "default", "examples", "example"}
-"""keywords whose values are data, whatever they look like"""
+"""Keywords whose values are data, whatever they look like."""
 ANNOTATIONS = {
     *("title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment"),
     *("externalDocs", "xml", "discriminator", "nullable"),
 }
-"""keywords that are taken from what stands nearest, and refuse no value by themselves"""
+"""Keywords that are taken from what stands nearest, and refuse no value by themselves."""
 
 Step = tuple[str, str]
-"""a document, and the pointer that was followed into it"""
+"""A document, and the pointer that was followed into it."""
 
 
 @dataclass
 class Inliner:
-    """Puts the targets of `$ref` in their place. No address is ever fetched.
+    """Puts the targets of `$ref` in their place, and never fetches an address.
 
     Args:
         document: what `#` is, or a Library of documents that may refer to one another.
-        lose: told what had to be cut: a cycle, a reference that leads outside or nowhere.
+        lose: called with what had to be cut: a cycle, a reference that leads outside or nowhere.
     """
 
     document: Any
@@ -45,10 +40,10 @@ class Inliner:
         self.library = self.document if isinstance(self.document, Library) else Library(self.document)
 
     def resolve(self, value: Any, base: str = "") -> tuple[Any, str]:
-        """What a reference leads to, through others, and its document; a value that is no reference stays.
+        """Return what a reference leads to, through others, and its document; a value that is no reference stays.
 
         Raises:
-            ValueError: outside, nowhere, or in a circle.
+            ValueError: it leads outside, nowhere, or in a circle.
         """
         met: list[str] = []
         while isinstance(value, dict) and isinstance(value.get("$ref"), str):
@@ -61,7 +56,7 @@ class Inliner:
         return value, base
 
     def inline(self, value: Any, base: str = "", inside: tuple[Step, ...] = (), named: bool = False) -> Any:
-        """A schema without `$ref`; where one cannot be followed, what stands beside it is left: any value fits.
+        """Return a schema without `$ref`. Of a reference that cannot be followed, only what stands beside it is left.
 
         Args:
             base: the document that the schema stands in.
@@ -73,9 +68,7 @@ class Inliner:
         """
         if not isinstance(value, dict | list):
             return value
-        self.left -= 1
-        if self.left < 0:
-            raise ValueError(f"more than {MOST_NODES} objects once every $ref is resolved")
+        self.count()
         if isinstance(value, list):
             return [self.inline(item, base, inside) for item in value]
         if not named and isinstance(value.get("$ref"), str):
@@ -88,18 +81,22 @@ class Inliner:
             discriminate(value, result)
         return result
 
+    def count(self) -> None:
+        """Count one object or list more."""
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"more than {MOST_NODES} objects once every $ref is resolved")
+
     def data(self, value: Any) -> Any:
-        """A value as it is, counted."""
+        """Count a value that is no schema, and return it as it is."""
         if isinstance(value, dict | list):
-            self.left -= 1
-            if self.left < 0:
-                raise ValueError(f"more than {MOST_NODES} objects once every $ref is resolved")
+            self.count()
             for item in value.values() if isinstance(value, dict) else value:
                 self.data(item)
         return value
 
     def target(self, value: dict[str, Any], base: str, inside: tuple[Step, ...]) -> Any:
-        """The target of a schema's `$ref` with what stands beside it."""
+        """Return the target of a schema's `$ref` with what stands beside it."""
         reference = value["$ref"]
         beside = self.inline({key: item for key, item in value.items() if key != "$ref"}, base, inside)
         try:
@@ -121,8 +118,7 @@ class Inliner:
 
 def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
     """Let each branch of a union say the value of the property by which OpenAPI tells the branches apart."""
-    name, mapping = schema["discriminator"].get("propertyName"), schema["discriminator"].get("mapping")
-    mapping = mapping if isinstance(mapping, dict) else {}
+    name, mapping = schema["discriminator"].get("propertyName"), object_at(schema["discriminator"], "mapping")
     if not isinstance(name, str):
         return
     for key in ("oneOf", "anyOf"):
@@ -137,8 +133,7 @@ def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
             fields = whole.get("properties", {})
             if not isinstance(fields, dict) or not is_texts(whole.get("required", [])):
                 return
-            own_field = fields.get(name)
-            own_field = own_field if isinstance(own_field, dict) else {}
+            own_field = object_at(fields, name)
             field = own_field if {"const", "enum"} & own_field.keys() else {**own_field, "enum": values}
             required = list(dict.fromkeys([*whole.get("required", []), name]))
             inlined[key][index] = {**whole, "properties": {**fields, name: field}, "required": required}
@@ -147,12 +142,12 @@ def discriminate(schema: dict[str, Any], inlined: dict[str, Any]) -> None:
 
 
 def is_texts(value: Any) -> bool:
-    """Whether a value is a list of texts."""
+    """Tell whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its `allOf` merged into it; unchanged where that would mean something else."""
+    """Merge the `allOf` of a schema into it; leave it as it is where that would mean something else."""
     parts = schema.get("allOf")
     if not isinstance(parts, list):
         return schema

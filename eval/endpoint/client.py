@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from callwright.call_readers import Reading, find_calls, read_calls
-from callwright.chat import MOST_WORDS, open_client, quoted, read_completion, said
+from callwright.chat import MOST_WORDS, open_client, quoted, read_completion, refusal_words
 from callwright.errors import UserError
 from callwright.files import to_json
 from callwright.records import Case, Key, Prediction
@@ -221,7 +221,7 @@ def _refusal(error: "APIStatusError", endpoint: Endpoint, unproven: bool) -> str
     if status == 401 or (status == 403 and unproven):
         remedy = "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env"
         raise UserError(endpoint.base_url, f"refuses the key (HTTP {status})", remedy)
-    fault = f"HTTP {status}: {said(error)}"
+    fault = f"HTTP {status}: {refusal_words(error)}"
     if unproven and (status == 404 or error.response.has_redirect_location):
         fault = fault.replace(":", f" for model {endpoint.model!r}:", 1)
         raise UserError(endpoint.base_url, fault, "check the URL (it ends in /v1) and --model")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from callwright.config import choose
+from callwright.config import config_path
 from callwright.files import ROOT, sha256, write_jsonl
 from callwright.llamacpp import CONTEXT
 from callwright.recipes import Recipe, load_recipe, model_hash
@@ -93,7 +93,7 @@ def plan_recipe(
     if gguf:
         fingerprint |= {"model": gguf_hash(gguf), "adapter": None, "serve": str(CONTEXT), "server": llama_cpp()}
     data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
-    files = [ROOT / recipe.train_path, ROOT / choose("configs/serve", recipe.stem, "recipe")]
+    files = [ROOT / recipe.train_path, ROOT / config_path("configs/serve", recipe.stem, "recipe")]
     about = {
         "suite": name,
         "task": task,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from callwright.config import Config, choose, load_config
+from callwright.config import Config, config_path, load_config
 from callwright.errors import UserError
 from callwright.files import ROOT
 from eval.endpoint.settings import Limits, Sampling
@@ -62,4 +62,4 @@ def load_suite(name: str) -> Suite:
     Raises:
         UserError: there is none (the message lists those that exist), or it is broken.
     """
-    return load_config(choose("configs/eval", name, "suite"), Suite)
+    return load_config(config_path("configs/eval", name, "suite"), Suite)

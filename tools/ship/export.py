@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright import llamacpp
-from callwright.config import choose
+from callwright.config import config_path
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe, check_base
@@ -118,7 +118,7 @@ def run(what: str, words: Sequence[str | Path], log: Path, environment: Mapping[
 
 def merge(recipe: Recipe, part: Path, log: Path) -> None:
     """Let LLaMA-Factory merge into `part`."""
-    config = choose("configs/export", recipe.stem, "recipe")
+    config = config_path("configs/export", recipe.stem, "recipe")
     trained = "adapter_name_or_path" if recipe.is_lora else "model_name_or_path"
     words = [f"{trained}={recipe.train['output_dir']}", f"export_dir={part}"]
     run("llamafactory-cli export", [Path(sys.executable).with_name("llamafactory-cli"), "export", config, *words], log)
@@ -207,7 +207,7 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
     return {
         "trained": {path.name: sha256(path) for path in sorted(recipe.output_dir.glob("*.safetensors"))},
         "base": {p.name: sha256(p) for p in sorted(base.glob("*.safetensors"))} if base.is_dir() else recipe.model,
-        "settings": sha256(choose("configs/export", recipe.stem, "recipe")),
+        "settings": sha256(config_path("configs/export", recipe.stem, "recipe")),
         "template": {key: recipe.train.get(key) for key in ("template", "tool_format", "default_system")},
         "packages": {name: version(name) for name in ("llamafactory", "transformers")},
     }

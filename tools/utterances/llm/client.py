@@ -10,7 +10,7 @@ from math import isnan
 from random import random
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from callwright.chat import MOST_WORDS, NO_KEY, check_url, is_local, open_client, quoted, read_completion, said
+from callwright.chat import MOST_WORDS, NO_KEY, check_url, is_local, open_client, quoted, read_completion, refusal_words
 from callwright.config import Api
 from callwright.errors import UserError
 from callwright.files import to_json
@@ -250,7 +250,7 @@ class LLMClient:
             RefusedError, UserError: another try would fail as well.
         """
         status = error.status_code
-        reason = f"HTTP {status}: {said(error)}"
+        reason = f"HTTP {status}: {refusal_words(error)}"
         if status in (401, 403):
             self.stop(server(), f"refuses the key (HTTP {status})", "set OPENAI_API_KEY to one that it takes")
         if status in (402, 404) or status < 400 or error.code == "insufficient_quota":

@@ -26,11 +26,12 @@ from typing import Any
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
+from callwright.machine import gpus
 from callwright.recipes import load_recipe
 from callwright.yaml12 import dump_yaml
 from tools.formats.dataset_info import SHAREGPT
 from tools.training.estimate import CONTEXT, GIB, SHAPES, Shape, estimate, shape_of
-from tools.training.preflight import gpus
+from tools.training.watch import SETTINGS as ENVIRONMENT
 
 TOKENIZER = ROOT / "models/smollm2-135m-instruct"
 ROWS = ROOT / "data/image_intent_train.jsonl"
@@ -96,7 +97,7 @@ def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, li
     more = {"PYTHONUNBUFFERED": "1", "RECORD_VRAM": "1", "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, cwd=ROOT, env=gpu | dict(os.environ) | paths | more,
+        start_new_session=True, cwd=ROOT, env=ENVIRONMENT | gpu | dict(os.environ) | paths | more,
     )  # fmt: skip
     stop = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
     stop.start()

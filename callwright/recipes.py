@@ -1,5 +1,6 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+import argparse
 import ast
 import functools
 import hashlib
@@ -19,6 +20,7 @@ from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, sha256, to_json
 
 ADAPTER_CONFIG = "adapter_config.json"
+TASK_OF_DATASET = re.compile(r"(.+)_(train|pairs)")
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")
 """the files of a model folder that decide its answers"""
@@ -72,7 +74,7 @@ class Recipe:
             UserError: its dataset is not called <task>_train or <task>_pairs.
         """
         name = next(iter(self.datasets), "")
-        if (match := re.fullmatch(r"(.+)_(train|pairs)", name)) is None:
+        if (match := TASK_OF_DATASET.fullmatch(name)) is None:
             raise UserError(self.train_path, f"dataset {name!r} does not tell the task", "name it <task>_train")
         return match[1]
 
@@ -235,3 +237,59 @@ def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = choose("configs/train", stem, "recipe")
     return Recipe(stem, path, read_settings(path, overrides), tuple(overrides))
+
+
+def add_recipe(parser: argparse.ArgumentParser, flag: str = "recipe", group: Any = None, settings: bool = True) -> None:
+    """Let a command take a recipe and what changes it: `--task`, `--adapter` and `key=value`. `chosen_recipe` reads them.
+
+    Args:
+        flag: `recipe`, or `--recipe` where a command can do without one.
+        group: of the parser, for the flag.
+        settings: whether it takes `key=value`.
+    """
+    (group or parser).add_argument(flag, help="a stem under configs/train/")
+    if settings:
+        parser.add_argument("overrides", nargs="*", metavar="key=value", help="as llamafactory-cli train takes them")
+    else:
+        parser.set_defaults(overrides=[])
+    parser.add_argument("--task", help="another task than the recipe's own, in a run folder of its own")
+    parser.add_argument("--adapter", help="an adapter that is kept in adapters/, not the one that was trained here")
+
+
+def chosen_recipe(args: argparse.Namespace) -> Recipe:
+    """Load the recipe that a command's arguments name.
+
+    Raises:
+        UserError: as `load_recipe` does, or the task's name is none.
+    """
+    overrides = list(args.overrides)
+    if args.task and not re.fullmatch(r"[\w.-]+", args.task):
+        raise UserError(f"task {args.task!r}", "is no name of a task", "write letters, digits, _ - and .")
+    own = TASK_OF_DATASET.fullmatch(next(iter(load_recipe(args.recipe).datasets), ""))
+    if args.task and not (own and own[1] == args.task):
+        moved = {"dataset": f"{args.task}_train", "eval_dataset": f"{args.task}_val_sample"}
+        moved["output_dir"] = f"runs/{args.recipe}/{args.task}/train"
+        overrides = [*(f"{key}={value}" for key, value in moved.items()), *overrides]
+    if args.adapter:
+        overrides.append(f"output_dir={args.adapter}")
+    return load_recipe(args.recipe, overrides)
+
+
+def stems() -> list[str]:
+    """List the recipes that exist."""
+    return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
+
+
+def is_there(model: str) -> bool:
+    """Tell whether the files of a base model are in a folder on this machine."""
+    return (ROOT / model / "config.json").is_file()
+
+
+def check_base_is_there(recipe: Recipe) -> None:
+    """Find out whether a base model of models/ has been fetched.
+
+    Raises:
+        UserError: it has not.
+    """
+    if recipe.model.startswith("models/") and not is_there(recipe.model):
+        raise UserError(recipe.model, "the base model is not there", f"run: {recipe.make_command('model')}")

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from callwright.errors import Parser, command
-from callwright.recipes import load_recipe
+from callwright.recipes import load_recipe, stems
 from tools.training.doctor import MARKS, attention, base_model, disk, gpu, llamafactory, memory, packages, port, python
-from tools.training.preflight import stems
 
 
 @command

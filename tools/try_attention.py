@@ -7,7 +7,7 @@ A kernel may give gradients that are not numbers for some lengths only, as cuDNN
 from collections.abc import Sequence
 
 from callwright.errors import Parser, command
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.training.attention import LENGTHS, attention_fault, implementation
 
 
@@ -15,10 +15,9 @@ from tools.training.attention import LENGTHS, attention_fault, implementation
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what was found; 1 when the attention cannot be trained with."""
     parser = Parser("python -m tools.try_attention", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
-    args = parser.parse_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    add_recipe(parser)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
     fault = attention_fault(recipe)
     print(fault or f"{implementation(recipe)} attention: finite gradients of a padded batch at {LENGTHS} tokens")
     return 1 if fault else 0

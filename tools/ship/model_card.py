@@ -11,8 +11,23 @@ from tools.checks.parity import SERVERS
 from tools.ship.modelfile import DIFFERS
 from tools.training.base_models import SOURCES
 from tools.training.preflight import STAMP, dataset_files, fingerprint
-from tools.vet import BASES
 
+GEMMA = "Gemma Terms of Use; its prohibited uses go on to derivatives"
+LLAMA = "Community License; derivatives are named Llama and say what they were built with"
+BASE_LICENCES = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "Apache-2.0",
+    "Qwen/Qwen1.5-4B-Chat": "Tongyi Qianwen Research License; no commercial use",
+    "Qwen/Qwen2-VL-2B-Instruct": "Apache-2.0",
+    "Qwen/Qwen3-0.6B": "Apache-2.0",
+    "Qwen/Qwen3-1.7B": "Apache-2.0",
+    "Qwen/Qwen3-4B-Instruct-2507": "Apache-2.0",
+    "google/functiongemma-270m-it": GEMMA,
+    "google/gemma-3-1b-it": GEMMA,
+    "microsoft/Phi-3-mini-4k-instruct": "MIT",
+    "unsloth/Llama-3.1-8B": f"Llama 3.1 {LLAMA}",
+    "unsloth/Llama-3.2-1B-Instruct": f"Llama 3.2 {LLAMA}",
+}
+"""The licence of each base model of configs/train, as its publisher states it."""
 HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}
 """a licence in the hub's words; `other` for those with terms of their own"""
 
@@ -21,11 +36,16 @@ SHOWN = {"F1 of the decision to call": ("decision", "f1", "ci95"), "precision": 
 """figure → where eval's summary.json holds it and its 95% interval"""
 
 
+def published_name(model: str) -> str:
+    """Return a base model's name on the hub: its own, or that of what was fetched into models/."""
+    source = SOURCES.get(model.removeprefix("models/"))
+    return source.hub if source else model
+
+
 def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
     """Write README.md into an export."""
-    source = SOURCES.get(recipe.model.removeprefix("models/"))
-    base = source.hub if source else recipe.model
-    licence = BASES.get(base)
+    base = published_name(recipe.model)
+    licence = BASE_LICENCES.get(base)
     front: dict[str, Any] = {"base_model": base, "license": licence and HUB.get(licence, "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
     front = {key: value for key, value in front.items() if value} | {"tags": ["function-calling", "llama-factory"]}
     parts = [

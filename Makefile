@@ -57,7 +57,7 @@ sbom: .venv/stamp  ## a bill of materials of .venv, as CycloneDX: runs/sbom.cdx.
 	mkdir -p runs
 	$(TOOL) cyclonedx-bom==7.5.0 cyclonedx-py environment --sv 1.5 --output-file runs/sbom.cdx.json $(PY)
 audit-deps: .venv/stamp  ## known vulnerabilities of what the locks pin; asks PyPI, or with ARGS="-s osv" OSV
-	printf %s "$$ARGS" | xargs $(TOOL) pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes -r requirements.txt -r requirements-llamacpp.txt
+	printf '%s ' --strict "$$ARGS" | xargs $(TOOL) pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.txt -r requirements-llamacpp.txt
 doctor: .venv/stamp  ## test what really breaks, and say what to do about it
 	$(PY) -m tools.doctor --recipe "$$RECIPE"
 

@@ -84,8 +84,8 @@ ON_CPU: dict[str, Any] = {"bf16": False, "use_cpu": True, "preprocessing_num_wor
 
 
 def here(call: str) -> list[str]:
-    """The command that calls a function of tools.train_bare in a process of its own."""
-    return [sys.executable, "-c", f"from tools.train_bare import *; {call}"]
+    """Write the command that calls a function of bench.reference_loop in a process of its own."""
+    return [sys.executable, "-c", f"from bench.reference_loop import *; {call}"]
 
 
 def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, list[tuple[float, str]]]:

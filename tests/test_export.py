@@ -17,6 +17,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from tools.ship import export
+from tools.ship.gguf import read_formats
 from tools.training.base_models import read_metadata
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
@@ -90,7 +91,7 @@ def test_a_half_written_adapter(trained: Recipe, kept: int):
 
 def test_an_unknown_format():
     with pytest.raises(UserError, match="'q9' is no format; choose from: f16,q8_0,q4_k_m"):
-        export.read_formats("f16,q9")
+        read_formats("f16,q9")
 
 
 def test_a_kill_between_the_renames_is_undone(tmp_path: Path):

@@ -10,7 +10,8 @@ from pathlib import Path
 from callwright.errors import Parser, command
 from callwright.locks import only_writer
 from callwright.recipes import add_recipe, chosen_recipe
-from tools.ship.export import FORMATS, export, read_formats
+from tools.ship.export import export
+from tools.ship.gguf import FORMATS, read_formats
 
 
 @command

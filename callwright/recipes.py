@@ -280,7 +280,7 @@ def stems() -> list[str]:
     return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 
 
-def is_there(model: str) -> bool:
+def is_there(model: str | Path) -> bool:
     """Tell whether the files of a base model are in a folder on this machine."""
     return (ROOT / model / "config.json").is_file()
 

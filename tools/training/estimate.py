@@ -1,7 +1,4 @@
-"""Estimate what memory a training run takes: `python -m tools.estimate llama3.1-8b_qlora-fast --gpu 80 [key=value …]`.
-
-Exit status 1 when it does not fit. The figures are those of a GPU; docs/scale.md has them beside measured peaks.
-"""
+"""Estimate what memory a training run takes on a GPU; docs/scale.md has the figures beside measured peaks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

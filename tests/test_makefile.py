@@ -19,7 +19,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 def make(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make with `echo` for Python, so that each line shows the arguments that a program would get."""
-    return subprocess.run(["make", "-s", "-o", ".venv/stamp", "PY=echo", *words], cwd=cwd, capture_output=True, text=True,
+    return subprocess.run(["make", "-s", "-o", ".venv/stamp", "-o", ".venv/llamacpp.stamp", "PY=echo", *words], cwd=cwd, capture_output=True, text=True,
                           env=OUTSIDE | environment, timeout=60)  # fmt: skip
 
 

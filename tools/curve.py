@@ -22,15 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = read_json(folder / "trainer_state.json")["log_history"]
     losses = [entry["loss"] for entry in log if "loss" in entry]
     results = read_json(folder / "all_results.json")
-    said = [f"loss {losses[0]:.3f} → {losses[-1]:.3f}"] if losses else []
+    parts = [f"loss {losses[0]:.3f} → {losses[-1]:.3f}"] if losses else []
     if "eval_loss" in results:
-        said.append(f"eval loss {results['eval_loss']:.3f}")
+        parts.append(f"eval loss {results['eval_loss']:.3f}")
     if results.get("train_runtime"):
-        said.append(f"{results['train_runtime'] / 60:.1f} min")
+        parts.append(f"{results['train_runtime'] / 60:.1f} min")
     curve = folder / "training_loss.png"
     if curve.is_file():
-        said.append(f"curve: {curve.relative_to(ROOT)}")
-    print(f"trained: {recipe.stem}: {', '.join(said)}")
+        parts.append(f"curve: {curve.relative_to(ROOT)}")
+    print(f"trained: {recipe.stem}: {', '.join(parts)}")
     print(f"next: {recipe.make_command('eval')}")
     return 0
 

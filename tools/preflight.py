@@ -19,10 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = chosen_recipe(args)
     choose("configs/serve", recipe.stem, "recipe")
     files = check(recipe)
-    said = check_memory(recipe)
+    memory = check_memory(recipe)
     with only_writer(recipe.run_dir):
         note = clear_way(recipe, fingerprint(recipe, files))
-    print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {said}" if said else ""))
+    print(
+        f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {memory}" if memory else "")
+    )
     return 0
 
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
@@ -133,3 +134,11 @@ def base_model(recipe: Recipe) -> Finding:
     except UserError as error:
         return Finding("bad", f"{error.place} {error.fault}", error.remedy)
     return Finding("ok", f"{what}{', every byte as it was fetched' if known else ''}")
+
+
+def findings(recipe: Recipe) -> Iterator[Finding]:
+    """Look at everything that the main job needs, one thing after the other."""
+    for look in (python, packages, llamafactory, memory, disk, port):
+        yield look()
+    for look_for in (gpu, attention, base_model):
+        yield look_for(recipe)

@@ -72,15 +72,15 @@ def keep(recipe: Recipe, target: Path) -> int:
     source = check_trained(recipe)
     make_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        made = Path(scratch) / target.name
-        made.mkdir()
-        halve(source / WEIGHTS, made / WEIGHTS)
-        if (size := (made / WEIGHTS).stat().st_size) > MOST:
+        part = Path(scratch) / target.name
+        part.mkdir()
+        halve(source / WEIGHTS, part / WEIGHTS)
+        if (size := (part / WEIGHTS).stat().st_size) > MOST:
             raise UserError(source, f"{size / 1e6:.1f} MB in float16, more than {MOST / 1e6:g}", "lower lora_rank")
         settings = read_json(source / "adapter_config.json")
-        write_json(made / "adapter_config.json", settings | {"base_model_name_or_path": recipe.model})
-        write_json(made / "manifest.json", describe(recipe))
+        write_json(part / "adapter_config.json", settings | {"base_model_name_or_path": recipe.model})
+        write_json(part / "manifest.json", describe(recipe))
         if target.exists():
             shutil.move(target, Path(scratch) / "old")
-        made.rename(target)
+        part.rename(target)
     return size

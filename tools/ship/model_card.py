@@ -61,7 +61,7 @@ def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
 
 
 def made_of(recipe: Recipe, base: str, licence: str | None) -> list[str]:
-    """Base, licence, recipe and data, a line each."""
+    """Write base, licence, recipe and data, a line each."""
     terms = (
         f"{licence}; these weights are under the same terms" if licence else "see its own page before you share these"
     )
@@ -78,7 +78,7 @@ def made_of(recipe: Recipe, base: str, licence: str | None) -> list[str]:
 
 
 def measured(recipe: Recipe) -> str:
-    """The figures of the last evaluation on golden, if it asked these weights."""
+    """Write the figures of the last evaluation on golden, if it asked these weights."""
     run = recipe.run_dir / "eval/golden/tuned"
     if not recipe.is_measured(run):
         return (
@@ -91,12 +91,12 @@ def measured(recipe: Recipe) -> str:
         if values[key] is not None:
             low, high = values[bounds]
             rows.append(f"| {name} | {values[key]:.3f} | [{low:.3f}, {high:.3f}] |")
-    said = f"{summary['scored']} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
-    return f"{said}\n\n" + "\n".join(rows)
+    about = f"{summary['scored']} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
+    return f"{about}\n\n" + "\n".join(rows)
 
 
 def served(folder: Path, tool_format: str) -> str:
-    """The command lines of servers that send the trained bytes and read the calls."""
+    """Write the command lines of servers that send the trained bytes and read the calls."""
     parser = SERVERS.get(tool_format)
     flags = f" --enable-auto-tool-choice --tool-call-parser {parser}" if parser else ""
     dtype = read_json(folder / "config.json").get("dtype") or "auto"
@@ -104,14 +104,14 @@ def served(folder: Path, tool_format: str) -> str:
     lines += [f"llama-server -m {path.name} --jinja" for path in sorted(folder.glob("*.gguf"))]
     if (folder / "Modelfile").is_file():
         lines.append("ollama create NAME -f Modelfile")
-    said = "The chat template with tools is in the tokenizer and in each GGUF file: no flag names it."
+    notes = "The chat template with tools is in the tokenizer and in each GGUF file: no flag names it."
     if not parser:
-        said += f" No parser of vLLM's reads calls of the form `{tool_format}`: take the text, and read it yourself."
-    return said + "\n\n```sh\n" + "\n".join(lines) + "\n```\n\nSend `tools` with every request, and temperature 0."
+        notes += f" No parser of vLLM's reads calls of the form `{tool_format}`: take the text, and read it yourself."
+    return notes + "\n\n```sh\n" + "\n".join(lines) + "\n```\n\nSend `tools` with every request, and temperature 0."
 
 
 def limits(folder: Path) -> list[str]:
-    """What a user must know."""
+    """List what a user must know."""
     lines = ["- It was measured on the task's own tools and languages; on others it is untested.",
              "- Its words are untrusted input: check each call against the tool's schema, and never evaluate it."]  # fmt: skip
     if (folder / "Modelfile").is_file():

@@ -175,6 +175,7 @@ def test_a_task_s_name_is_a_name(task: str):
             *("eval", {}, "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS='seed=1 max_steps=2'"),
         ),
         (["output_dir=runs/elsewhere"], "eval", {}, "make eval RECIPE=smollm2-135m_lora ARGS=output_dir=runs/elsewhere"),
+        (["run_name=two words"], "train", {}, """make train RECIPE=smollm2-135m_lora ARGS=''"'"'run_name=two words'"'"''"""),
         (["dataset=t_train", "seed=1"], "model", {}, "make model RECIPE=smollm2-135m_lora TASK=t"),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ GPU ?= 24
 
 # What is typed behind a verb stays text: programs get it through the environment, as it is, and no shell reads it.
 # Make would run a $(shell …) in it before it exports it, so this line takes each value as it stands.
-$(foreach name,RECIPE TASK ADAPTER SUITE RUNTIME GGUF GPU NPROC NNODES Q A B TOOLS AS ARGS,$(eval override export $(name) := $$(value $(name))))
+$(foreach name,RECIPE TASK ADAPTER SUITE RUNTIME GGUF GPU NPROC NNODES Q A B TOOLS AS ARGS,$(if $(value $(name)),$(eval override export $(name) := $$(value $(name)))))
 
 # A recipe names its own task; with TASK=… the same recipe trains, serves and evaluates another one, in a folder of its own.
 DATA_OF = "$${TASK:-image_intent}"

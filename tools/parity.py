@@ -46,11 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if own:
         print("\n".join(["against the model's own chat template:", *against_own(template, own, tokenizer)]))
     print("\n".join(["serve it so:", *flags(view, shown)]))
-    by = (
-        f"the tokenizer of {recipe.model}"
-        if here
-        else f"a stand-in tokenizer ({fetch_hint(recipe.model)} for the real)"
-    )
+    by = f"the tokenizer of {recipe.model}"
+    if not here:
+        by = f"a stand-in tokenizer ({fetch_hint(recipe.model)} for the real)"
     print(f"parity: {shown}: {len(talks)} talks, {len(faults)} differences, by {by}")
     return 1 if faults else 0
 

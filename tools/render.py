@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ids, labels = llamafactory("call", DIES, encode_row, row, view, entry)
     except DiedError as died:
+        if isinstance(died.__cause__, UserError):
+            raise died.__cause__ from None
         lint = f"run: python -m tools.lint {path} --template {settings['template']}"
-        raise (
-            died.__cause__ if isinstance(died.__cause__, UserError) else UserError(place, died.fault[1], lint)
-        ) from None
+        raise UserError(place, died.fault[1], lint) from None
     console = Console(highlight=False, soft_wrap=True)
     before, after = ("", "") if console.color_system else MARKS
     for run, learned in spans(ids, labels):

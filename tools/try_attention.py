@@ -1,8 +1,4 @@
-"""Run a padded batch forward and backward through a recipe's attention, here: `python -m tools.try_attention smollm2-135m_lora`.
-
-A kernel may give gradients that are not numbers for some lengths only, as cuDNN 9.19's does for 64 more than a multiple of
-128 tokens where scores are strongly negative (pytorch/pytorch#196678). So several lengths are tried, with such scores.
-"""
+"""Run a padded batch through a recipe's attention and back, here: `python -m tools.try_attention smollm2-135m_lora`."""
 
 from collections.abc import Sequence
 

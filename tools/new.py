@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if path.exists():
             raise UserError(path.relative_to(ROOT), "is there already", "choose another name, or move it away")
     source = load_tools(args.tools)
-    for line in lines(source.notes):
-        print(line, file=sys.stderr)
+    print("".join(f"{line}\n" for line in lines(source.notes)), end="", file=sys.stderr)
     tools = source.tools
     for schema in (tool["function"]["parameters"] for tool in tools):  # `true` is {}, and every reader knows {}
         schema["properties"] = {key: {} if own is True else own for key, own in schema["properties"].items()}

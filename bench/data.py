@@ -3,15 +3,15 @@ on this machine that answers after 200 ms: `python -m bench.data`."""
 
 import asyncio
 import json
-import multiprocessing
 import os
 import re
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+from bench.endpoint import endpoint
 from callwright.config import Api, Augment, Clean, DataConfig, Price
 from callwright.errors import Parser, command
 from callwright.files import ROOT, read_jsonl
@@ -40,12 +41,15 @@ RATE = 40
 """requests a second that the endpoint allows"""
 
 
-def made(count: int) -> list[Example]:
-    """Lines whose characters follow each other as in the seeds of their language, half of them calls.
+def example_lines(count: int) -> list[Example]:
+    """Make lines whose characters follow each other as in the seeds of their language, half of them calls.
 
     Unrelated lines have as many bigrams in common as real ones; in near copies every tenth character is another one.
     """
-    rng, follows = Random(1), defaultdict[str, dict[str, list[str]]](lambda: defaultdict(list))
+    rng = Random(1)
+    follows = defaultdict[str, dict[str, list[str]]](
+        lambda: defaultdict(list)
+    )  # language → character → what follows it
     for _, seed in read_jsonl(SEEDS):
         for first, second in pairwise(f"\n{seed['text']}\n"):
             follows[seed["tags"]["lang"]][first].append(second)
@@ -53,7 +57,8 @@ def made(count: int) -> list[Example]:
     for number in range(count):
         lang, text = rng.choice(list(follows)), ""
         if examples and rng.random() < COPIES:
-            text, lang = (like := rng.choice(examples)).utterance, like.tags["lang"]
+            original = rng.choice(examples)
+            lang, text = original.tags["lang"], original.utterance
             for at in rng.sample(range(len(text)), -(-len(text) // 10)):
                 text = text[:at] + rng.choice(rng.choice(list(follows[lang].values()))).strip() + text[at + 1 :]
         while len(text) < 8 or (text[-1] != "\n" and len(text) < 120):
@@ -65,71 +70,51 @@ def made(count: int) -> list[Example]:
 
 
 def dedupe(examples: list[Example]) -> str:
-    """Near pairs."""
+    """Count near pairs."""
     return f"{sum(1 for _ in near_pairs([example.utterance for example in examples], NEAR))} near pairs at {NEAR}"
 
 
 def cleaning(examples: list[Example]) -> str:
-    """All steps of cleaning."""
+    """Clean, and count what each step drops."""
     kept, dropped = clean.clean(examples, Clean(), [])
     return f"{len(kept)} stay; " + ", ".join(f"{step} {count}" for step, count, _ in clean.funnel(dropped) if count)
 
 
-def talk(body: dict[str, Any], rng: Random) -> dict[str, Any]:
-    """A model's answer: utterances, or a label."""
+def answer_as_model(body: bytes, rng: Random) -> bytes:
+    """Answer as a model does: with utterances where a response format is asked for, else with a label."""
+    request = json.loads(body)
     message: dict[str, Any] = {"content": "Yes."}
-    if "response_format" in body:
-        start = "explain" if "wrong" in body["messages"][0]["content"] else "draw"
+    text = request["messages"][-1]["content"]
+    if "response_format" in request:
+        start = "explain" if "wrong" in request["messages"][0]["content"] else "draw"
         lines = [" ".join([start, *("".join(rng.choices(ascii_lowercase, k=6)) for _ in range(5))]) for _ in range(4)]
         message = {"content": json.dumps({"utterances": lines})}
-    elif (text := body["messages"][-1]["content"]).startswith("draw "):
+    elif text.startswith("draw "):
         function = {"name": "generate_image", "arguments": json.dumps({"prompt": text[5:]})}
         message = {"tool_calls": [{"function": function}]}
-    return {"choices": [{"message": message}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
-
-
-def serve(rate: float, pipe: Any) -> None:
-    """Talk on a free port, which goes into the pipe, after 200 ms; 429 over so many requests in a second of the clock."""
-    counts, rng = Counter[int](), Random(1)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                body = json.loads(await reader.readexactly(int(re.findall(rb"(?i)content-length: (\d+)", head)[0])))
-                counts[now := int(time.time())] += 1
-                status, said = "429 Slow down\r\nRetry-After: 1", "{}"
-                if counts[now] <= rate:
-                    await asyncio.sleep(0.2)
-                    status, said = "200 OK", json.dumps(talk(body, rng))
-                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode())
-
-    async def run() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
+    return json.dumps(
+        {"choices": [{"message": message}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    ).encode()
 
 
 @contextmanager
-def endpoint(rate: float) -> Iterator[Path]:
-    """`serve` in another process, and a folder to work in."""
-    (ours, theirs), spawn = multiprocessing.Pipe(), multiprocessing.get_context("spawn")
-    (process := spawn.Process(target=serve, args=(rate, theirs), daemon=True)).start()
-    server = {"OPENAI_BASE_URL": f"http://127.0.0.1:{ours.recv()}/v1", "OPENAI_API_KEY": "none"}
-    with TemporaryDirectory() as folder, patch.dict(os.environ, server):
-        yield Path(folder)
-    process.kill()
+def model_at_hand(rate: float) -> Iterator[Path]:
+    """Let the environment lead to an endpoint that answers `rate` requests a second after 200 ms; give a folder to work in."""
+    model = partial(answer_as_model, rng=Random(1))
+    with ExitStack() as stack:
+        url = stack.enter_context(endpoint(model, 0.2, rate))
+        stack.enter_context(patch.dict(os.environ, {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}))
+        yield Path(stack.enter_context(TemporaryDirectory()))
 
 
 def api(rate: float) -> Api:
-    """An API that costs nothing."""
+    """Describe an API that costs nothing."""
     free = {"m": Price(input=0, output=0)}
     return Api(model="m", prices=free, budget_usd=0, concurrency=64, requests_per_minute=60 * rate)
 
 
 def asking(count: int) -> str:
-    """Requests that are answered a second: half of them paced at the endpoint's rate, half at twice as many."""
+    """Measure requests that are answered a second: half of them paced at the endpoint's rate, half at twice as many."""
 
     async def ask(client: LLMClient) -> float:
         body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
@@ -139,7 +124,7 @@ def asking(count: int) -> str:
 
     found = []
     for times in (1, 2):
-        with endpoint(RATE) as folder, closing(Ledger(folder / "ledger.sqlite")) as ledger:
+        with model_at_hand(RATE) as folder, closing(Ledger(folder / "ledger.sqlite")) as ledger:
             own = api(RATE * times)
             rate = asyncio.run(ask(LLMClient(own, ledger, connect(own), lambda: None)))
         found.append(f"at {times} × the limit {rate:.1f} of {RATE} requests/s ({rate / RATE:.0%})")
@@ -147,19 +132,19 @@ def asking(count: int) -> str:
 
 
 def generating(count: int) -> str:
-    """tools.augment with the backend openai, 64 requests at a time, without a limit."""
+    """Run tools.augment with the backend openai, 64 requests at a time, without a limit."""
     call = Call(name="generate_image", arguments={"prompt": "a boat"})
     seeds = [Seed(id="c", text="draw a boat", calls=[call]), Seed(id="n", text="explain a boat", calls=[], reply="No.")]
     half = Augment(backend="openai", call=count // 2, no_call=count // 2, api=api(1e5))
-    with endpoint(1e9) as folder, patch.object(DataConfig, "work", folder / "data/work/bench"):
+    with model_at_hand(1e9) as folder, patch.object(DataConfig, "work", folder / "data/work/bench"):
         tools = load_tools(SEEDS.with_name("tools.json"))
         count = sum(1 for _ in augment(DataConfig(task="bench", augment=half), seeds, tools))
     return f"{count} examples"
 
 
 PARTS: dict[str, tuple[Sequence[int], Callable[[int], Any], Callable[[Any], str]]] = {
-    "dedupe": (SIZES, made, dedupe),
-    "clean": (SIZES, made, cleaning),
+    "dedupe": (SIZES, example_lines, dedupe),
+    "clean": (SIZES, example_lines, cleaning),
     "augment": (SIZES[:2], int, generating),
     "ask": ((4_800,), int, asking),
 }
@@ -167,7 +152,7 @@ PARTS: dict[str, tuple[Sequence[int], Callable[[int], Any], Callable[[Any], str]
 
 
 def peak() -> float:
-    """The most memory that this process has held, MiB."""
+    """Return the most memory that this process has held, MiB."""
     if (status := Path("/proc/self/status")).exists():  # Linux's ru_maxrss starts at the parent's peak
         return int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0]) / 1024
     import resource
@@ -191,11 +176,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             continue
         value = given(args.lines)
         held, start = peak(), time.perf_counter()
-        said = measure(value)
+        result = measure(value)
         seconds = time.perf_counter() - start
         print(
             f"{part:8}{args.lines:8} lines {seconds:7.1f} s {args.lines / seconds:8.0f} lines/s "
-            f"{peak():5.0f} MiB ({held:.0f} before); {said}"
+            f"{peak():5.0f} MiB ({held:.0f} before); {result}"
         )
     return 0
 

@@ -26,11 +26,12 @@ from typing import Any
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_jsonl, write_json, write_jsonl, write_text
+from callwright.machine import gpus
 from callwright.recipes import load_recipe
 from callwright.yaml12 import dump_yaml
 from tools.formats.dataset_info import SHAREGPT
 from tools.training.estimate import CONTEXT, GIB, SHAPES, Shape, estimate, shape_of
-from tools.training.preflight import gpus
+from tools.training.watch import SETTINGS as ENVIRONMENT
 
 TOKENIZER = ROOT / "models/smollm2-135m-instruct"
 ROWS = ROOT / "data/image_intent_train.jsonl"
@@ -56,7 +57,7 @@ ALL: dict[str, Any] = {"lora_rank": 12, "lora_alpha": 24, "lora_target": "all", 
 
 
 def batch(size: int, accumulated: int = 1) -> dict[str, Any]:
-    """A batch of so many rows, gathered over so many steps."""
+    """Set a batch of so many rows, gathered over so many steps."""
     return {"per_device_train_batch_size": size, "gradient_accumulation_steps": accumulated}
 
 
@@ -83,7 +84,7 @@ ON_CPU: dict[str, Any] = {"bf16": False, "use_cpu": True, "preprocessing_num_wor
 
 
 def here(call: str) -> list[str]:
-    """The command that calls a function of bench.reference_loop in a process of its own."""
+    """Write the command that calls a function of bench.reference_loop in a process of its own."""
     return [sys.executable, "-c", f"from bench.reference_loop import *; {call}"]
 
 
@@ -96,7 +97,7 @@ def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, li
     more = {"PYTHONUNBUFFERED": "1", "RECORD_VRAM": "1", "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, cwd=ROOT, env=gpu | dict(os.environ) | paths | more,
+        start_new_session=True, cwd=ROOT, env=ENVIRONMENT | gpu | dict(os.environ) | paths | more,
     )  # fmt: skip
     stop = threading.Timer(timeout_s, os.killpg, (process.pid, signal.SIGKILL))
     stop.start()
@@ -110,14 +111,14 @@ def run(arguments: list[str], timeout_s: float, world: int = 1) -> tuple[int, li
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def said(status: int, lines: list[tuple[float, str]]) -> str:
-    """How a command of run() ended, with its last line."""
+def ending(status: int, lines: list[tuple[float, str]]) -> str:
+    """Say how a command of run() ended, with its last line."""
     last = next((line for _, line in reversed(lines) if line), "")
     return f"{'out of time' if status == -signal.SIGKILL else status}: {last}"
 
 
 def weights(models: Path, shape: Shape, timeout_s: float, keep: bool) -> Path:
-    """The folder under `models` with random weights of a shape and SmolLM2's tokenizer, made if it is not there.
+    """Return the folder under `models` with random weights of a shape and SmolLM2's tokenizer; make it if it is not there.
 
     Without `keep` it is the only one: 8B are 16 GB.
 
@@ -131,7 +132,7 @@ def weights(models: Path, shape: Shape, timeout_s: float, keep: bool) -> Path:
         part = model.with_name(f"{model.name}.part")
         status, lines = run(here(f"make_model({shape!r}, {str(part)!r})"), timeout_s)
         if status:
-            raise UserError(model, f"could not be made ({said(status, lines)})", "free memory, or disk space")
+            raise UserError(model, f"could not be made ({ending(status, lines)})", "free memory, or disk space")
         for file in TOKENIZER.glob("*token*"):
             shutil.copy(file, part)
         part.rename(model)
@@ -160,7 +161,7 @@ def prepare(folder: Path) -> None:
 
 
 def of_recipe(stem: str) -> tuple[Shape, int, dict[str, Any]]:
-    """A recipe's model, its rows of six, and its settings without what FIXED and the rows take the place of.
+    """Return a recipe's model, its rows of six, and its settings without what FIXED and the rows take the place of.
 
     Raises:
         UserError: it trains on pairs or images, of which there are none here.
@@ -183,12 +184,12 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
     if name.endswith("-bare") and not Path(settings["tokenized_path"]).is_dir():  # no run of the trainer left them
         status, lines = run(here(f"tokenise({str(recipe)!r})"), timeout_s)
         if status:
-            return {"run": name, "failed": said(status, lines)}
+            return {"run": name, "failed": ending(status, lines)}
     real = [sys.executable, "-m", "llamafactory.cli", "train", str(recipe)]
     status, lines = run(here(f"train({str(recipe)!r})") if name.endswith("-bare") else real, timeout_s, world)
     losses = [(at, match[1]) for at, line in lines if (match := re.search(r"'loss': '?([\w.+-]+)", line))]
     if status or len(losses) < 2:
-        return {"run": name, "failed": said(status, lines)}
+        return {"run": name, "failed": ending(status, lines)}
     from datasets import load_from_disk
 
     masks = load_from_disk(settings["tokenized_path"])["train"]["attention_mask"]
@@ -215,7 +216,7 @@ def measure(name: str, settings: dict[str, Any], shape: Shape, world: int, timeo
 
 
 def table(results: list[dict[str, Any]], peak: dict[str, Any], world: int) -> str:
-    """The results as Markdown; a GPU's share is of the matrix product measured in the same run."""
+    """Write the results as Markdown; a GPU's share is of the matrix product measured in the same run."""
     lines = [
         f"{world} × {peak['device']}, matrix product {peak['flops'] / 1e12:.1f} TFLOP/s; tokens without padding",
         "",
@@ -232,6 +233,11 @@ def table(results: list[dict[str, Any]], peak: dict[str, Any], world: int) -> st
     return "\n".join(lines) + "\n"
 
 
+def chosen_entries(begins: Sequence[str]) -> list[str]:
+    """Choose the entries that are named, or whose names begin so."""
+    return [name for name in ENTRIES if any(name == b or (b not in ENTRIES and name.startswith(b)) for b in begins)]
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the entries and the recipes; write table.md and results.json after each."""
@@ -245,12 +251,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout", type=float, default=240, help="seconds of one run (default: %(default)g)")
     args = parser.parse_args(argv)
     on_gpu = bool(gpus())
-    begins = args.only if args.only is not None else [] if args.recipes else ["" if on_gpu else "135m-defaults"]
-    names = [
-        name
-        for name in ENTRIES
-        if any(name == only or (only not in ENTRIES and name.startswith(only)) for only in begins)
-    ]
+    begins = args.only or []
+    if args.only is None and not args.recipes:
+        begins = list(ENTRIES) if on_gpu else ["135m-defaults"]
+    names = chosen_entries(begins)
     if not names and not args.recipes:
         raise UserError(f"--only {' '.join(begins)}", "names no entry", f"choose of: {', '.join(ENTRIES)}")
     jobs = {name: (SHAPES[SIZES[name.split("-")[0]]], ENTRIES[name][0], BASE | ENTRIES[name][1]) for name in names}
@@ -261,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare(work)
         status, lines = run(here("matrix_product()"), args.timeout)
         if status:
-            raise UserError("matrix product", said(status, lines), "free the GPU's memory, or give it more --timeout")
+            raise UserError("matrix product", ending(status, lines), "free the GPU's memory, or give it more --timeout")
         peak = json.loads(lines[-1][1])
         print(f"{peak['device']}: {peak['flops'] / 1e12:.1f} TFLOP/s")
         for name, (shape, turns, changes) in jobs.items():
@@ -273,9 +277,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             }  # fmt: skip
             settings["gradient_accumulation_steps"] = max(settings["gradient_accumulation_steps"] // args.nproc, 1)
             shutil.rmtree(settings["output_dir"], ignore_errors=True)
-            missing = settings.get("use_unsloth") and importlib.util.find_spec("unsloth") is None
-            one = {"run": name, "failed": "unsloth is not installed"} if missing else measure(
-                name, settings, shape, args.nproc, args.timeout)  # fmt: skip
+            if settings.get("use_unsloth") and importlib.util.find_spec("unsloth") is None:
+                one: dict[str, Any] = {"run": name, "failed": "unsloth is not installed"}
+            else:
+                one = measure(name, settings, shape, args.nproc, args.timeout)
             if "failed" not in one:
                 one["utterances_s"] = one["rows_s"] * turns
             results.append(one)

@@ -5,6 +5,7 @@ import errno
 import functools
 import os
 import re
+import shlex
 import signal
 import sys
 import textwrap
@@ -145,21 +146,41 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Main:
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
-        keep_secrets_of(sys.argv if argv is None else argv, os.environ)
         sys.excepthook = lambda *error: print(redact("".join(traceback.format_exception(*error))), file=sys.stderr)
         out, err = cast("TextIO", _RedactedStream(sys.stdout)), cast("TextIO", _RedactedStream(sys.stderr))
         with redirect_stdout(out), redirect_stderr(err), _cleaning_up_at_sigterm() as ended:
             try:
-                return _status(main, argv, ended)
+                return _status(main, sys.argv[1:] if argv is None else argv, ended)
             except _ReaderGone:
                 return 128 + signal.SIGPIPE
 
     return run
 
 
-def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None, ended: list[int]) -> int:
+def expand_args(argv: Sequence[str]) -> list[str]:
+    """Put the words of an argument `ARGS=…` in its place, parted as a shell parts them: that is how make passes them.
+
+    Raises:
+        UserError: a quotation in it does not end.
+    """
+    words: list[str] = []
+    for argument in argv:
+        if not argument.startswith("ARGS="):
+            words.append(argument)
+            continue
+        try:
+            words += shlex.split(argument.removeprefix("ARGS="))
+        except ValueError as error:
+            raise UserError(argument, f"is no line of words ({error})", "close what is open") from None
+    return words
+
+
+def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str], ended: list[int]) -> int:
     try:
-        return main(argv)
+        keep_secrets_of(argv, os.environ)
+        words = expand_args(argv)
+        keep_secrets_of(words, {})
+        return main(words)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,5 +1,6 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
+import argparse
 import ast
 import functools
 import hashlib
@@ -19,6 +20,7 @@ from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, sha256, to_json
 
 ADAPTER_CONFIG = "adapter_config.json"
+TASK_OF_DATASET = re.compile(r"(.+)_(train|pairs)")
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.jinja")
 """the files of a model folder that decide its answers"""
@@ -42,83 +44,83 @@ class Recipe:
 
     @property
     def model(self) -> str:
-        """model_name_or_path: a folder under models/ or a hub id"""
+        """Return model_name_or_path: a folder under models/ or a hub id."""
         return str(self.train["model_name_or_path"])
 
     @property
     def output_dir(self) -> Path:
-        """where training writes the adapter (or the whole model)"""
+        """Return the folder into which training writes the adapter (or the whole model)."""
         return ROOT / self.train["output_dir"]
 
     @property
     def run_dir(self) -> Path:
-        """where everything else about it goes: runs/<stem>/, the folder around output_dir's train/; runs/adapters/<name>/
-        for an adapter that is kept in adapters/"""
+        """Return the folder of everything else about it: runs/<stem>/, around output_dir's train/; runs/adapters/<name>/ for
+        an adapter that is kept in adapters/."""
         if self.output_dir.parent == ROOT / "adapters":
             return ROOT / "runs" / "adapters" / self.output_dir.name
         return self.output_dir.parent if self.output_dir.name == "train" else self.output_dir
 
     @property
     def datasets(self) -> list[str]:
-        """names in dataset_info.json, training first"""
+        """List its names in dataset_info.json, training first."""
         both = [str(self.train.get(key) or "") for key in ("dataset", "eval_dataset")]
         return [name.strip() for text in both for name in text.split(",") if name.strip()]
 
     @property
     def task(self) -> str:
-        """The task on whose rows, or pairs, it trains.
+        """Return the task on whose rows, or pairs, it trains.
 
         Raises:
             UserError: its dataset is not called <task>_train or <task>_pairs.
         """
         name = next(iter(self.datasets), "")
-        if (match := re.fullmatch(r"(.+)_(train|pairs)", name)) is None:
+        if (match := TASK_OF_DATASET.fullmatch(name)) is None:
             raise UserError(self.train_path, f"dataset {name!r} does not tell the task", "name it <task>_train")
         return match[1]
 
     @property
     def is_lora(self) -> bool:
-        """whether training leaves an adapter beside the base, not a whole model"""
+        """Tell whether training leaves an adapter beside the base, not a whole model."""
         return self.train.get("finetuning_type", "lora") in ("lora", "oft")
 
     @property
     def needs_gpu(self) -> bool:
-        """whether training cannot run on a CPU in any useful time: it is quantised, or asks for GPU-only kernels"""
+        """Tell whether training cannot run on a CPU in any useful time: it is quantised, or asks for GPU-only kernels."""
         keys = ("quantization_bit", "bf16", "fp16", "enable_liger_kernel", "flash_attn", "use_unsloth")
         return not self.train.get("use_cpu") and any(self.train.get(key) for key in keys)
 
     def is_measured(self, run: Path) -> bool:
-        """Whether an evaluation asked the weights that training left here: by their hash, whenever either was written."""
+        """Tell whether an evaluation asked the weights that training left here: by their hash, whenever either was written."""
         if not (run / "manifest.json").is_file() or not (run / "summary.json").is_file():
             return False
         asked = read_json(run / "manifest.json").get("fingerprint", {})
         return bool(asked.get("adapter" if self.is_lora else "model") == model_hash(str(self.output_dir)))
 
     def make_command(self, verb: str, **variables: str) -> str:
-        """The command line that runs a verb of the Makefile with what is in force: its RECIPE, TASK, ADAPTER and ARGS.
+        """Write the command that runs a verb of the Makefile with what is in force: its RECIPE, TASK, ADAPTER and ARGS.
 
         Args:
             variables: others that the verb takes, in small letters: suite="full".
         """
-        given = dict(override.split("=", 1) for override in self.overrides)
-        said = {"RECIPE": self.stem}
-        if task := re.fullmatch(r"(.+)_train", given.get("dataset", "")):
-            said["TASK"] = task[1]
-            for key in ("dataset", "eval_dataset"):  # make writes them itself, of TASK
-                given.pop(key, None)
-        if output_dir := given.pop("output_dir", None):
+        settings = dict(override.split("=", 1) for override in self.overrides)
+        words = {"RECIPE": self.stem}
+        if task := re.fullmatch(r"(.+)_train", settings.get("dataset", "")):
+            words["TASK"] = task[1]
+            for key in ("dataset", "eval_dataset"):  # TASK brings them
+                settings.pop(key, None)
+        if output_dir := settings.pop("output_dir", None):
             if self.output_dir.parent != ROOT / "adapters":
-                if output_dir != f"runs/{self.stem}/{said.get('TASK', '')}/train":
-                    given["output_dir"] = output_dir
+                if output_dir != f"runs/{self.stem}/{words.get('TASK', '')}/train":
+                    settings["output_dir"] = output_dir
             elif verb in ASKED_OF_AN_ADAPTER:
-                said["ADAPTER"] = output_dir
-        said |= {name.upper(): value for name, value in variables.items()}
-        if given and verb != "model":  # the base model is fetched without them
-            said["ARGS"] = " ".join(f"{key}={value}" for key, value in given.items())
-        return " ".join(["make", verb, *(f"{name}={shlex.quote(value)}" for name, value in said.items())])
+                words["ADAPTER"] = output_dir
+        words |= {name.upper(): value for name, value in variables.items()}
+        if settings and verb != "model":  # the base model is fetched without them
+            words["ARGS"] = shlex.join(f"{key}={value}" for key, value in settings.items())
+        return " ".join(["make", verb, *(f"{name}={shlex.quote(value)}" for name, value in words.items())])
 
     def serve(self, tuned: bool) -> dict[str, Any]:
-        """What to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
+        """Return what to tell `llamafactory-cli api`: the serve file; without the adapter (or trained weights) for the base."""
         args = read_settings(config_path("configs/serve", self.stem, "recipe"))
         trained = "adapter_name_or_path" if self.is_lora else "model_name_or_path"
         args[trained] = self.train["output_dir"]
@@ -129,7 +131,7 @@ class Recipe:
 
 
 def model_hash(path: str) -> str:
-    """A hash over a local model folder's weights and settings; a hub id stands for itself."""
+    """Hash a local model folder's weights and settings; a hub id stands for itself."""
     folder = ROOT / path
     if not folder.is_dir():
         return path
@@ -148,15 +150,18 @@ def _adapter_hash(config: Path) -> str:
 
 
 def evaluate_again(out: Path) -> str:
-    """The remedy for a run folder that is none: the `make eval` that writes it, as far as its path tells."""
+    """Write the remedy for a run folder that is none: the `make eval` that writes it, as far as its path tells."""
     run = re.fullmatch(r"(.+)/eval/([^/]+?)(-llamacpp)?/(?:base|tuned)", os.path.relpath(out, ROOT / "runs"))
     if run is None:
         return "run make eval first, or check the path"
     home, suite, runtime = run.groups()
-    stem, _, more = home.partition("/")
-    said = {"ADAPTER": home} if stem == "adapters" else {"RECIPE": stem} | ({"TASK": more} if more else {})
-    said |= {"SUITE": suite} | ({"RUNTIME": "llamacpp"} if runtime else {})
-    words = " ".join(f"{name}={shlex.quote(value)}" for name, value in said.items())
+    stem, _, task = home.partition("/")
+    if stem == "adapters":
+        variables = {"ADAPTER": home}
+    else:
+        variables = {"RECIPE": stem, "TASK": task}
+    variables |= {"SUITE": suite, "RUNTIME": "llamacpp" if runtime else ""}
+    words = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items() if value)
     return f"run make eval {words} first, or check the path"
 
 
@@ -174,7 +179,7 @@ def check_base(adapter: Path, model: str, remedy: str) -> None:
 
 @functools.cache
 def known_settings() -> frozenset[str]:
-    """The keys that LLaMA-Factory takes in a train, serve or export file, read from its source: to import it takes 15 s."""
+    """List the keys that LLaMA-Factory takes in a train, serve or export file, read from its source: to import it takes 15 s."""
     own, base = (Path(importlib.util.find_spec(name).origin).parent for name in ("llamafactory", "transformers"))  # type: ignore
     sources = [*(own / "hparams").glob("*_args.py"), *base.glob("training_args*.py")]
     classes = (node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
@@ -197,7 +202,7 @@ def check_settings(keys: Iterable[str], place: str | Path) -> None:
 
 
 def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings in a train, serve or export YAML with `key=value` overrides, as LLaMA-Factory reads them: by OmegaConf.
+    """Read the settings in a train, serve or export YAML with `key=value` overrides, as LLaMA-Factory reads them: by OmegaConf.
 
     It follows YAML 1.1 but for numbers such as 1e-4: `no` and `off` are false, where all other YAML of ours has them as
     text. What a file means for us must be what it means for the program that trains.
@@ -227,7 +232,7 @@ def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, 
 
 
 def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe called `stem`, with the `key=value` overrides that `llamafactory-cli train` takes.
+    """Load the recipe called `stem`, with the `key=value` overrides that `llamafactory-cli train` takes.
 
     Raises:
         UserError: there is none (the message lists those that exist), or an override is not key=value, or of a key that
@@ -235,3 +240,59 @@ def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = config_path("configs/train", stem, "recipe")
     return Recipe(stem, path, read_settings(path, overrides), tuple(overrides))
+
+
+def add_recipe(parser: argparse.ArgumentParser, flag: str = "recipe", group: Any = None, settings: bool = True) -> None:
+    """Let a command take a recipe and what changes it: `--task`, `--adapter` and `key=value`. `chosen_recipe` reads them.
+
+    Args:
+        flag: `recipe`, or `--recipe` where a command can do without one.
+        group: of the parser, for the flag.
+        settings: whether it takes `key=value`.
+    """
+    (group or parser).add_argument(flag, help="a stem under configs/train/")
+    if settings:
+        parser.add_argument("overrides", nargs="*", metavar="key=value", help="as llamafactory-cli train takes them")
+    else:
+        parser.set_defaults(overrides=[])
+    parser.add_argument("--task", help="another task than the recipe's own, in a run folder of its own")
+    parser.add_argument("--adapter", help="an adapter that is kept in adapters/, not the one that was trained here")
+
+
+def chosen_recipe(args: argparse.Namespace) -> Recipe:
+    """Load the recipe that a command's arguments name.
+
+    Raises:
+        UserError: as `load_recipe` does, or the task's name is none.
+    """
+    overrides = list(args.overrides)
+    if args.task and not re.fullmatch(r"[\w.-]+", args.task):
+        raise UserError(f"task {args.task!r}", "is no name of a task", "write letters, digits, _ - and .")
+    own = TASK_OF_DATASET.fullmatch(next(iter(load_recipe(args.recipe).datasets), ""))
+    if args.task and not (own and own[1] == args.task):
+        moved = {"dataset": f"{args.task}_train", "eval_dataset": f"{args.task}_val_sample"}
+        moved["output_dir"] = f"runs/{args.recipe}/{args.task}/train"
+        overrides = [*(f"{key}={value}" for key, value in moved.items()), *overrides]
+    if args.adapter:
+        overrides.append(f"output_dir={args.adapter}")
+    return load_recipe(args.recipe, overrides)
+
+
+def stems() -> list[str]:
+    """List the recipes that exist."""
+    return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
+
+
+def is_there(model: str | Path) -> bool:
+    """Tell whether the files of a base model are in a folder on this machine."""
+    return (ROOT / model / "config.json").is_file()
+
+
+def check_base_is_there(recipe: Recipe) -> None:
+    """Find out whether a base model of models/ has been fetched.
+
+    Raises:
+        UserError: it has not.
+    """
+    if recipe.model.startswith("models/") and not is_there(recipe.model):
+        raise UserError(recipe.model, "the base model is not there", f"run: {recipe.make_command('model')}")

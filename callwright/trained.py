@@ -1,4 +1,4 @@
-"""Whether what a training run left can be used: it is there, its log shows no broken step, its numbers are finite."""
+"""Find out whether what a training run left can be used: it is there, its log shows no broken step, its numbers are finite."""
 
 import json
 import math
@@ -102,8 +102,8 @@ def check_trained(recipe: Recipe) -> Path:
         raise UserError(folder, f"no {what} there{why}", again)
     # In fp16 a gradient may overflow: the loss scaler then skips the step.
     keys = ("loss", "eval_loss", "train_loss") if recipe.train.get("fp16") else KEYS
-    if said := broken_step(folder, keys):
-        raise UserError(folder, f"training went wrong: {said}", again)
+    if fault := broken_step(folder, keys):
+        raise UserError(folder, f"training went wrong: {fault}", again)
     weights = sorted(folder.glob("adapter_model.safetensors" if recipe.is_lora else "model*.safetensors"))
     if not weights:
         others = [path.name for path in sorted([*folder.glob("*.bin"), *folder.glob("*.pt")])]

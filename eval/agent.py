@@ -13,6 +13,7 @@ from typing import Any
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import sha256
+from callwright.recipes import add_recipe
 from callwright.records import read_records
 from callwright.redact import keep_secrets_of
 from eval.agents.agent import VARIABLE, Play, carry_out, finish, play_recipe
@@ -31,8 +32,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     offer.add_argument("--mcp", metavar="COMMAND", help="starts an MCP server over stdio, once a case")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--base-url", help="any OpenAI-compatible endpoint, ending in /v1")
-    who.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
-    parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
+    add_recipe(parser, "--recipe", who)  # its base and tuned model are served and asked
     parser.add_argument("--model", help="with --base-url: the model's name there")
     parser.add_argument("--out", type=Path, help="the run folder (default with --recipe: runs/<stem>/eval/agent)")
     parser.add_argument("--fresh", action="store_true", help="drop the trajectories of earlier runs")

@@ -13,7 +13,7 @@ from datetime import date
 from callwright.config import load_data_config
 from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from eval.agents.ask import act, answering, case_of, decide, decision
 from eval.endpoint.settings import endpoint_at
 
@@ -23,13 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Ask from the command line."""
     parser = Parser("python -m eval.ask", (__doc__ or "").splitlines()[0])
     parser.add_argument("text", help="what the user says; - for each line of standard input")
-    parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--recipe", help="ask the tuned model of this recipe: its running server, or one for this alone")
+    add_recipe(parser, "--recipe", where)  # its tuned model: of its running server, or one for this alone
     where.add_argument("--base-url", help="ask a running server, URL ending in /v1")
     parser.add_argument("--keep", action="store_true", help="with --recipe: let the server that is started go on")
     parser.add_argument("--model", help="with --base-url: the model's name there")
-    parser.add_argument("--task", default="image_intent", help="with --base-url: whose tools (default: image_intent)")
     parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (default: OPENAI_API_KEY)")
     parser.add_argument("--llamafactory", action="store_true", help="write messages as LLaMA-Factory's server needs")
     parser.add_argument("--act", action="store_true", help="run the handlers of the calls (eval/agents/handlers.py)")
@@ -39,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     texts = [line.strip() for line in (sys.stdin if args.text == "-" else [args.text])]
     if not (texts := [text for text in texts if text]):
         raise UserError("text", "is empty", 'say something, as in: make ask Q="draw a cat"')
-    recipe = None if args.base_url else load_recipe(args.recipe, args.overrides)
-    data = load_data_config(recipe.task if recipe else args.task)
+    recipe = None if args.base_url else chosen_recipe(args)
+    data = load_data_config(recipe.task if recipe else args.task or "image_intent")
     cases = [case_of(text, data, date.today()) for text in texts]
     with ExitStack() as stack:
         if recipe:

@@ -15,7 +15,7 @@ from functools import partial
 from callwright.errors import Parser, UserError, command
 from callwright.files import write_text
 from callwright.locks import only_writer
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
 from eval.endpoint.plan import Plan, as_raw
@@ -29,8 +29,7 @@ from eval.scoring.cases import read_cases, unchecked
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and tabulate from the command line."""
     parser = Parser("python -m eval.deploy", (__doc__ or "").splitlines()[0])
-    parser.add_argument("recipe", help="a stem of configs/train, trained and exported")
-    parser.add_argument("overrides", nargs="*", help="the key=value that training got")
+    add_recipe(parser)
     parser.add_argument("--suite", default="golden", help="a stem of configs/eval (default: golden)")
     parser.add_argument("--cases", type=positive, help="ask so many, spread over the suite (default: all)")
     parser.add_argument("--fresh", action="store_true", help="drop the answers and times of earlier runs")
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.base_url and not args.model:
         parser.error("--base-url needs --model")
     endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, False) if args.base_url else None
-    recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
+    recipe, suite = chosen_recipe(args), load_suite(args.suite)
     paths = suite.files(recipe.task)
     cases = []
     for case in read_cases(paths):

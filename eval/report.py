@@ -1,6 +1,7 @@
 """Draw a run's report: one HTML file that needs nothing else, base against tuned first; and what CI reads.
 
 python -m eval.report runs/smollm2-135m_lora/eval/golden/tuned --base runs/smollm2-135m_lora/eval/golden/base
+python -m eval.report --recipe smollm2-135m_lora --suite golden
 """
 
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from callwright.errors import Parser, command
 from callwright.files import read_json
+from callwright.recipes import add_recipe, chosen_recipe
 from eval.reporting import ci, console, pages
 from eval.reporting.report import REPORT, view
 from eval.reporting.runs import refresh
@@ -22,13 +24,20 @@ from eval.scoring.score import SUMMARY
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw a report from the command line."""
     parser = Parser("python -m eval.report", (__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("run", type=Path, nargs="?", help="run folder; or, with --recipe, that of its last evaluation")
+    add_recipe(parser, "--recipe", settings=False)
+    parser.add_argument("--suite", default="golden", help="with --recipe: a stem of configs/eval (default: golden)")
     parser.add_argument("--base", type=Path, help="run folder to compare with")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a job or a pull request")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a test case a case, as CI servers read it")
     parser.add_argument("--log", choices=TRACKERS, help="log the figures for a tracker, into the run folder")
     add_gates(parser)
     args = parser.parse_args(argv)
+    if args.run is None and args.recipe is None:
+        parser.error("give a run folder or --recipe")
+    if args.run is None:
+        runs = chosen_recipe(args).run_dir / "eval" / args.suite
+        args.run, args.base = runs / "tuned", runs / "base"
     run, base = refresh(args.run), refresh(args.base) if args.base else None
     if base and base.name == run.name:  # two folders of one model
         names = [one.out.name if run.out.name != base.out.name else str(one.out) for one in (run, base)]

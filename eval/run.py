@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.errors import Parser, command
+from callwright.recipes import add_recipe
 from callwright.tool_prompts import FORMATS
 from eval.endpoint.settings import add_asking, positive
 from eval.reporting.run import run_endpoint, run_recipe
@@ -19,7 +20,7 @@ from eval.scoring.figures import add_gates
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser("python -m eval.run", (__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--recipe", help="a stem of configs/train: its base and tuned model are served and asked")
+    add_recipe(parser, "--recipe", what)  # its base and tuned model are served and asked
     what.add_argument("--cases", type=Path, nargs="+", help="cases files to ask an endpoint")
     parser.add_argument("--suite", default="golden", help="with --recipe: a stem of configs/eval (default: golden)")
     parser.add_argument(
@@ -31,7 +32,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--start-timeout", type=float, default=300.0, help="with --recipe: seconds for a server to load"
     )
-    parser.add_argument("overrides", nargs="*", help="with --recipe: the key=value that training got")
     parser.add_argument("--fresh", action="store_true", help="drop the answers of earlier runs")
     add_gates(parser)
     single = parser.add_argument_group("with --cases")

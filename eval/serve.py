@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from callwright.errors import Parser, UserError, command
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from eval.endpoint.kept_server import PORT, serving
 from eval.endpoint.server import HOST
 
@@ -18,10 +18,9 @@ from eval.endpoint.server import HOST
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve from the command line; API_HOST, API_PORT, API_KEY and API_MODEL_NAME are read from the environment."""
     parser = Parser("python -m eval.serve", (__doc__ or "").splitlines()[0])
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that training got")
+    add_recipe(parser)
     args = parser.parse_intermixed_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    recipe = chosen_recipe(args)
     port = os.environ.get("API_PORT") or str(PORT)
     if not port.isdecimal() or int(port) > 65_535:
         raise UserError("API_PORT", f"{port!r} is no port", f"take a number, such as {PORT}")

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bench.data import made
+from bench.data import example_lines
 from bench.data import main as bench
 from callwright.config import Audit, DataConfig, Split
 from callwright.errors import UserError
@@ -269,7 +269,7 @@ def test_a_curriculum_begins_with_what_the_surface_tells() -> None:
 
 
 def test_the_benchmark_runs_each_part_on_varied_lines(capsys) -> None:
-    assert len({e.utterance for e in made(300)}) > 280
+    assert len({e.utterance for e in example_lines(300)}) > 280
     assert bench(["dedupe", "clean", "--lines", "300"]) == 0
     out = capsys.readouterr().out
     assert "near pairs at 75" in out

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from callwright.files import write_json
-from callwright.recipes import load_recipe, model_hash
-from tools.ship.model_card import measured, write_card
+from callwright.recipes import load_recipe, model_hash, stems
+from tools.ship.model_card import BASE_LICENCES, measured, published_name, write_card
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_what_is_measured_is_told_by_the_weights_not_by_the_clock(tmp_path: Path
     assert recipe.run_dir == tmp_path and "| F1 of the decision to call | 0.500 |" in measured(recipe)
     (trained / "adapter_model.safetensors").write_bytes(b"others")
     assert "make eval RECIPE=smollm2-135m_lora TASK=t" in measured(recipe)
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_the_licence_of_every_base_model_is_known(stem):
+    assert published_name(load_recipe(stem).model) in BASE_LICENCES

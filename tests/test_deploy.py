@@ -55,7 +55,7 @@ def house(tiny_house: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tiny_house with an export in F16 and its base, in the vocabulary of SmolLM2, and without an adapter."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from tools.ship.export import write_gguf
+    from tools.ship.gguf import write_gguf
 
     if not SMOLLM2.is_dir():
         pytest.skip("no SmolLM2 here: make model")

@@ -54,7 +54,7 @@ def test_a_run_that_does_not_fit_says_what_would(capsys: pytest.CaptureFixture[s
 
 
 def test_every_recipe_has_an_estimate_and_unknown_models_say_so():
-    from tools.training.preflight import stems
+    from callwright.recipes import stems
 
     for stem in stems():
         assert verdict(load_recipe(stem), 80 * 2**30)[1], stem

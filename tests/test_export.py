@@ -17,6 +17,7 @@ from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from tools.ship import export
+from tools.ship.gguf import read_formats
 from tools.training.base_models import read_metadata
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
@@ -90,7 +91,7 @@ def test_a_half_written_adapter(trained: Recipe, kept: int):
 
 def test_an_unknown_format():
     with pytest.raises(UserError, match="'q9' is no format; choose from: f16,q8_0,q4_k_m"):
-        export.read_formats("f16,q9")
+        read_formats("f16,q9")
 
 
 def test_a_kill_between_the_renames_is_undone(tmp_path: Path):
@@ -161,7 +162,13 @@ def test_export_end_to_end(house: Path):
     card = read_text(folder / "README.md")
     assert "vllm serve . --dtype float32 --enable-auto-tool-choice --tool-call-parser hermes" in card
     assert "Not measured: no evaluation asked these weights" in card
-    assert {path.name for path in folder.parent.iterdir()} == {"train", "export", "export.log", "base-F16.gguf"}
+    assert {path.name for path in folder.parent.iterdir()} == {
+        ".lock",
+        "train",
+        "export",
+        "export.log",
+        "base-F16.gguf",
+    }
 
     started = time.monotonic()
     write_text(folder / "README.md", "of an earlier evaluation")
@@ -179,5 +186,11 @@ def test_export_end_to_end(house: Path):
     assert full.stderr.count("\n") == 1
     assert "free some space" in full.stderr
     assert read_json(folder / "manifest.json") == manifest
-    assert {path.name for path in folder.parent.iterdir()} == {"train", "export", "export.log", "base-F16.gguf"}
+    assert {path.name for path in folder.parent.iterdir()} == {
+        ".lock",
+        "train",
+        "export",
+        "export.log",
+        "base-F16.gguf",
+    }
     assert json.loads((folder / "config.json").read_text())["vocab_size"] == 49152

@@ -7,11 +7,12 @@ import pytest
 
 from callwright.errors import UserError
 from callwright.files import write_json
+from callwright.machine import Gpu, gpus
 from callwright.recipes import Recipe, load_recipe
 from tools.formats.dataset_info import making
 from tools.preflight import main
 from tools.training import preflight
-from tools.training.preflight import check, clear_way, fingerprint, gpus
+from tools.training.preflight import check, clear_way, fingerprint
 
 UNBUILT = ["dataset=nowhere_train", "eval_dataset=nowhere_val"]
 """rows that nobody has made: what is estimated does not depend on what is in data/"""
@@ -101,7 +102,7 @@ def test_what_the_hub_wants_is_one_line(error: str, said: str, monkeypatch: pyte
 
 
 def test_a_recipe_that_does_not_fit_says_what_would(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preflight, "gpus", lambda: ["A GPU, 24576"])
+    monkeypatch.setattr(preflight, "gpus", lambda: [Gpu("A GPU", 24576.0)])
     with pytest.raises(UserError, match=r"does not fit into 24; would fit: \w+=\S+"):
         preflight.check_memory(load_recipe("llama3.1-8b_qlora-fast", UNBUILT))
     assert "fits into 24" in preflight.check_memory(load_recipe("llama3.1-8b_qlora-24gb", [*UNBUILT, "cutoff_len=700"]))

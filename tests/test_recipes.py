@@ -6,9 +6,18 @@ import sys
 import pytest
 import yaml
 
-from callwright.errors import UserError
+from callwright.errors import Parser, UserError
 from callwright.files import ROOT
-from callwright.recipes import check_settings, evaluate_again, known_settings, load_recipe, read_settings
+from callwright.recipes import (
+    Recipe,
+    add_recipe,
+    check_settings,
+    chosen_recipe,
+    evaluate_again,
+    known_settings,
+    load_recipe,
+    read_settings,
+)
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 PARSE = """
@@ -112,14 +121,43 @@ def test_a_task_moves_a_recipe_s_data_and_folder():
 
 
 @pytest.mark.parametrize(
-    ("variables", "moved"),
-    [("TASK=assistant_tools", True), ("TASK=image_intent", False), ("", False), ("RECIPE=qwen1.5-4b_lora", False)],
+    ("words", "moved"),
+    [
+        (["smollm2-135m_lora", "--task", "assistant_tools"], True),
+        (["smollm2-135m_lora", "--task", "image_intent"], False),
+        (["smollm2-135m_lora", "--task", ""], False),
+        (["smollm2-135m_dpo", "--task", "image_intent"], False),
+        (["qwen1.5-4b_lora"], False),
+    ],
 )
-def test_make_trains_and_evaluates_on_the_task_that_is_named(variables: str, moved: bool):
-    done = subprocess.run(["make", "-n", "train", "eval", *variables.split()], cwd=ROOT, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if "configs/train" in line or "eval.run" in line]
-    assert len(lines) == 2
-    assert all(("dataset=assistant_tools_train" in line) == moved for line in lines)
+def test_a_task_that_is_not_the_recipe_s_own_moves_it(words: list[str], moved: bool):
+    recipe = parsed(words)
+    own = load_recipe(words[0])
+    assert recipe.overrides == (() if not moved else (
+        "dataset=assistant_tools_train", "eval_dataset=assistant_tools_val_sample",
+        "output_dir=runs/smollm2-135m_lora/assistant_tools/train"))  # fmt: skip
+    assert (recipe.task, recipe.run_dir) == (
+        ("assistant_tools", own.run_dir / "assistant_tools") if moved else (own.task, own.run_dir)
+    )
+
+
+def parsed(words: list[str]) -> Recipe:
+    parser = Parser("x", None)
+    add_recipe(parser)
+    return chosen_recipe(parser.parse_intermixed_args(words))
+
+
+def test_a_kept_adapter_comes_last():
+    words = ["smollm2-135m_lora", "--task", "t", "--adapter", "adapters/a", "seed=1", "output_dir=runs/b"]
+    recipe = parsed(words)
+    assert recipe.overrides[-3:] == ("seed=1", "output_dir=runs/b", "output_dir=adapters/a")
+    assert recipe.make_command("eval") == "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS=seed=1"
+
+
+@pytest.mark.parametrize("task", ["a b", "; touch x", "../x", "a/b", "$(x)", "a=b", "{"])
+def test_a_task_s_name_is_a_name(task: str):
+    with pytest.raises(UserError, match="is no name of a task"):
+        parsed(["smollm2-135m_lora", "--task", task])
 
 
 @pytest.mark.parametrize(
@@ -137,6 +175,7 @@ def test_make_trains_and_evaluates_on_the_task_that_is_named(variables: str, mov
             *("eval", {}, "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS='seed=1 max_steps=2'"),
         ),
         (["output_dir=runs/elsewhere"], "eval", {}, "make eval RECIPE=smollm2-135m_lora ARGS=output_dir=runs/elsewhere"),
+        (["run_name=two words"], "train", {}, """make train RECIPE=smollm2-135m_lora ARGS=''"'"'run_name=two words'"'"''"""),
         (["dataset=t_train", "seed=1"], "model", {}, "make model RECIPE=smollm2-135m_lora TASK=t"),
     ],
 )  # fmt: skip

@@ -10,12 +10,12 @@ from endpoint import answer, case, draws, endpoint
 from safetensors.numpy import save_file
 from werkzeug import Response
 
+from callwright import machine
 from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.recipes import load_recipe
 from callwright.records import Case
-from eval.endpoint import manifest
 from eval.endpoint.plan import Plan, open_run_folder, run_plan
 from eval.endpoint.server import check_models
 from eval.endpoint.settings import Endpoint, Sampling
@@ -243,14 +243,14 @@ def test_a_suite_with_an_unknown_key_names_it(tmp_path):
 
 
 def test_copies_of_a_server_fit_the_cores_the_cases_and_the_memory(monkeypatch):
-    monkeypatch.setattr(manifest, "gpus", lambda: [])
-    monkeypatch.setattr(manifest, "cores", lambda: 3)
+    monkeypatch.setattr(machine, "gpus", lambda: [])
+    monkeypatch.setattr(machine, "cores", lambda: 3)
     assert share_out(200, 1) == (3, 1)
     assert share_out(60, 1) == (2, 1)
     assert share_out(4, 1) == (1, 3)
     assert share_out(200, 1 << 50) == (1, 3)
     assert share_out(200, None) == (1, 3), "nobody knows how large it is"
-    monkeypatch.setattr(manifest, "gpus", lambda: ["H100"])
+    monkeypatch.setattr(machine, "gpus", lambda: [machine.Gpu("H100", 81559.0)])
     assert share_out(200, 1) == (1, None)
 
 
@@ -384,7 +384,7 @@ def test_several_samples_of_a_case_give_pass_hat_k(tmp_path, arguments, capsys):
 
 
 def test_a_cpu_is_asked_for_some_failures_of_every_verdict(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "gpus", lambda: [])
+    monkeypatch.setattr(machine, "gpus", lambda: [])
 
     def wrong(request):
         text = request["messages"][-1]["content"]
@@ -393,7 +393,7 @@ def test_a_cpu_is_asked_for_some_failures_of_every_verdict(tmp_path, monkeypatch
     with endpoint(wrong) as server:
         assert blamed(tmp_path, server.url, attribution_cases=3).startswith("attribution: 3 answers")
         assert [line["id"] for _, line in read_jsonl(tmp_path / "out" / "raw" / "cases.jsonl")] == ["c0", "c1", "c5"]
-        monkeypatch.setattr(manifest, "gpus", lambda: ["H100"])
+        monkeypatch.setattr(machine, "gpus", lambda: [machine.Gpu("H100", 81559.0)])
         server.requests.clear()
         assert blamed(tmp_path, server.url, attribution_cases=3).startswith("attribution: 6 answers")
         assert len(server.requests) == 3

@@ -14,19 +14,17 @@ from tools.checks.data_card import write_card
 def main(argv: Sequence[str] | None = None) -> int:
     """Read data/work/<task>/{train,val,test}.jsonl and data/seeds/<task>/, write data/work/<task>/card/."""
     parser = Parser("python -m tools.audit", __doc__)
-    parser.add_argument(
-        "task", nargs="+", metavar="[leakage] task", help="a task of configs/data/; leakage alone, without a card"
-    )
+    parser.add_argument("words", nargs="+", metavar="[leakage] task", help="leakage: its nearest lines, and no card")
     parser.add_argument("--gate", action="store_true", help="fail where a figure passes its bound in the config")
     args = parser.parse_args(argv)
-    *what, args.task = sorted(args.task, key=lambda word: word != "leakage")
-    if what not in ([], ["leakage"]):
-        raise UserError(" ".join([*what, args.task]), "one task is audited at a time", "name one")
-    config = load_data_config(args.task)
+    *before, task = args.words
+    if before not in ([], ["leakage"]):
+        raise UserError(" ".join(args.words), "one task is audited at a time", "name one")
+    config = load_data_config(task)
     if args.gate and not config.audit.model_fields_set:
-        raise UserError(f"configs/data/{args.task}.yaml", "has no `audit:`", "write the bounds that --gate shall hold")
+        raise UserError(f"configs/data/{task}.yaml", "has no `audit:`", "write the bounds that --gate shall hold")
     data = load(config)
-    if what:
+    if before:
         for side, found in leakage(data).items():
             print(f"{side}: nearest train line {found[0].similarity:.0f} at most, p95 {p95(found):.0f}")
             for pair in found[:TOP]:

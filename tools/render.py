@@ -6,6 +6,7 @@ from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
 from callwright.files import ROOT
+from callwright.recipes import add_recipe
 from tools.checks.encode import encode_row, load_tokenizer, load_view, stand_in
 from tools.checks.lint_row import FaultError
 from tools.checks.lint_template import DIES, llamafactory
@@ -19,15 +20,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.text import Text
 
     parser = Parser("python -m tools.render", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/; or, with --template, a file of ShareGPT rows")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
+    add_recipe(parser)  # or, with --template, a file of ShareGPT rows in its place
     parser.add_argument("--file", type=Path, help="another file of rows than the recipe's")
     parser.add_argument("--template", help="of LLaMA-Factory, for a file without a recipe")
     parser.add_argument("--model", help="whose tokenizer cuts; without one, a token is a byte")
     parser.add_argument("--row", type=int, default=1, help="from 1 (default: %(default)s)")
     parser.add_argument("--split", choices=["train", "val"], default="train")
     parser.add_argument("--ids", action="store_true", help="a line a token: id, token, whether it is learned")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     settings, path, entry = row_source(args)
     place, row = row_of(path, args.row)
     view = load_view(settings)  # says which templates there are, where it is none of them
@@ -36,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ids, labels = llamafactory("call", DIES, encode_row, row, view, entry)
     except FaultError as died:
+        if isinstance(died.__cause__, UserError):
+            raise died.__cause__ from None
         lint = f"run: python -m tools.lint {path} --template {settings['template']}"
-        raise (
-            died.__cause__ if isinstance(died.__cause__, UserError) else UserError(place, died.fault[1], lint)
-        ) from None
+        raise UserError(place, died.fault[1], lint) from None
     console = Console(highlight=False, soft_wrap=True)
     before, after = ("", "") if console.color_system else MARKS
     for run, learned in spans(ids, labels):

@@ -27,22 +27,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         for side, part in sides.parts.items()
     )
     if config.like:
-        print(
-            f"split {config.task}: {sizes}; val and test are {config.like}'s, {sides.left_out} lines near them left out"
-        )
+        left_out = f"{sides.left_out} lines near them left out"
+        print(f"split {config.task}: {sizes}; val and test are {config.like}'s, {left_out}")
         return 0
+    largest = max(map(len, sides.components), default=0)
+    left_out = f"; {sides.left_out} mined lines left out: siblings or near copies of val or test"
     print(
         f"split {config.task}: {sizes}; {sides.lineages} lineages in {len(sides.components)} components "
-        f"(largest {max(map(len, sides.components), default=0)}), {sides.near} near pairs at {sides.limit:g}"
-        + (f"; {sides.left_out} mined lines left out: siblings or near copies of val or test" if sides.left_out else "")
+        f"(largest {largest}), {sides.near} near pairs at {sides.limit:g}{left_out if sides.left_out else ''}"
     )
     alike = "too many lines of one label are alike: write more various ones"
     if sides.skew > LOPSIDED:
         print(f"  warning: a side has hardly a line of one label, for {alike}")
     elif sides.limit > config.split.near:
-        print(
-            f"  note: only texts {sides.limit:g} alike were kept together, so that each side has both labels; {alike}"
-        )
+        together = f"only texts {sides.limit:g} alike were kept together, so that each side has both labels"
+        print(f"  note: {together}; {alike}")
     return 0
 
 

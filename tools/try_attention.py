@@ -1,13 +1,9 @@
-"""Run a padded batch forward and backward through a recipe's attention, here: `python -m tools.try_attention smollm2-135m_lora`.
-
-A kernel may give gradients that are not numbers for some lengths only, as cuDNN 9.19's does for 64 more than a multiple of
-128 tokens where scores are strongly negative (pytorch/pytorch#196678). So several lengths are tried, with such scores.
-"""
+"""Run a padded batch through a recipe's attention and back, here: `python -m tools.try_attention smollm2-135m_lora`."""
 
 from collections.abc import Sequence
 
 from callwright.errors import Parser, command
-from callwright.recipes import load_recipe
+from callwright.recipes import add_recipe, chosen_recipe
 from tools.training.attention import LENGTHS, attention_fault, implementation
 
 
@@ -15,10 +11,9 @@ from tools.training.attention import LENGTHS, attention_fault, implementation
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what was found; 1 when the attention cannot be trained with."""
     parser = Parser("python -m tools.try_attention", __doc__)
-    parser.add_argument("recipe", help="a stem under configs/train/")
-    parser.add_argument("overrides", nargs="*", help="the key=value that llamafactory-cli train will get")
-    args = parser.parse_args(argv)
-    recipe = load_recipe(args.recipe, args.overrides)
+    add_recipe(parser)
+    args = parser.parse_intermixed_args(argv)
+    recipe = chosen_recipe(args)
     fault = attention_fault(recipe)
     print(fault or f"{implementation(recipe)} attention: finite gradients of a padded batch at {LENGTHS} tokens")
     return 1 if fault else 0

@@ -17,7 +17,7 @@ LINE = re.compile(r"^# -+ (?P<group>[^-].*?) -+$|^(?P<verb>[a-z][a-z-]*):.*?## (
 
 
 def verbs(makefile: str) -> dict[str, dict[str, str]]:
-    """What each verb does, by the heading of the Makefile that it stands under; `MAIN` comes first, and only there."""
+    """Read what each verb does, by the heading of the Makefile that it stands under; `MAIN` comes first, and only there."""
     groups: dict[str, dict[str, str]] = {"first of all": dict.fromkeys(MAIN, "")}
     group = "set up"
     for line in LINE.finditer(makefile):
@@ -30,7 +30,7 @@ def verbs(makefile: str) -> dict[str, dict[str, str]]:
 
 
 def unknown(goals: Sequence[str], makefile: str) -> UserError:
-    """What to say of the first of make's goals that the Makefile does not have."""
+    """Describe the first of make's goals that the Makefile does not have."""
     known = [verb for group in verbs(makefile).values() for verb in group]
     goal = next((goal for goal in goals if goal not in known), "")
     try:

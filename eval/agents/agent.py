@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from callwright.chat import open_client
 from callwright.errors import UserError
 from callwright.files import write_json, write_jsonl
-from callwright.recipes import load_recipe, model_hash
+from callwright.recipes import chosen_recipe, model_hash
 from callwright.records import Call, Prediction
 from eval.agents.toolbox import Toolbox, ToolResult, ToolsDied
 from eval.agents.trajectory import AgentCase, AgentResult, Trajectory, Turn, score, summarise
@@ -176,7 +176,7 @@ def finish(plan: Play) -> list[AgentResult]:
 
 def play_recipe(args: argparse.Namespace, planned: Callable[[str, Path, Any], Play]) -> list[list[AgentResult]]:
     """Play with a recipe's base and tuned model, one after the other, and say whether they differ by more than chance."""
-    recipe = load_recipe(args.recipe, args.overrides)
+    recipe = chosen_recipe(args)
     check_models(recipe, tuned=True)
     plans = []
     for name in ("base", "tuned"):

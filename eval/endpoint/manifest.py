@@ -1,7 +1,6 @@
 """What a run was made of, for `manifest.json`: code, data, weights, packages, machine, command."""
 
 import hashlib
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.files import ROOT, sha256, to_json
+from callwright.machine import cores, gpus
 
 PACKAGES = ("llamafactory", "transformers", "torch", "peft", "openai", "scipy", "numpy")
 
@@ -44,18 +44,8 @@ def machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "cpus": cores(),
-        "gpus": gpus(),
+        "gpus": [gpu.name for gpu in gpus()],
     }
-
-
-def cores() -> int:
-    """The cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpus() -> list[str]:
-    """The names of NVIDIA's GPUs; none where nvidia-smi is not there or finds none."""
-    return (_run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or "").splitlines()
 
 
 def value_hash(value: Any) -> str:

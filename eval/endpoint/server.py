@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, write_text
-from callwright.recipes import Recipe, check_base
+from callwright.recipes import Recipe, check_base, check_base_is_there
 from callwright.trained import check_trained
 from callwright.yaml12 import dump_yaml
 from eval.endpoint.settings import Endpoint
@@ -157,9 +157,8 @@ def check_models(recipe: Recipe, tuned: bool) -> None:
         trained = check_trained(recipe)
         if adapter:
             check_base(trained, str(args["model_name_or_path"]), "choose the RECIPE that it was trained by")
-    model = str(args["model_name_or_path"])
-    if model.startswith("models/") and not (ROOT / model / "config.json").is_file():
-        raise UserError(model, "the base model is not there", f"run: {recipe.make_command('model')}")
+    if args["model_name_or_path"] == recipe.model:  # a model that was trained whole does without its base
+        check_base_is_there(recipe)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any
 from callwright.chat import open_client
 from callwright.errors import UserError
 from callwright.files import ROOT, parse_json, read_json, write_json
+from callwright.machine import cores
 from callwright.recipes import Recipe, model_hash
 from callwright.records import Case
 from eval.endpoint import manifest
@@ -82,7 +83,7 @@ def runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Iterator[R
         folders = [str(args[key]) for key in ("model_name_or_path", "adapter_name_or_path") if key in args]
         made_of = [args, manifest.package("llamafactory"), *map(model_hash, folders)]
         size = sum(path.stat().st_size for folder in folders for path in (ROOT / folder).glob("*.safetensors"))
-        opened = partial(serve, recipe, True, manifest.cores())
+        opened = partial(serve, recipe, True, cores())
         yield Runtime("LLaMA-Factory API", opened, {"model": manifest.value_hash(made_of)}, size)
     except UserError as error:
         yield Row("LLaMA-Factory API", fault=str(error))

@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from callwright import machine
 from callwright.config import config_path
 from callwright.files import ROOT, sha256, write_jsonl
 from callwright.llamacpp import CONTEXT
-from callwright.recipes import Recipe, load_recipe, model_hash
+from callwright.recipes import Recipe, chosen_recipe, model_hash
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
 from eval.endpoint.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
@@ -81,7 +82,7 @@ def plan_recipe(
     paths = suite.files(task)
     cases = read_cases(paths)
     args = recipe.serve(tuned)
-    sampling = suite.sampling(probe=not tuned and not manifest.gpus())
+    sampling = suite.sampling(probe=not tuned and not machine.gpus())
     fingerprint = {
         "cases": manifest.cases_hash(paths),
         "model": model_hash(str(args["model_name_or_path"])),
@@ -115,13 +116,11 @@ def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
         cases: to ask.
         weights: bytes on disk; None where they are not here yet.
     """
-    if manifest.gpus():
+    if machine.gpus():
         return 1, None
-    import psutil
-
-    room = psutil.virtual_memory().available // (2 * weights + SERVER_BYTES) if weights else 1
-    copies = max(1, min(MOST_COPIES, manifest.cores(), cases // CASES_A_COPY, room))
-    return copies, max(1, manifest.cores() // copies)
+    room = machine.free_memory() // (2 * weights + SERVER_BYTES) if weights else 1
+    copies = max(1, min(MOST_COPIES, machine.cores(), cases // CASES_A_COPY, room))
+    return copies, max(1, machine.cores() // copies)
 
 
 @contextmanager
@@ -165,7 +164,7 @@ def attribute_failures(
     native = load_run(plan.out).results
     wanted = [result for result in native if suite.attribution == "all" or (result.scored and not result.correct)]
     more = ""
-    if suite.attribution_cases and not manifest.gpus() and len(wanted) > suite.attribution_cases:
+    if suite.attribution_cases and not machine.gpus() and len(wanted) > suite.attribution_cases:
         more = f" (of {len(wanted)} that could be asked: see attribution_cases)"
         wanted = spread(wanted, lambda result: result.verdict, suite.attribution_cases)
     ids = {result.id for result in wanted}
@@ -185,7 +184,7 @@ def attribute_failures(
 
 def run_recipe(args: argparse.Namespace) -> int:
     """Evaluate a recipe's base and tuned model, one after the other behind one server; return the exit status."""
-    recipe, suite = load_recipe(args.recipe, args.overrides), load_suite(args.suite)
+    recipe, suite = chosen_recipe(args), load_suite(args.suite)
     check_models(recipe, tuned=True)
     files = gguf_files(recipe) if args.runtime == "llamacpp" else (None, None)
     plans = [plan_recipe(recipe, args.suite, suite, bool(n), args.command, gguf) for n, gguf in enumerate(files)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import ROOT
-from callwright.recipes import load_recipe
+from callwright.recipes import chosen_recipe
 from tools.formats.dataset_info import SHAREGPT, find_entry
 from tools.formats.ingest import record_of, records
 
@@ -39,7 +39,7 @@ def row_source(args: argparse.Namespace) -> tuple[dict[str, Any], Path, dict[str
         )
     if Path(args.recipe).suffix in (".jsonl", ".json", ".gz", ".parquet"):
         raise UserError(args.recipe, "is a file, and no template says how to read it", "pass --template qwen, say")
-    settings = load_recipe(args.recipe, args.overrides).train
+    settings = chosen_recipe(args).train
     return settings, *((args.file, SHAREGPT) if args.file else dataset_of(settings, args.split))
 
 

@@ -1,14 +1,10 @@
-"""Merge a recipe's adapter into what any runtime serves: `python -m tools.export smollm2-135m_lora --gguf f16,q8_0,q4_k_m`.
-
-runs/<recipe>/export/ gets the weights, the tokenizer with the trained chat template with tools, a model card, a manifest
-and the GGUF files that are asked for. It is replaced whole or not at all.
-"""
+"""Merge a recipe's adapter into runs/<recipe>/export/: weights, tokenizer with the trained chat template with tools, model
+card, manifest, and the GGUF files that are asked for. The folder is replaced whole or not at all."""
 
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,33 +13,23 @@ from typing import Any
 from callwright import llamacpp
 from callwright.config import config_path
 from callwright.errors import UserError
-from callwright.files import ROOT, make_folder, read_json, read_text, sha256, write_json, write_text
+from callwright.files import ROOT, make_folder, read_json, sha256, write_json, write_text
 from callwright.recipes import Recipe, check_base
 from callwright.schema import load_tools
 from callwright.trained import check_trained
 from tools.checks.chat_template import write_template
 from tools.checks.encode import fetch_hint, load_tokenizer, load_view
 from tools.checks.parity import day_of_training, differences, fuzzed
+from tools.ship.gguf import run_logged, write_gguf
 from tools.ship.model_card import write_card
 from tools.ship.modelfile import write_modelfile
-from tools.training.base_models import read_metadata
 
-FORMATS = {"f16": 1, "q8_0": 7, "q4_k_m": 15}
-"""GGUF format → `enum llama_ftype` of llama.cpp's include/llama.h"""
 TALKS = 50
 """made-up talks that the written tokenizer must turn into the trained tokens; make parity proves more"""
 
-QUANTISE = """
-import sys
-from cyllama.llama import llama_cpp
-params = llama_cpp.LlamaModelQuantizeParams()
-params.ftype = int(sys.argv[3])
-llama_cpp.model_quantize(sys.argv[1], sys.argv[2], params)
-"""
-
 
 def tensors(folder: Path) -> dict[str, list[int]]:
-    """Name → shape of the tensors of a folder's safetensors files.
+    """Return the shape of each tensor in a folder's safetensors files, by its name.
 
     Raises:
         UserError: there are none, or one is cut short: writing it was stopped.
@@ -63,7 +49,7 @@ def tensors(folder: Path) -> dict[str, list[int]]:
 
 
 def base_folder(model: str) -> Path | None:
-    """Where the base model's files are; None where they are not on this machine yet."""
+    """Find the base model's files on this machine, in a folder or in the hub's cache; None where they are not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -92,28 +78,15 @@ def check_whole(recipe: Recipe) -> None:
     wanted: dict[str, list[int]] = {}
     for name, shape in shapes.items():
         module, _, part = name.removeprefix("base_model.model.").rpartition(".lora_")
-        if part[:1] in ("A", "B"):
-            wanted.setdefault(f"{module}.weight", [0, 0])[part[0] == "A"] = shape[part[0] == "A"]
-    shared = wanted.keys() & known.keys()
-    for module, shape in wanted.items():
-        if shared and known.get(module) != shape:
-            fault = f"an adapter of another base: {module} is {shape} in it, and {known.get(module)} in {recipe.model}"
-            raise UserError(folder, fault, remedy)
-
-
-def run(what: str, words: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command whose output goes to a log.
-
-    Raises:
-        UserError: it failed; its last line says why.
-    """
-    with open(log, "ab") as out:
-        done = subprocess.run(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    if done.returncode:
-        said = [line.strip() for line in read_text(log).splitlines() if line.strip()]
-        full = next((line for line in said if "No space left" in line or "File too large" in line), None)
-        fault = f"{what} failed: {(full or said[-1] if said else f'status {done.returncode}')[:300]}"
-        raise UserError(log, fault, "free some space" if full else "mend the cause; the log has more")
+        if part.startswith("B."):  # B is outputs × rank, A is rank × inputs
+            inputs = shapes.get(name.replace(".lora_B.", ".lora_A."), [0, 0])[1]
+            wanted[f"{module}.weight"] = [shape[0], inputs]
+    for module in (
+        wanted.keys() & known.keys()
+    ):  # of a base that is not here, or that names its modules otherwise, none is
+        if known[module] != wanted[module]:
+            sizes = f"{module} is {wanted[module]} in it, and {known[module]} in {recipe.model}"
+            raise UserError(folder, f"an adapter of another base: {sizes}", remedy)
 
 
 def merge(recipe: Recipe, part: Path, log: Path) -> None:
@@ -121,7 +94,8 @@ def merge(recipe: Recipe, part: Path, log: Path) -> None:
     config = config_path("configs/export", recipe.stem, "recipe")
     trained = "adapter_name_or_path" if recipe.is_lora else "model_name_or_path"
     words = [f"{trained}={recipe.train['output_dir']}", f"export_dir={part}"]
-    run("llamafactory-cli export", [Path(sys.executable).with_name("llamafactory-cli"), "export", config, *words], log)
+    command = [str(Path(sys.executable).with_name("llamafactory-cli")), "export", str(config), *words]
+    run_logged("llamafactory-cli export", command, log)
     (part / "Modelfile").unlink(missing_ok=True)  # its template has no tools: it would serve other bytes
 
 
@@ -158,35 +132,6 @@ def put_modelfile(recipe: Recipe, part: Path, weights: str) -> None:
     write_text(part / "Modelfile", write_modelfile(render, load_tools(tools), weights, tokenizer.eos_token))
 
 
-def write_gguf(folder: Path, out: Path, stem: str, formats: Sequence[str], log: Path) -> None:
-    """Convert and quantise the model in `folder` to `<out>/<stem>-<FORMAT>.gguf`, our template inside.
-
-    Raises:
-        UserError: llama.cpp is not installed, or cannot.
-    """
-    environment, f16 = llamacpp.environment(), out / f"{stem}-F16.gguf"
-    convert: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "convert_hf_to_gguf",
-        "--outtype",
-        "f16",
-        "--outfile",
-        f16,
-        folder,
-    ]
-    run("llama.cpp's converter", convert, log, environment)
-    if read_metadata(f16).get("tokenizer.chat_template") != read_text(folder / "chat_template.jinja"):
-        raise UserError(f16, "holds another chat template", "report it: the converter has changed")
-    for name in formats:
-        if name != "f16":
-            target = out / f"{stem}-{name.upper()}.gguf"
-            words: list[str | Path] = [sys.executable, "-c", QUANTISE, f16, target, str(FORMATS[name])]
-            run(f"llama.cpp's quantiser to {name}", words, log, environment)
-    if "f16" not in formats:
-        f16.unlink()
-
-
 def write_base(recipe: Recipe, part: Path, out: Path, log: Path) -> None:
     """Write the base model in F16, with the tokenizer and template of the export: what eval compares the tuned one with."""
     base = base_folder(recipe.model)
@@ -201,12 +146,22 @@ def write_base(recipe: Recipe, part: Path, out: Path, log: Path) -> None:
         (Path(scratch) / "base-F16.gguf").replace(out)
 
 
+def hash_weights(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each safetensors file of a folder, by its name."""
+    return {path.name: sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Return a file's size and SHA-256, as a manifest holds them."""
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
 def fingerprint(recipe: Recipe) -> dict[str, Any]:
-    """What an export is made of, GGUF files apart."""
+    """Hash what an export is made of, but for its GGUF files."""
     base = ROOT / recipe.model
     return {
-        "trained": {path.name: sha256(path) for path in sorted(recipe.output_dir.glob("*.safetensors"))},
-        "base": {p.name: sha256(p) for p in sorted(base.glob("*.safetensors"))} if base.is_dir() else recipe.model,
+        "trained": hash_weights(recipe.output_dir),
+        "base": hash_weights(base) if base.is_dir() else recipe.model,
         "settings": sha256(config_path("configs/export", recipe.stem, "recipe")),
         "template": {key: recipe.train.get(key) for key in ("template", "tool_format", "default_system")},
         "packages": {name: version(name) for name in ("llamafactory", "transformers")},
@@ -214,8 +169,10 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
 
 
 def is_there(target: Path, made_of: dict[str, Any], formats: Sequence[str], packages: dict[str, str]) -> bool:
-    """Whether an export holds all that is asked for already."""
-    known = read_json(target / "manifest.json") if (target / "manifest.json").is_file() else {}
+    """Tell whether an export holds all that is asked for already."""
+    if not (target / "manifest.json").is_file():
+        return False
+    known = read_json(target / "manifest.json")
     if known.get("made_of") != made_of:
         return False
     return not formats or (set(formats) <= set(known["gguf"]["formats"]) and known["gguf"]["packages"] == packages)
@@ -227,7 +184,7 @@ def write_card_again(recipe: Recipe, target: Path) -> None:
     if "tool_format" in known:
         write_card(recipe, target, known["tool_format"])
         card = target / "README.md"
-        known["files"][card.name] = {"bytes": card.stat().st_size, "sha256": sha256(card)}
+        known["files"][card.name] = describe_file(card)
         write_json(target / "manifest.json", known)
 
 
@@ -249,6 +206,20 @@ def recover(target: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
 
 
+def write_export(recipe: Recipe, part: Path, formats: Sequence[str], base: Path | None, log: Path) -> str:
+    """Fill the folder `part` with all but the manifest; return the tool format."""
+    merge(recipe, part, log)
+    tool_format = put_template(recipe, part)
+    if formats:
+        write_gguf(part, part, recipe.stem, formats, log)
+        if tool_format == "qwen":  # the form that tests hold against Go's own text/template
+            put_modelfile(recipe, part, f"{recipe.stem}-{formats[0].upper()}.gguf")
+    if base:
+        write_base(recipe, part, base, log)
+    write_card(recipe, part, tool_format)
+    return tool_format
+
+
 def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | None) -> bool:
     """Write the export; False where it was there already.
 
@@ -258,7 +229,7 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
     Raises:
         UserError: nothing to export, or it cannot be written; what was there before stays.
     """
-    check_trained(recipe)
+    check_whole(recipe)
     if formats or base:
         llamacpp.environment()
     recover(target)
@@ -272,15 +243,7 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
         make_folder(target.parent)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.part-") as scratch:
             part = Path(scratch) / target.name
-            merge(recipe, part, log)
-            tool_format = put_template(recipe, part)
-            if formats:
-                write_gguf(part, part, recipe.stem, formats, log)
-                if tool_format == "qwen":  # the form that tests hold against Go's own text/template
-                    put_modelfile(recipe, part, f"{recipe.stem}-{formats[0].upper()}.gguf")
-            if base:
-                write_base(recipe, part, base, log)
-            write_card(recipe, part, tool_format)
+            tool_format = write_export(recipe, part, formats, base, log)
             files = sorted(path for path in part.iterdir() if path.is_file())
             for path in files:
                 path.chmod(0o644)
@@ -290,18 +253,10 @@ def export(recipe: Recipe, target: Path, formats: Sequence[str], base: Path | No
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "made_of": made_of,
                 "gguf": {"formats": list(formats), "packages": packages},
-                "files": {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files},
+                "files": {path.name: describe_file(path) for path in files},
             }
             write_json(part / "manifest.json", manifest)
             replace_folder(part, target)
     except OSError as error:
         raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
     return True
-
-
-def read_formats(text: str) -> list[str]:
-    """The formats that --gguf names."""
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    if strange := next((name for name in names if name not in FORMATS), None):
-        raise UserError("--gguf", f"{strange!r} is no format", f"choose from: {','.join(FORMATS)}")
-    return names

@@ -1,4 +1,4 @@
-"""Keep a recipe's trained adapter in git, in float16, with what it was made of: `python -m tools.keep smollm2-135m_lora-gpu`."""
+"""Keep a recipe's trained adapter in git, in float16, with what it was made of."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def halve(source: Path, target: Path) -> None:
 
 
 def figures(recipe: Recipe) -> dict[str, Any]:
-    """Suite → decision and strict accuracy of the recipe's last evaluation there, if it asked these weights."""
+    """Return each suite's decision and strict accuracy in the recipe's last evaluation, if it asked these weights."""
     found = {}
     for path in sorted(recipe.run_dir.glob("eval/*/tuned/summary.json")):
         if not recipe.is_measured(path.parent):
@@ -52,7 +52,7 @@ def figures(recipe: Recipe) -> dict[str, Any]:
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """The manifest of an adapter: recipe, data, base model, versions and figures."""
+    """Describe what an adapter was made of: recipe, data, base model, versions and figures."""
     weights = ROOT / recipe.model / "model.safetensors"
     return {
         "recipe": {"stem": recipe.stem, "sha256": sha256(ROOT / recipe.train_path), "settings": recipe.train},
@@ -72,15 +72,15 @@ def keep(recipe: Recipe, target: Path) -> int:
     source = check_trained(recipe)
     make_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        made = Path(scratch) / target.name
-        made.mkdir()
-        halve(source / WEIGHTS, made / WEIGHTS)
-        if (size := (made / WEIGHTS).stat().st_size) > MOST:
+        part = Path(scratch) / target.name
+        part.mkdir()
+        halve(source / WEIGHTS, part / WEIGHTS)
+        if (size := (part / WEIGHTS).stat().st_size) > MOST:
             raise UserError(source, f"{size / 1e6:.1f} MB in float16, more than {MOST / 1e6:g}", "lower lora_rank")
         settings = read_json(source / "adapter_config.json")
-        write_json(made / "adapter_config.json", settings | {"base_model_name_or_path": recipe.model})
-        write_json(made / "manifest.json", describe(recipe))
+        write_json(part / "adapter_config.json", settings | {"base_model_name_or_path": recipe.model})
+        write_json(part / "manifest.json", describe(recipe))
         if target.exists():
             shutil.move(target, Path(scratch) / "old")
-        made.rename(target)
+        part.rename(target)
     return size

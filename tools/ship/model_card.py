@@ -11,8 +11,23 @@ from tools.checks.parity import SERVERS
 from tools.ship.modelfile import DIFFERS
 from tools.training.base_models import SOURCES
 from tools.training.preflight import STAMP, dataset_files, fingerprint
-from tools.vet import BASES
 
+GEMMA = "Gemma Terms of Use; its prohibited uses go on to derivatives"
+LLAMA = "Community License; derivatives are named Llama and say what they were built with"
+BASE_LICENCES = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "Apache-2.0",
+    "Qwen/Qwen1.5-4B-Chat": "Tongyi Qianwen Research License; no commercial use",
+    "Qwen/Qwen2-VL-2B-Instruct": "Apache-2.0",
+    "Qwen/Qwen3-0.6B": "Apache-2.0",
+    "Qwen/Qwen3-1.7B": "Apache-2.0",
+    "Qwen/Qwen3-4B-Instruct-2507": "Apache-2.0",
+    "google/functiongemma-270m-it": GEMMA,
+    "google/gemma-3-1b-it": GEMMA,
+    "microsoft/Phi-3-mini-4k-instruct": "MIT",
+    "unsloth/Llama-3.1-8B": f"Llama 3.1 {LLAMA}",
+    "unsloth/Llama-3.2-1B-Instruct": f"Llama 3.2 {LLAMA}",
+}
+"""The licence of each base model of configs/train, as its publisher states it."""
 HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}
 """a licence in the hub's words; `other` for those with terms of their own"""
 
@@ -21,11 +36,16 @@ SHOWN = {"F1 of the decision to call": ("decision", "f1", "ci95"), "precision": 
 """figure → where eval's summary.json holds it and its 95% interval"""
 
 
+def published_name(model: str) -> str:
+    """Return a base model's name on the hub: its own, or that of what was fetched into models/."""
+    source = SOURCES.get(model.removeprefix("models/"))
+    return source.hub if source else model
+
+
 def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
     """Write README.md into an export."""
-    source = SOURCES.get(recipe.model.removeprefix("models/"))
-    base = source.hub if source else recipe.model
-    licence = BASES.get(base)
+    base = published_name(recipe.model)
+    licence = BASE_LICENCES.get(base)
     front: dict[str, Any] = {"base_model": base, "license": licence and HUB.get(licence, "other"), "pipeline_tag": "text-generation", "library_name": "transformers"}  # fmt: skip
     front = {key: value for key, value in front.items() if value} | {"tags": ["function-calling", "llama-factory"]}
     parts = [
@@ -41,7 +61,7 @@ def write_card(recipe: Recipe, folder: Path, tool_format: str) -> None:
 
 
 def made_of(recipe: Recipe, base: str, licence: str | None) -> list[str]:
-    """Base, licence, recipe and data, a line each."""
+    """Write base, licence, recipe and data, a line each."""
     terms = (
         f"{licence}; these weights are under the same terms" if licence else "see its own page before you share these"
     )
@@ -58,7 +78,7 @@ def made_of(recipe: Recipe, base: str, licence: str | None) -> list[str]:
 
 
 def measured(recipe: Recipe) -> str:
-    """The figures of the last evaluation on golden, if it asked these weights."""
+    """Write the figures of the last evaluation on golden, if it asked these weights."""
     run = recipe.run_dir / "eval/golden/tuned"
     if not recipe.is_measured(run):
         return (
@@ -71,12 +91,12 @@ def measured(recipe: Recipe) -> str:
         if values[key] is not None:
             low, high = values[bounds]
             rows.append(f"| {name} | {values[key]:.3f} | [{low:.3f}, {high:.3f}] |")
-    said = f"{summary['scored']} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
-    return f"{said}\n\n" + "\n".join(rows)
+    about = f"{summary['scored']} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
+    return f"{about}\n\n" + "\n".join(rows)
 
 
 def served(folder: Path, tool_format: str) -> str:
-    """The command lines of servers that send the trained bytes and read the calls."""
+    """Write the command lines of servers that send the trained bytes and read the calls."""
     parser = SERVERS.get(tool_format)
     flags = f" --enable-auto-tool-choice --tool-call-parser {parser}" if parser else ""
     dtype = read_json(folder / "config.json").get("dtype") or "auto"
@@ -84,14 +104,14 @@ def served(folder: Path, tool_format: str) -> str:
     lines += [f"llama-server -m {path.name} --jinja" for path in sorted(folder.glob("*.gguf"))]
     if (folder / "Modelfile").is_file():
         lines.append("ollama create NAME -f Modelfile")
-    said = "The chat template with tools is in the tokenizer and in each GGUF file: no flag names it."
+    notes = "The chat template with tools is in the tokenizer and in each GGUF file: no flag names it."
     if not parser:
-        said += f" No parser of vLLM's reads calls of the form `{tool_format}`: take the text, and read it yourself."
-    return said + "\n\n```sh\n" + "\n".join(lines) + "\n```\n\nSend `tools` with every request, and temperature 0."
+        notes += f" No parser of vLLM's reads calls of the form `{tool_format}`: take the text, and read it yourself."
+    return notes + "\n\n```sh\n" + "\n".join(lines) + "\n```\n\nSend `tools` with every request, and temperature 0."
 
 
 def limits(folder: Path) -> list[str]:
-    """What a user must know."""
+    """List what a user must know."""
     lines = ["- It was measured on the task's own tools and languages; on others it is untested.",
              "- Its words are untrusted input: check each call against the tool's schema, and never evaluate it."]  # fmt: skip
     if (folder / "Modelfile").is_file():

@@ -1,4 +1,4 @@
-"""Run a padded batch forward and backward through a recipe's attention, here: `python -m tools.try_attention smollm2-135m_lora`.
+"""Run a padded batch forward and backward through a recipe's attention, on this machine.
 
 A kernel may give gradients that are not numbers for some lengths only, as cuDNN 9.19's does for 64 more than a multiple of
 128 tokens where scores are strongly negative (pytorch/pytorch#196678). So several lengths are tried, with such scores.
@@ -36,12 +36,11 @@ def attention_gradients(name: str, shape: Shape, length: int, dtype: Any, device
     generator = torch.Generator().manual_seed(length)
 
     def numbers(heads: int, scale: float) -> Any:
-        made = torch.randn(2, heads, length, shape.head_dim, generator=generator) * scale
-        return made.to(device, dtype)
+        return (torch.randn(2, heads, length, shape.head_dim, generator=generator) * scale).to(device, dtype)
 
     queries, keys, values = numbers(shape.heads, 0.1), numbers(shape.kv_heads, 0.1), numbers(shape.kv_heads, 1.0)
     queries[..., 0], keys[..., 0] = 1.0, SCORE * shape.head_dim**0.5
-    given = [part.requires_grad_() for part in (queries, keys, values)]
+    inputs = [part.requires_grad_() for part in (queries, keys, values)]
     causal = torch.ones(length, length, dtype=torch.bool, device=device).tril().repeat(2, 1, 1, 1)
     causal[1, :, :, length - PADDING :] = False
     module = torch.nn.Module().train()
@@ -52,9 +51,9 @@ def attention_gradients(name: str, shape: Shape, length: int, dtype: Any, device
     if name == "eager":
         attend = modeling_llama.eager_attention_forward
         mask = torch.zeros_like(causal, dtype=dtype).masked_fill(~causal, torch.finfo(dtype).min)
-    out, _ = attend(module, *given, mask, scaling=scaling)
+    out, _ = attend(module, *inputs, mask, scaling=scaling)
     out.backward(torch.randn(out.shape, generator=generator).to(device, dtype))
-    return [part.grad for part in given]
+    return [part.grad for part in inputs]
 
 
 def attention_fault(recipe: Recipe) -> str | None:

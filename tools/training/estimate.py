@@ -1,7 +1,4 @@
-"""Estimate what memory a training run takes: `python -m tools.estimate llama3.1-8b_qlora-fast --gpu 80 [key=value …]`.
-
-Exit status 1 when it does not fit. The figures are those of a GPU; docs/scale.md has them beside measured peaks.
-"""
+"""Estimate what memory a training run takes on a GPU; docs/scale.md has the figures beside measured peaks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +41,7 @@ class Shape:
     """transformers' model_type"""
 
     def linear(self) -> dict[str, tuple[int, int]]:
-        """The linear modules of a layer, each with its inputs and outputs."""
+        """Return the linear modules of a layer, each with its inputs and outputs."""
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
         return {
             "q_proj": (self.hidden, q),
@@ -67,7 +64,7 @@ class Shape:
         return self.vocab * self.hidden * (1 if self.tied else 2) + self.more
 
     def lora(self, rank: int, target: str) -> int:
-        """weights of an adapter"""
+        """Count the weights of an adapter."""
         names = self.linear() if target == "all" else {name.strip() for name in target.split(",")}
         return self.layers * rank * sum(sum(sizes) for name, sizes in self.linear().items() if name in names)
 
@@ -90,7 +87,7 @@ SHAPES = {
 
 
 def shape_of(model: str) -> Shape:
-    """The sizes of a model: from its config.json where it is a folder, from SHAPES by the beginning of its name else.
+    """Return the sizes of a model: from its config.json where it is a folder, from SHAPES by the beginning of its name else.
 
     Raises:
         UserError: neither is there.
@@ -121,7 +118,7 @@ def shape_of(model: str) -> Shape:
 
 
 def estimate(settings: dict[str, Any], shape: Shape, row: int) -> dict[str, float]:
-    """Bytes that training needs at its peak, by what they are for.
+    """Estimate the bytes that training needs at its peak, by what they are for.
 
     Args:
         settings: a train file's keys.
@@ -160,7 +157,7 @@ def estimate(settings: dict[str, Any], shape: Shape, row: int) -> dict[str, floa
 
 
 def activations(settings: dict[str, Any], shape: Shape, size: int) -> float:
-    """Bytes a token that a layer keeps for the backward pass, its values being of `size` bytes; the batch is padded."""
+    """Return the bytes a token that a layer keeps for the backward pass, its values being of `size` bytes; the batch is padded."""
     target = _target(settings)
     adapted = {name for name in shape.linear() if target == "all" or name in target}
     attention, mixed = shape.heads * shape.head_dim, shape.float32 and size == 2
@@ -182,15 +179,21 @@ def _target(settings: dict[str, Any]) -> str:
 
 
 def left_by_loading(shape: Shape) -> float:
-    """Bytes that stay reserved after the weights were loaded, in half precision, before they got where they belong.
+    """Return the bytes that stay reserved after the weights were loaded, in half precision, before they got where they belong.
 
     Not needed: torch gives them back before it runs out. But nvidia-smi shows them.
     """
     return 0.0 if shape.float32 else (shape.body + shape.stored) * 2.0
 
 
+def text_of(row: dict[str, Any]) -> str:
+    """Return the text of a row that becomes tokens: turns, system message and tools."""
+    turns = [str(turn.get("value", "")) for turn in row.get("conversations", [])]
+    return "".join([*turns, str(row.get("system") or ""), str(row.get("tools") or "")]) if turns else to_json(row)
+
+
 def longest_row(recipe: Recipe) -> tuple[int, str]:
-    """Tokens of the longest training row, and where the figure comes from: the data, or cutoff_len without any."""
+    """Count the tokens of the longest training row, and say where the figure comes from: the data, or cutoff_len without any."""
     cutoff = int(recipe.train.get("cutoff_len", 2048))
     registry = ROOT / "dataset_info.json"
     names = [name.strip() for name in str(recipe.train.get("dataset") or "").split(",")]
@@ -201,26 +204,24 @@ def longest_row(recipe: Recipe) -> tuple[int, str]:
     if not found or recipe.train.get("packing") or recipe.train.get("neat_packing"):
         return cutoff, "cutoff_len"
 
-    def text(row: dict[str, Any]) -> str:
-        turns = [str(turn.get("value", "")) for turn in row.get("conversations", [])]
-        return "".join([*turns, str(row.get("system") or ""), str(row.get("tools") or "")]) if turns else to_json(row)
-
-    vocabulary, size = ROOT / recipe.model / "tokenizer.json", lambda row: len(text(row).encode())
-    row = max(found[:limit], key=size)
-    tokens, around = int(size(row) / BYTES_PER_TOKEN), TURN_TOKENS * len(row.get("conversations", []))
+    row = max(found[:limit], key=lambda row: len(text_of(row).encode()))
+    vocabulary = ROOT / recipe.model / "tokenizer.json"
     if vocabulary.is_file():
         from tokenizers import Tokenizer
 
-        tokens = len(Tokenizer.from_file(str(vocabulary)).encode(text(row)).ids)
+        tokens = len(Tokenizer.from_file(str(vocabulary)).encode(text_of(row)).ids)
+    else:
+        tokens = int(len(text_of(row).encode()) / BYTES_PER_TOKEN)
+    around = TURN_TOKENS * len(row.get("conversations", []))
     pixels = int(recipe.train.get("image_max_pixels", 768 * 768)) * len(row.get("images", []))
     tokens += around + (TOOLS_TOKENS if row.get("tools") else 0) + pixels // PATCH
     return min(tokens, cutoff), "the longest row"
 
 
 def remedies(settings: dict[str, Any], shape: Shape, row: int, limit: float) -> Iterator[str]:
-    """The changes, each with what it then needs, that make a run fit into `limit` bytes; the least painful first."""
-    batch, steps = (int(settings.get(key, d)) for key, d in (
-        ("per_device_train_batch_size", 8), ("gradient_accumulation_steps", 1)))  # fmt: skip
+    """Find the changes, each with what it then needs, that make a run fit into `limit` bytes; the least painful first."""
+    batch = int(settings.get("per_device_train_batch_size", 8))
+    steps = int(settings.get("gradient_accumulation_steps", 1))
     changes: list[dict[str, Any]] = [{"enable_liger_kernel": True}] if not settings.get("enable_liger_kernel") else []
     while batch > 1:
         batch, steps = batch // 2, steps * 2
@@ -237,14 +238,14 @@ def remedies(settings: dict[str, Any], shape: Shape, row: int, limit: float) -> 
 
 
 def verdict(recipe: Recipe, gpu: float) -> tuple[dict[str, float], bool, str]:
-    """The parts of a recipe's estimate in bytes, whether they fit into `gpu` bytes, and that in a sentence."""
+    """Return the parts of a recipe's estimate in bytes, whether they fit into `gpu` bytes, and that in a sentence."""
     shape, (row, source) = shape_of(recipe.model), longest_row(recipe)
     parts = {**estimate(recipe.train, shape, row), "CUDA context": CONTEXT}
     need, reserved = sum(parts.values()), left_by_loading(shape)
     batch = recipe.train.get("per_device_train_batch_size", 8)
-    said = f"needs {need / GIB:.1f} GiB at {batch} × {row} tokens ({source})"
+    need_text = f"needs {need / GIB:.1f} GiB at {batch} × {row} tokens ({source})"
     if need <= gpu:
         shown = min(need + reserved, gpu) / GIB
-        return parts, True, f"{said}, fits into {gpu / GIB:.0f}; nvidia-smi may show {shown:.0f}"
+        return parts, True, f"{need_text}, fits into {gpu / GIB:.0f}; nvidia-smi may show {shown:.0f}"
     change = next(remedies(recipe.train, shape, row, gpu), "a smaller model, or more GPUs (docs/scale.md)")
-    return parts, False, f"{said}, does not fit into {gpu / GIB:.0f}; would fit: {change}"
+    return parts, False, f"{need_text}, does not fit into {gpu / GIB:.0f}; would fit: {change}"

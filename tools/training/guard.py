@@ -1,9 +1,4 @@
-"""Train as `llamafactory-cli train` does, and stop at the first step that goes wrong: `python -m tools.train x.yaml key=value`.
-
-LLaMA-Factory trains on when a gradient is not a number, ends well, and leaves an adapter that answers rubbish. This
-command gives its `run_exp` a callback that ends the run there, with a status that is not 0, and moves what was written
-so far aside. It starts torchrun for several GPUs by LLaMA-Factory's own launcher.
-"""
+"""Stop training at the first step that goes wrong, say what most likely helps, and move what was written aside."""
 
 import math
 import os

@@ -1,12 +1,12 @@
-"""Check what a training run needs before anything is loaded: `python -m tools.preflight smollm2-135m_lora`."""
+"""Check what a training run needs before anything is loaded, and make its output folder fit to resume from."""
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
-from callwright.recipes import Recipe, check_base, check_settings, load_recipe
+from callwright.machine import MIB, gpus
+from callwright.recipes import Recipe, check_base, check_base_is_there, check_settings, load_recipe, stems
 from tools.formats.dataset_info import how_to_have, making
 from tools.training.estimate import verdict
 from tools.training.guard import STAMP
@@ -15,18 +15,8 @@ ERROR = 1.15
 """an estimate may be so much too high: between 1 and that, a run is warned and not refused"""
 
 
-def gpus() -> list[str]:
-    """The NVIDIA GPUs that the driver lists, as `name, memory in MiB`; without importing torch."""
-    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
-
-
 def dataset_files(recipe: Recipe) -> list[Path]:
-    """The local files of the recipe's datasets.
+    """List the local files of the recipe's datasets.
 
     Raises:
         UserError: a dataset that is not registered, or whose file is not there.
@@ -60,30 +50,34 @@ def check(recipe: Recipe) -> list[Path]:
     check_settings(recipe.train, recipe.train_path)
     folder = recipe.train.get("output_dir")
     if not isinstance(folder, str) or not (ROOT / folder).is_relative_to(ROOT):
-        raise UserError(
-            f"output_dir {folder!r}", "is no folder of this project", f"write output_dir: runs/{recipe.stem}/train"
-        )
+        remedy = f"write output_dir: runs/{recipe.stem}/train"
+        raise UserError(f"output_dir {folder!r}", "is no folder of this project", remedy)
     if recipe.needs_gpu and not gpus():
         cpu = ", ".join(stem for stem in stems() if not load_recipe(stem).needs_gpu)
-        raise UserError(
-            f"recipe {recipe.stem!r}", "needs an NVIDIA GPU, and there is none here", f"on a CPU use: {cpu}"
-        )
-    if recipe.model.startswith("models/") and not (ROOT / recipe.model / "config.json").is_file():
-        raise UserError(recipe.model, "no base model there", f"run: {recipe.make_command('model')}")
+        fault = "needs an NVIDIA GPU, and there is none here"
+        raise UserError(f"recipe {recipe.stem!r}", fault, f"on a CPU use: {cpu}")
+    check_base_is_there(recipe)
     if not (ROOT / recipe.model).is_dir():
         check_hub(recipe.model)
-    if (start := adapter(recipe)) and not start.is_file():
-        folder = started_from(recipe)
-        of_task = f" TASK={folder.parts[2]}" if len(folder.parts) > 3 else ""
-        remedy = (
-            f"git checkout {folder}"
-            if folder.parts[0] == "adapters"
-            else f"make train RECIPE={folder.parts[1]}{of_task}"
-        )
-        raise UserError(folder, "no adapter to start from", f"run: {remedy}")
-    if start:
-        check_base(start.parent, recipe.model, "start from nothing: ARGS=adapter_name_or_path=null")
+    if start := first_adapter(recipe):
+        check_start(recipe, start)
     return dataset_files(recipe)
+
+
+def check_start(recipe: Recipe, weights: Path) -> None:
+    """Find out whether training can start from an adapter of ours.
+
+    Raises:
+        UserError: it is not there, with the command that brings it, or it is of another base model.
+    """
+    folder = started_from(recipe)
+    if not weights.is_file():
+        make = f"git checkout {folder}"
+        if folder.parts[0] == "runs":  # runs/<recipe>/train or runs/<recipe>/<task>/train
+            task = f" TASK={folder.parts[2]}" if len(folder.parts) > 3 else ""
+            make = f"make train RECIPE={folder.parts[1]}{task}"
+        raise UserError(folder, "no adapter to start from", f"run: {make}")
+    check_base(weights.parent, recipe.model, "start from nothing: ARGS=adapter_name_or_path=null")
 
 
 def check_hub(model: str) -> None:
@@ -104,9 +98,8 @@ def check_hub(model: str) -> None:
         remedy = f"accept them at {page}, then run: hf auth login"
         raise UserError(model, "the hub asks you to accept its terms first", remedy) from None
     except errors.RepositoryNotFoundError:
-        raise UserError(
-            model, "no such model on the hub, or a private one", "run: hf auth login, or check it"
-        ) from None
+        fault = "no such model on the hub, or a private one"
+        raise UserError(model, fault, "run: hf auth login, or check it") from None
     except (OSError, errors.HfHubHTTPError, errors.OfflineModeIsEnabled) as error:
         fault = f"the hub does not answer ({type(error).__name__})"
         remedy = "check the network, or give a folder: ARGS=model_name_or_path=models/…"
@@ -114,50 +107,44 @@ def check_hub(model: str) -> None:
 
 
 def check_memory(recipe: Recipe) -> str:
-    """What tools.estimate says of the recipe on the GPU that is there; "" where nothing can be said.
+    """Return what tools.estimate says of the recipe on the smallest GPU here; "" where nothing can be said.
 
     Raises:
         UserError: it cannot fit, with the change that would make it fit.
     """
-    found = gpus()
-    if not found or any(recipe.train.get(key) for key in ("use_cpu", "deepspeed", "fsdp")):
+    sizes = [gpu.mib * MIB for gpu in gpus() if gpu.mib is not None]
+    if not sizes or any(recipe.train.get(key) for key in ("use_cpu", "deepspeed", "fsdp")):
         return ""
     try:
-        there = min(float(line.rpartition(",")[2]) for line in found) * 2**20
-        parts, _, said = verdict(recipe, there)
-    except (UserError, ValueError):
-        return ""  # a model whose sizes are not known, or a driver that tells no memory
-    if sum(parts.values()) > ERROR * there:
-        raise UserError(f"recipe {recipe.stem!r}", said, "pass it in ARGS, or choose another recipe")
-    return said
+        parts, _, sentence = verdict(recipe, min(sizes))
+    except UserError:
+        return ""  # a model whose sizes are not known
+    if sum(parts.values()) > ERROR * min(sizes):
+        raise UserError(f"recipe {recipe.stem!r}", sentence, "pass it in ARGS, or choose another recipe")
+    return sentence
 
 
 def started_from(recipe: Recipe) -> Path:
-    """The folder, from the root, of the adapter that training starts from; `.` where there is none."""
+    """Return the folder, from the root, of the adapter that training starts from; `.` where there is none."""
     return Path(str(recipe.train.get("adapter_name_or_path") or "."))
 
 
-def adapter(recipe: Recipe) -> Path | None:
-    """The weights of the adapter that training starts from, where it is one of ours."""
+def first_adapter(recipe: Recipe) -> Path | None:
+    """Return the weights of the adapter that training starts from, where it is one of ours."""
     folder = started_from(recipe)
     ours = len(folder.parts) > 1 and folder.parts[0] in ("runs", "adapters")
     return ROOT / folder / "adapter_model.safetensors" if ours else None
 
 
-def stems() -> list[str]:
-    """The recipes that exist."""
-    return sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
-
-
 def fingerprint(recipe: Recipe, files: list[Path]) -> str:
-    """A hash of what makes two runs the same run: settings, data, base model."""
+    """Hash what makes two runs the same run: settings, data, base model."""
     base = ROOT / recipe.model / "config.json"
     parts = {
         "train": recipe.train,
         "data": [sha256(path) for path in files],
         "base": sha256(base) if base.is_file() else recipe.model,
     }
-    if start := adapter(recipe):
+    if start := first_adapter(recipe):
         parts["adapter"] = sha256(start)
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ def test_the_bench_measures_both(capsys):
 
 
 def test_made_answers_hold_mistakes_of_several_kinds():
-    from eval.scoring.score import score
+    from eval.scoring.runs import score
 
     pairs = bench.made(200)
     results = score([case for case, _ in pairs], {answer.id: answer for _, answer in pairs})

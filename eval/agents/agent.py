@@ -18,6 +18,7 @@ from callwright.errors import UserError
 from callwright.files import write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Call, Prediction
+from callwright.summary import value_and_interval
 from eval.agents.toolbox import Toolbox, ToolResult, ToolsDied
 from eval.agents.trajectory import AgentCase, AgentResult, Trajectory, Turn, score, summarise
 from eval.endpoint import manifest
@@ -25,9 +26,9 @@ from eval.endpoint.client import ask_once
 from eval.endpoint.plan import Plan
 from eval.endpoint.server import check_models, serve
 from eval.endpoint.settings import Endpoint, Limits
-from eval.reporting.console import p_value
+from eval.reporting.compare import p_value
 from eval.scoring.predictions import append, log, read_log
-from eval.scoring.score import RESULTS, SUMMARY, interval, number
+from eval.scoring.runs import RESULTS, SUMMARY
 from eval.scoring.stats import mcnemar
 from eval.scoring.verdict import read_call
 
@@ -164,7 +165,7 @@ def finish(plan: Play) -> list[AgentResult]:
     print(f"{plan.name}: {summary['scored']} of {summary['n']} cases scored, {summary['infra_errors']} infra errors")
     for key in ("task_success", "flawless", "step_accuracy", "call_accuracy", "result_use"):
         found = summary[key]
-        said = f"{number(found['share'])} {interval(found['ci95'])} ({found['k']} of {found['n']})"
+        said = f"{value_and_interval(found['share'], found['ci95'])} ({found['k']} of {found['n']})"
         print(f"  {key.replace('_', ' '):<14} {said}")
     for key in ("stops", "call_verdicts", "tool_errors"):
         if summary[key]:

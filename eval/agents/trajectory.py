@@ -11,11 +11,12 @@ from callwright.files import parse_json
 from callwright.json_schema import Unchecked
 from callwright.matchers import fold
 from callwright.records import Call, Case, Prediction, Record
+from callwright.results import STAGES, Verdict
 from eval.agents.toolbox import ToolError, ToolResult
 from eval.scoring.cases import case_fault
-from eval.scoring.metrics import rounded, share
 from eval.scoring.stats import wilson
-from eval.scoring.verdict import STAGES, Verdict, judge, read_call
+from eval.scoring.summary import rounded, share
+from eval.scoring.verdict import judge, read_call
 
 Stop = Literal["answer", "cut", "empty", "max_steps", "infra_error"]
 """how a trajectory ends: an answer, one that the token limit cut, no words, calls up to the limit, our own failure"""

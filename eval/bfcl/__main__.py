@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
 from callwright.bfcl import VERSION
 from callwright.errors import Parser, command
-from callwright.files import ROOT, write_json, write_jsonl
+from callwright.files import ROOT, read_json, write_json, write_jsonl
 from callwright.recipes import load_recipe, model_hash
 from callwright.records import Prediction
+from callwright.results import Result
 from callwright.tool_prompts import FORMATS
 from eval.bfcl import checker
 from eval.bfcl.questions import (
@@ -37,15 +35,14 @@ from eval.bfcl.questions import (
 )
 from eval.bfcl.replay import replay
 from eval.bfcl.table import Row, comparable, show
-from eval.bfcl.turns import Talk, converse, drop_rounds
+from eval.bfcl.turns import Conversation, converse, drop_rounds
 from eval.endpoint import manifest
-from eval.endpoint.plan import Plan, ask, open_run_folder
+from eval.endpoint.plan import Plan, ask, open_run_folder, progress
 from eval.endpoint.server import serve
 from eval.endpoint.settings import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
-from eval.reporting.report import write_report
-from eval.scoring.predictions import read_predictions
-from eval.scoring.score import write_scores
-from eval.scoring.verdict import Result, judge
+from eval.reporting.report import make_report
+from eval.scoring.runs import MANIFEST, Run, write_scores
+from eval.scoring.verdict import judge
 
 START_S = 300.0
 """for a recipe's server to load"""
@@ -74,21 +71,19 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
     if category == MULTI_TURN:
         if not plan.predictions.exists():
             drop_rounds(plan.out)
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task(f"{plan.name} {category}", total=len(questions))
-            told = lambda done: progress.update(bar, completed=done)  # noqa: E731
-            talks = converse(questions, [endpoint], plan.out, plan.sampling, limits, told)
-        judged = [talk.judge() for talk in talks]
+        with progress(f"{plan.name} {category}", len(questions)) as tell:
+            conversations = converse(questions, [endpoint], plan.out, plan.sampling, limits, tell)
+        judged = [conversation.judge() for conversation in conversations]
     else:
-        ask(plan, [endpoint], limits)
-        predictions = read_predictions(plan.predictions)
+        answers = ask(plan, [endpoint], limits)
         lost = [Prediction(id=question.id, error="not asked") for question in questions]
-        judged = [judge_single(q, predictions.get(q.id, none)) for q, none in zip(questions, lost, strict=True)]
+        judged = [judge_single(q, answers.get(q.id, none)) for q, none in zip(questions, lost, strict=True)]
     results = [result for result, _ in judged]
     lines = [{"id": r.id, "compatible": fault is None if r.scored else None, "fault": fault} for r, fault in judged]
-    write_scores(plan.out, results)
+    run = Run(plan.out, results, read_json(plan.out / MANIFEST))
+    write_scores(plan.out, results, run.summary)
     write_jsonl(plan.out / FAULTS, lines)
-    write_report(plan.out)
+    make_report(run).write()
     return Row(category, results, {result.id: fault for result, fault in judged})
 
 
@@ -177,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         model = model_of(args, asked, stack)
         for category, questions in asked.items():
-            cases = [Talk(q).case if category == MULTI_TURN else as_case(q) for q in questions]
+            cases = [Conversation(q).case if category == MULTI_TURN else as_case(q) for q in questions]
             out, about = model.out / category, {"suite": f"bfcl_{category}"}
             decides, files = {**asks, **model.fingerprint}, data_files(category)
             plan = Plan(model.name, out, files, cases, sampling, decides, args.command, about, "eval.bfcl")

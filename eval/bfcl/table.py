@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from callwright.files import read_json
+from callwright.results import Result
 from eval.bfcl.questions import CATEGORIES, GOLD_FAILS, GOLD_UNFIT
 from eval.scoring.stats import wilson
-from eval.scoring.verdict import Result
 
 WIDTH = 100
 """of the tables, also where no terminal says otherwise"""

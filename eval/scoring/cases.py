@@ -22,7 +22,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Hold the garbage collector back: records have no cycles, and walking them takes a third of the time of scoring."""
     on = gc.isenabled()
     gc.disable()
@@ -33,7 +33,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@uncollected()
+@gc_paused()
 def read_cases(paths: Sequence[str | Path]) -> list[Case]:
     """The cases of one or more files; of several, each case is tagged `set: golden` after the end of its file's name.
 

@@ -10,14 +10,9 @@ from pydantic import ValidationError
 from callwright.errors import UserError
 from callwright.files import RedactedFile, parse_json, to_json, write_jsonl
 from callwright.records import Case, Key, Prediction, Record, explain
-from eval.scoring.cases import uncollected
+from eval.scoring.cases import gc_paused
 
 R = TypeVar("R", bound=Record)
-
-
-def read_predictions(path: str | Path) -> dict[str, Prediction]:
-    """The first sample's prediction of each id; see read_samples."""
-    return {prediction.id: prediction for prediction in read_samples(path).values() if prediction.sample == 0}
 
 
 def read_samples(path: str | Path) -> dict[Key, Prediction]:
@@ -25,7 +20,7 @@ def read_samples(path: str | Path) -> dict[Key, Prediction]:
     return {prediction.key: prediction for prediction in read_log(path, Prediction)}
 
 
-@uncollected()
+@gc_paused()
 def read_log(path: str | Path, kind: type[R]) -> list[R]:
     """The records of a log.
 

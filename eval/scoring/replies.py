@@ -5,13 +5,20 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from callwright.results import Result
 from callwright.scripts import script_of
 from callwright.thoughts import split_thoughts
-from eval.scoring.verdict import Result
 
-FAULTS = ("empty", "cut", "script", "loop", "echo", "leak")
-"""nothing but spaces and punctuation; ended by the token limit; another script than the user's (Latin for Han, Simplified for Traditional);
-a loop at the end; the user's own words given back; a template's token, or a call that was not made"""
+FAULTS = {
+    "empty": "hold no words",
+    "cut": "are cut at the token limit",
+    "script": "are in another script than the user's",
+    "loop": "loop at the end",
+    "echo": "give the user's own words back",
+    "leak": "leak a token of the template",
+}
+"""What can be wrong with replies, and how a table says it. `empty` is nothing but spaces and punctuation; `script` is Latin
+for Han, or Simplified for Traditional; `leak` is also a call that was not made."""
 
 SAME_SCRIPT = 0.2
 """the least share of the user's script in the reply, in bytes of UTF-8: a Han character weighs as much as three letters"""

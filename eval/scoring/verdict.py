@@ -17,95 +17,17 @@ is not credited). A plain reply that is cut at the token limit is still a clean 
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from callwright.call_readers import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
+from callwright.records import Call, Case, Prediction, read_arguments
+from callwright.results import STAGES, Decision, Result, Tally, Verdict
 from eval.scoring.cases import unchecked, validators_of
-from eval.scoring.tally import Given, Tally, check, tally
-
-Verdict = Literal[
-    "infra_error",
-    "truncated",
-    "no_call",
-    "text_call_unparsed",
-    "bad_json",
-    "malformed_attempt",
-    "unknown_tool",
-    "wrong_tool",
-    "missing_call",
-    "extra_call",
-    "missing_required",
-    "extra_argument",
-    "wrong_type",
-    "schema_violation",
-    "unchecked",
-    "wrong_value",
-    "state_mismatch",
-    "false_call",
-    "correct",
-]
-STAGES: tuple[Verdict, ...] = get_args(Verdict)
-"""in the order in which an answer can fail"""
-
-Decision = Literal["tp", "fp", "fn", "tn"]
+from eval.scoring.tally import CheckedCall, check, tally
 
 Fault = tuple[Verdict, str]
 """a stage that failed, and how, in words"""
-
-
-class Result(Record):
-    """How one case went: a line of `results.jsonl`, enough by itself for a report and for comparing two runs."""
-
-    id: str
-    group: str
-    """what the case is clustered by: its lineage, or itself"""
-    tags: dict[str, str]
-    text: str
-    """what the user said last"""
-    verdict: Verdict
-    decision: Decision | None
-    """whether a program would have acted (`decide`), against whether it should; None where the case is unscored"""
-    detail: str
-    """the verdict in words; empty where there is nothing to say"""
-    expected: list[Call]
-    got: list[dict[str, Any]]
-    """the calls that the server returned; arguments that cannot be read stay a string"""
-    content: str | None
-    """the model's raw words"""
-    finish_reason: str | None
-    latency_s: float | None
-    completion_tokens: int | None
-    sample: int = 0
-    """which of several answers to the case"""
-    tally: Tally = Tally()
-    """what the figures for names, arguments and schemas are summed from"""
-
-    @property
-    def key(self) -> Key:
-        """What no two results of a run share."""
-        return self.id, self.sample
-
-    @property
-    def scored(self) -> bool:
-        """Whether the endpoint answered, and the answer could be judged."""
-        return self.decision is not None
-
-    @property
-    def replied(self) -> bool:
-        """Whether no call was due, and none came: what was said is a reply in words."""
-        return self.decision == "tn" and not self.got
-
-    @property
-    def decided_right(self) -> bool:
-        """Whether the model called exactly when it should."""
-        return self.decision in ("tp", "tn")
-
-    @property
-    def correct(self) -> bool:
-        """Whether everything is right: the strict measure."""
-        return self.verdict == "correct"
 
 
 def decide(due: bool, got: Sequence[Call | dict[str, Any]], offered: Collection[str]) -> Decision:
@@ -224,7 +146,7 @@ def _judge_call(
     said: _Said,
     due: int,
     offered: list[str],
-    pairs: Sequence[tuple[Call, Given]],
+    pairs: Sequence[tuple[Call, CheckedCall]],
 ) -> Fault:
     verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", said)
     if prediction.finish_reason == "length" and verdict in ("bad_json", "malformed_attempt", "missing_call"):
@@ -251,7 +173,7 @@ def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
     return None
 
 
-def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, Given]]) -> Fault:
+def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, CheckedCall]]) -> Fault:
     if fault := _call_fault(got, offered):
         return fault
     faults = [fault for expected, given in pairs if (fault := _pair_fault(expected, given))]
@@ -262,7 +184,7 @@ def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[t
     return min(faults, key=lambda fault: STAGES.index(fault[0])) if faults else ("correct", "")
 
 
-def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
+def _assign(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, CheckedCall]]:
     """Pair expected with given calls so that the most pairs are right, and the rest fail as late as possible."""
     if len(expected) == len(got) == 1 or not expected or not got:
         return list(zip(expected, got, strict=False))
@@ -273,7 +195,7 @@ def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
         return [(mine[name], theirs[name]) for name in mine if name in common] + list(zip(*rest, strict=False))
     from scipy.optimize import linear_sum_assignment
 
-    def cost(e: Call, g: Given) -> int:
+    def cost(e: Call, g: CheckedCall) -> int:
         fault = _pair_fault(e, g)
         return 1_000 + len(STAGES) - STAGES.index(fault[0]) if fault else 0
 
@@ -281,7 +203,7 @@ def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
     return [(expected[row], got[column]) for row, column in zip(rows, columns, strict=True)]
 
 
-def _pair_fault(expected: Call, given: Given) -> Fault | None:
+def _pair_fault(expected: Call, given: CheckedCall) -> Fault | None:
     """The first stage at which a call with a known tool fails against the expected one; None where it is right."""
     got = given.call
     if got.name != expected.name:

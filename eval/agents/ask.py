@@ -1,9 +1,4 @@
-"""Ask about one sentence, or each line of standard input (-), and print the decision as a line of JSON.
-
-python -m eval.ask "幫我畫一隻戴墨鏡的柴犬" --recipe smollm2-135m_lora --keep
-python -m eval.ask - --recipe smollm2-135m_lora < questions.txt
-python -m eval.ask "draw a red bicycle" --base-url http://127.0.0.1:8000/v1 --model NAME
-"""
+"""Ask a served model about single sentences, and read its decisions as a program takes them."""
 
 import asyncio
 import sys
@@ -33,13 +28,13 @@ MAX_TOKENS = 160
 
 
 def case_of(text: str, data: DataConfig, today: date | None = None) -> Case:
-    """The sentence as a case: the task's tools, its system message, and what day it is.
+    """Make a case of a sentence: the task's tools, its system message, and what day it is.
 
     Args:
         today: is said where the task's lines say a day, in their words; without it none is.
     """
-    said = [data.system, _day(data.seeds, today) if today else None]
-    system = [{"role": "system", "content": "\n".join(filter(None, said))}] if any(said) else []
+    parts = [data.system, _day(data.seeds, today) if today else None]
+    system = [{"role": "system", "content": "\n".join(filter(None, parts))}] if any(parts) else []
     messages = [*system, {"role": "user", "content": text}]
     return Case(id="ask", messages=messages, tools=_tools(data.seeds), expected=[])
 
@@ -70,7 +65,7 @@ def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def waiting_for(what: str) -> Iterator[None]:
     """Say on standard error what is waited for, and for how long; on a terminal the seconds run."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -87,7 +82,7 @@ def told(what: str) -> Iterator[None]:
 
 @contextmanager
 def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
-    """The server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
+    """Find the server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
 
     Raises:
         UserError: nothing is trained, or the server does not start.
@@ -95,11 +90,11 @@ def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
     check_models(recipe, tuned=True)
     if found := running(recipe):
         if not answers(found.endpoint):
-            with told(f"waiting for the server at {found.base_url}, which loads"):
+            with waiting_for(f"waiting for the server at {found.base_url}, which loads"):
                 wait(found, recipe)
         yield found.endpoint
     elif keep:
-        with told(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
+        with waiting_for(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
             found = background(recipe)
             endpoint = wait(found, recipe)
         print(f"ask: the next questions find it; `kill {found.pid}` ends it", file=sys.stderr)
@@ -109,13 +104,15 @@ def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
             f"`{recipe.make_command('serve')}` in another terminal, or ARGS=--keep, makes the next answers come at once"
         )
         with ExitStack() as stack:
-            with told(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
+            with waiting_for(
+                f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"
+            ):
                 endpoint = stack.enter_context(serve(recipe, tuned=True)).wait()
             yield endpoint
 
 
 def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """The decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
+    """Read the decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
 
     A call that cannot be acted on is no intent: `fault` says why. Of several calls, which then stand in `calls` in place
     of `call`, the first is the intent.

@@ -74,7 +74,7 @@ class Trajectory(Record):
         return "cut" if self.turns[-1].prediction.finish_reason == "length" else "answer"
 
 
-class Made(Record):
+class PlayedCall(Record):
     """A call that the model made."""
 
     turn: int
@@ -104,7 +104,7 @@ class AgentResult(Record):
     """calls"""
     done: int
     """of these"""
-    calls: list[Made]
+    calls: list[PlayedCall]
     answer: str
     answer_verdict: Verdict | None
     """of the last words, given what was still due; None where there are none"""
@@ -184,13 +184,13 @@ def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
     )
 
 
-def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[Made], set[int]]:
+def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[PlayedCall], set[int]]:
     """Each call with its verdict, and which of the due ones were made.
 
     A call is held against every step that is still due, and gets the verdict of the one that it comes nearest to. A right
     call whose tool failed may be made again.
     """
-    due, done, calls = dict(enumerate(case.expected)), set[int](), list[Made]()
+    due, done, calls = dict(enumerate(case.expected)), set[int](), list[PlayedCall]()
     before = "\n".join(_leaves(case.messages))
     for number, turn in enumerate(trajectory.turns):
         after = "\n".join(map(_words, trajectory.turns[number + 1 :]))
@@ -207,7 +207,9 @@ def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[Made], s
                     del due[at]
             call = _as_object(tool_call)
             used = None if result.error else result_used(case.facts, result.text, before, after)
-            calls.append(Made(turn=number, call=call, verdict=verdict, detail=detail, error=result.error, used=used))
+            calls.append(
+                PlayedCall(turn=number, call=call, verdict=verdict, detail=detail, error=result.error, used=used)
+            )
         before += "\n".join(result.text for result in turn.results)
     return calls, done
 

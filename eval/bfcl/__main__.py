@@ -17,7 +17,7 @@ from typing import Any
 from callwright.bfcl import VERSION
 from callwright.errors import Parser, command
 from callwright.files import ROOT, read_json, write_json, write_jsonl
-from callwright.recipes import load_recipe, model_hash
+from callwright.recipes import load_recipe
 from callwright.records import Prediction
 from callwright.results import Result
 from callwright.tool_prompts import FORMATS
@@ -113,12 +113,9 @@ def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], 
         there = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
         return Model(args.model, {"model": f"{args.model} at {args.base_url}"}, args.out, lambda category: there)
     recipe, which = load_recipe(args.recipe), "base" if args.base else "tuned"
-    settings = recipe.serve(not args.base)
-    weights = {key: settings.get(key) for key in ("model_name_or_path", "adapter_name_or_path")}
-    decides = {key: model_hash(str(path)) if path else None for key, path in weights.items()}
-    served = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
+    endpoint = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
     out = args.out or recipe.run_dir / "bfcl" / which
-    return Model(served.model, {**decides, "serve": manifest.value_hash(settings)}, out, lambda category: served)
+    return Model(endpoint.model, manifest.served_model(recipe, not args.base), out, lambda category: endpoint)
 
 
 def replayed(rows: Sequence[Row]) -> int:

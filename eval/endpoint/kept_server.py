@@ -1,28 +1,22 @@
-"""Serve a recipe's tuned model until Ctrl-C, and say in its run folder where, so that `make ask` finds it.
-
-python -m eval.serve smollm2-135m_lora
-"""
+"""A server that goes on: it says in its recipe's run folder where it is, so that `make ask` finds it."""
 
 import os
 import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from callwright.chat import NO_KEY
 from callwright.errors import UserError
-from callwright.files import ROOT, parse_json, read_text, to_json, write_private, write_text
+from callwright.files import ROOT, parse_json, read_text, to_json, write_private
 from callwright.recipes import Recipe, model_hash
 from callwright.records import Record
 from callwright.web import check_open
-from callwright.yaml12 import dump_yaml
 from eval.endpoint.manifest import value_hash
-from eval.endpoint.server import API, HOST, Server, answers, check_models, environment_of, start
+from eval.endpoint.server import HOST, Server, answers, check_models, start_api
 from eval.endpoint.settings import Endpoint
 
 RECORD = "server.json"
@@ -40,7 +34,7 @@ class Running(Record):
     model: str
     api_key: str
     serves: str
-    """what it was started with: see `serves`"""
+    """a hash of what it was started with"""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -49,13 +43,13 @@ class Running(Record):
 
 
 def serves(recipe: Recipe) -> str:
-    """What a server of the recipe's tuned model would be made of now, as a hash over its settings and trained weights."""
+    """Hash what a server of the recipe's tuned model would be made of now: its settings and trained weights."""
     args = recipe.serve(tuned=True)
     return value_hash([args, model_hash(recipe.train["output_dir"])])
 
 
 def read(recipe: Recipe) -> Running | None:
-    """The server of this recipe that runs, or loads; None where there is none, or where a killed one left its file."""
+    """Find the server of this recipe that runs, or loads; None where there is none, or where a killed one left its file."""
     import psutil
 
     try:
@@ -66,7 +60,7 @@ def read(recipe: Recipe) -> Running | None:
 
 
 def running(recipe: Recipe) -> Running | None:
-    """The server that `read` finds, where it serves the weights that lie there now; otherwise standard error says so."""
+    """Find the server that `read` finds, where it serves the weights that lie there now; otherwise standard error says so."""
     found = read(recipe)
     if found is None or found.serves == serves(recipe):
         return found
@@ -136,19 +130,15 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     here = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # where we find it, not where it listens
     model = os.environ.get("API_MODEL_NAME") or recipe.stem
     endpoint = Endpoint(f"http://{here}:{port}/v1", model, key or NO_KEY, llamafactory=True)
-    settings = recipe.serve(tuned=True)
     me = psutil.Process()
     at = {"base_url": endpoint.base_url, "model": model, "api_key": endpoint.api_key}
     found = Running(pid=me.pid, started=me.create_time(), serves=serves(recipe), **at)
     path = recipe.run_dir / RECORD
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / f"{recipe.stem}.yaml"
-        write_text(config, dump_yaml(settings))
-        environment = environment_of(settings, endpoint) | {"API_HOST": host, "API_KEY": key}
-        with start([*API, config], environment, endpoint, recipe.run_dir / "server.log") as server:
-            try:
-                write_private(path, to_json(found.model_dump()))
-                yield server
-            finally:
-                if read(recipe) == found:  # and not of another that was started since
-                    path.unlink(missing_ok=True)
+    variables = {"API_HOST": host, "API_KEY": key}
+    with start_api(recipe.serve(tuned=True), endpoint, recipe.run_dir / "server.log", variables) as server:
+        try:
+            write_private(path, to_json(found.model_dump()))
+            yield server
+        finally:
+            if read(recipe) == found:  # and not of another that was started since
+                path.unlink(missing_ok=True)

@@ -1,7 +1,4 @@
-"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.server: `serve_gguf(path, log)`.
-
-As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
-"""
+"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.endpoint.server."""
 
 import sys
 from collections.abc import Iterator
@@ -21,7 +18,7 @@ KEY = "LLAMACPP_KEY"
 
 
 def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
-    """The GGUF file of a recipe's tuned model.
+    """Find the GGUF file of a recipe's tuned model.
 
     Raises:
         UserError: it is not there, or made of another adapter.
@@ -38,7 +35,7 @@ def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
 
 
 def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
-    """The F16 GGUF files of a recipe's base and tuned model.
+    """Find the F16 GGUF files of a recipe's base and tuned model.
 
     Raises:
         UserError: they are not there, or made of another adapter.
@@ -51,12 +48,12 @@ def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
 
 
 def gguf_hash(gguf: Path) -> str:
-    """What stands for a GGUF file in a fingerprint."""
+    """Return what stands for a GGUF file in a fingerprint."""
     return f"{gguf.name} {sha256(gguf)}"
 
 
 def llama_cpp() -> str:
-    """The server in a fingerprint's words."""
+    """Return the server in a fingerprint's words."""
     return f"xllamacpp {versions().get('xllamacpp')}"
 
 

@@ -125,8 +125,9 @@ def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, A
         return {"intent": None, "reply": (prediction.content or "").strip(), "fault": faults[0]}
     if not calls:
         return {"intent": None, "reply": (prediction.content or "").strip()}
-    made = [call.model_dump() for call in calls]
-    return {"intent": f"{calls[0].name}_intent"} | ({"call": made[0]} if len(made) == 1 else {"calls": made})
+    dumped = [call.model_dump() for call in calls]
+    which = {"call": dumped[0]} if len(dumped) == 1 else {"calls": dumped}
+    return {"intent": f"{calls[0].name}_intent"} | which
 
 
 def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:

@@ -51,7 +51,7 @@ SUMMARY, FAULTS = "bfcl.json", "bfcl.jsonl"
 
 
 def judge_single(question: Question, prediction: Prediction) -> tuple[Result, str | None]:
-    """How an answer went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored)."""
+    """Judge how an answer went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored)."""
     case = as_case(question)
     if question.category == "live_relevance":
         case = relevance_case(case, prediction)
@@ -100,7 +100,7 @@ class Model:
 
 
 def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], stack: ExitStack) -> Model:
-    """The model that the command line names; what is served for it stops with `stack`.
+    """Return the model that the command line names; what is served for it stops with `stack`.
 
     Raises:
         UserError: a wrong URL, no such recipe, no weights.

@@ -36,17 +36,17 @@ class Row:
     """what BFCL finds wrong with each answer; None: nothing"""
 
     def share(self, right: Callable[[Result], bool], good_gold: bool = False) -> tuple[int, int]:
-        """How many of how many scored answers are right; with `good_gold`, without the known-bad entries."""
+        """Return how many of how many scored answers are right; with `good_gold`, without the known-bad entries."""
         bad = GOLD_FAILS | GOLD_UNFIT if good_gold else frozenset()
         scored = [result for result in self.results if result.scored and result.id not in bad]
         return sum(map(right, scored)), len(scored)
 
     def compatible(self, result: Result) -> bool:
-        """Whether BFCL credits an answer."""
+        """Return whether BFCL credits an answer."""
         return self.faults[result.id] is None
 
     def summary(self) -> dict[str, Any]:
-        """The row as JSON: right answers and scored ones, by both measures, with and without the known-bad gold."""
+        """Return the row as JSON: right answers and scored ones, by both measures, with and without the known-bad gold."""
         return {
             "n": len(self.results),
             "of": CATEGORIES[self.category],
@@ -66,7 +66,7 @@ class Row:
 
 
 def comparable(rows: Sequence[Row]) -> list[float | None]:
-    """This run in the columns of published.json; None where a column has categories that were not run in full.
+    """Return this run in the columns of published.json; None where a column has categories that were not run in full.
 
     Non-live AST holds Java and JavaScript, which are not run here. Live AST weighs its categories by their size, and
     irrelevance does not (bfcl-eval, eval_checker/eval_runner_helper.py).

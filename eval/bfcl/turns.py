@@ -69,7 +69,7 @@ class Conversation:
         return Case(id=f"{self.question.id}/{len(self.heard)}", messages=self.messages, tools=self.tools, expected=[])
 
     def judge(self) -> tuple[Result, str | None]:
-        """How it went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored).
+        """Judge how it went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored).
 
         Ours is correct where BFCL's is and, beyond it, every call could be read and fits its schema.
         """

@@ -188,9 +188,13 @@ async def ask_once(
         return Prediction(id=case.id, error=_refusal(error, endpoint, first and not proven))
     except APIConnectionError as error:
         return Prediction(id=case.id, error=_lost(error, endpoint, first))
-    latency_s = round(raw.elapsed.total_seconds(), 4)
+    return _read_answer(raw.content, round(raw.elapsed.total_seconds(), 4), case, sampling)
+
+
+def _read_answer(body: bytes, latency_s: float, case: Case, sampling: Sampling) -> Prediction:
+    """Read what a server answered to a case; what cannot be read is an error, not the model's."""
     try:
-        answer = read_completion(raw.content)
+        answer = read_completion(body)
     except ValueError as error:
         return Prediction(id=case.id, error=str(error), latency_s=latency_s)
     choice = answer.choices[0]

@@ -38,7 +38,7 @@ _LEAK = re.compile(
 
 
 def reply_faults(result: Result) -> list[str]:
-    """What is wrong with the reply to a case without a call, of FAULTS in their order."""
+    """Return what is wrong with the reply to a case without a call, of FAULTS in their order."""
     reply, text = split_thoughts(result.content or "").answer, result.text
     checks = {
         "empty": not any(unicodedata.category(mark)[0] in "LNS" for mark in reply),
@@ -52,11 +52,11 @@ def reply_faults(result: Result) -> list[str]:
 
 
 def _fits(text: str, reply: str) -> bool:
-    asked, said = _scripts(text), _scripts(reply)
-    if not asked or not said:
+    asked, replied = _scripts(text), _scripts(reply)
+    if not asked or not replied:
         return True
     script = asked.most_common(1)[0][0]
-    if said[script] < SAME_SCRIPT * said.total():
+    if replied[script] < SAME_SCRIPT * replied.total():
         return False
     return script != "CJK" or _traditional(text) * _traditional(reply) >= 0
 
@@ -87,7 +87,7 @@ def _encodes(letter: str, encoding: str) -> bool:
 
 
 def _loops(reply: str) -> bool:
-    """Whether most n-grams at the end stand there twice: seq-rep-n over characters instead of tokens.
+    """Return whether most n-grams at the end stand there twice: seq-rep-n over characters instead of tokens.
 
     S. Welleck et al., "Neural text generation with unlikelihood training", ICLR 2020: 1 - |unique n-grams| / |n-grams|.
     """
@@ -104,8 +104,8 @@ def _repeats(text: str, size: int) -> bool:
 
 
 def _echoes(text: str, reply: str) -> bool:
-    asked, said = _words(text), _words(reply)
-    return len(asked.encode()) >= ECHO_BYTES and asked in said and len(asked) >= ECHO_SHARE * len(said)
+    asked, replied = _words(text), _words(reply)
+    return len(asked.encode()) >= ECHO_BYTES and asked in replied and len(asked) >= ECHO_SHARE * len(replied)
 
 
 def _words(text: str) -> str:

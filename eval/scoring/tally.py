@@ -28,7 +28,7 @@ class CheckedCall:
 
 
 def check(call: Call, offered: Mapping[str, ArgumentSchema]) -> CheckedCall:
-    """A call under the schema of its tool, of those on offer."""
+    """Check a call under the schema of its tool, of those on offer."""
     if (schema := offered.get(call.name)) is None:
         return CheckedCall(call, None, [])
     try:
@@ -74,7 +74,7 @@ def tally(pairs: Sequence[tuple[Call, CheckedCall]], emitted: int, readable: Seq
 
 
 def _json_type(declared: dict[str, Any], value: Any) -> str:
-    """The one type that an argument's schema declares, else that of a value."""
+    """Return the one type that an argument's schema declares, else that of a value."""
     if isinstance(declared.get("type"), str):
         return str(declared["type"])
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
@@ -82,7 +82,7 @@ def _json_type(declared: dict[str, Any], value: Any) -> str:
 
 
 def _example(matcher: Any) -> Any:
-    """A value that a matcher accepts, as far as its type goes."""
+    """Return a value that a matcher accepts, as far as its type goes."""
     if not is_matcher(matcher):
         return matcher
     return "" if "contains" in matcher else next(iter(matcher.get("any_of", [])), None)

@@ -49,7 +49,7 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     """Score one case.
 
     It is unscored without a prediction, after an infrastructure error, and where it cannot be checked whatever the
-    answer is (`eval.cases.unchecked`).
+    answer is (see `unchecked`).
     """
     if prediction is None:
         prediction = Prediction(id=case.id, error="not asked")
@@ -59,11 +59,8 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     offered = validators_of(case)
     given = [check(_as_call(call), offered) for call in got]
     pairs = _assign(case.expected, given)
-    said = (
-        _Said()
-        if got
-        else _read_text(prediction.content or "", {name: fits.parameters for name, fits in offered.items()})
-    )
+    schemas = {name: fits.parameters for name, fits in offered.items()}
+    reading = _TextReading() if got else _read_text(prediction.content or "", schemas)
     verdict: Verdict
     decision: Decision | None = None
     if prediction.error is not None:
@@ -71,13 +68,13 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     else:
         decision = decide(bool(case.expected), got, offered)
         if case.expected:
-            verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
+            verdict, detail = _judge_call(prediction, got, reading, len(case.expected), list(offered), pairs)
             decision = None if verdict == "unchecked" else decision
         else:
-            verdict, detail = _judge_no_call(prediction, got, said, decision == "fp", list(offered))
+            verdict, detail = _judge_no_call(prediction, got, reading, decision == "fp", list(offered))
     readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
-    emitted = len(got) or len(said.calls) or (said.fault is not None)
-    counts = tally(pairs, int(emitted), readable)
+    begun_in_text = len(reading.calls) or int(reading.fault is not None)
+    counts = tally(pairs, len(got) or begun_in_text, readable)
     return _result(case, prediction, verdict, detail, decision, got, counts)
 
 
@@ -110,7 +107,7 @@ def _result(
     )
 
 
-class _Said(NamedTuple):
+class _TextReading(NamedTuple):
     """What stands in a text."""
 
     calls: Sequence[Call] = ()
@@ -120,21 +117,23 @@ class _Said(NamedTuple):
     """whether the attempt is none because its JSON is broken"""
 
 
-def _read_text(text: str, tools: dict[str, Any]) -> _Said:
-    if reading := find_calls(text, tools):
-        fault = f"a call in {reading.form} form stands in the text; the server returned none"
-        return _Said([found.call for found in reading.calls], fault)
+def _read_text(text: str, tools: dict[str, Any]) -> _TextReading:
+    if found := find_calls(text, tools):
+        fault = f"a call in {found.form} form stands in the text; the server returned none"
+        return _TextReading([read.call for read in found.calls], fault)
     attempt = attempts_call(text, tools)
-    return _Said(fault=attempt.fault, bad_json=attempt.bad_json) if attempt else _Said()
+    return _TextReading(fault=attempt.fault, bad_json=attempt.bad_json) if attempt else _TextReading()
 
 
-def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said, acted: bool, offered: list[str]) -> Fault:
+def _judge_no_call(
+    prediction: Prediction, got: list[Any], reading: _TextReading, acted: bool, offered: list[str]
+) -> Fault:
     if acted:
         return "false_call", f"called {_names(got)}"
     if got:
         return "malformed_attempt", (_call_fault(got, offered) or ("", ""))[1]
-    if said.fault:
-        return "malformed_attempt", said.fault + ("" if said.calls else _cut(prediction))
+    if reading.fault:
+        return "malformed_attempt", reading.fault + ("" if reading.calls else _cut(prediction))
     if not (prediction.content or "").strip():
         return "correct", "an empty reply"
     return "correct", _cut(prediction).removeprefix("; ")
@@ -143,27 +142,27 @@ def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said, acted: b
 def _judge_call(
     prediction: Prediction,
     got: list[Any],
-    said: _Said,
+    reading: _TextReading,
     due: int,
     offered: list[str],
     pairs: Sequence[tuple[Call, CheckedCall]],
 ) -> Fault:
-    verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", said)
+    verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", reading)
     if prediction.finish_reason == "length" and verdict in ("bad_json", "malformed_attempt", "missing_call"):
         return "truncated", f"cut at the token limit: {detail}"
     return verdict, detail + (_cut(prediction) if verdict == "no_call" else "")
 
 
-def _judge_text(text: str, said: _Said) -> Fault:
-    if said.calls:
-        return "text_call_unparsed", said.fault or ""
-    if said.fault:
-        return ("bad_json" if said.bad_json else "malformed_attempt"), said.fault
+def _judge_text(text: str, reading: _TextReading) -> Fault:
+    if reading.calls:
+        return "text_call_unparsed", reading.fault or ""
+    if reading.fault:
+        return ("bad_json" if reading.bad_json else "malformed_attempt"), reading.fault
     return "no_call", "plain text" if text.strip() else "an empty reply"
 
 
 def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
-    """Why a program could not act on one of the calls; None where it could on all."""
+    """Return why a program could not act on one of the calls; None where it could on all."""
     for call in got:
         if not isinstance(call, Call):
             return "bad_json", f"arguments of {call['name']}: {call['fault']}"
@@ -204,7 +203,7 @@ def _assign(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, Ch
 
 
 def _pair_fault(expected: Call, given: CheckedCall) -> Fault | None:
-    """The first stage at which a call with a known tool fails against the expected one; None where it is right."""
+    """Return the first stage at which a call with a known tool fails against the expected one; None where it is right."""
     got = given.call
     if got.name != expected.name:
         return "wrong_tool", f"{got.name}, expected {expected.name}"
@@ -233,7 +232,7 @@ def _why(matcher: Any, value: Any) -> str:
 
 
 def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
-    """A call with its arguments read strictly, or what there is with a `fault`."""
+    """Read a call with its arguments, strictly, or what there is with a `fault`."""
     function = tool_call.get("function") or {}
     name, arguments = str(function.get("name")), function.get("arguments")
     fault = f"a {type(arguments).__name__}, not a JSON string"
@@ -246,7 +245,7 @@ def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
 
 
 def _as_call(call: Call | dict[str, Any]) -> Call:
-    """A call for pairing: one that cannot be read has its name, and no arguments."""
+    """Return a call for pairing: one that cannot be read has its name, and no arguments."""
     return call if isinstance(call, Call) else Call(name=call["name"], arguments={})
 
 

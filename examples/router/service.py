@@ -82,7 +82,7 @@ class Router:
         self.seconds, self.sum_s = [0] * (len(BUCKETS) + 1), 0.0
 
     async def answer(self, text: str) -> tuple[int, dict[str, Any]]:
-        """The HTTP status and the decision, with what the handlers returned under `done`."""
+        """Return the HTTP status and the decision, with what the handlers returned under `done`."""
         if self.in_flight >= self.bounds.concurrency + self.bounds.queue:
             raise HTTPException(429, "too many requests are waiting", {"Retry-After": "1"})
         self.in_flight += 1
@@ -105,22 +105,22 @@ class Router:
             slot.callback(self.slots.release)
             asked = self.case_of(text)
             try:  # with the evaluator's own request, so that the figure it measured holds here
-                said = await ask_once(self.client, self.endpoint, asked, Sampling(MAX_TOKENS), self.limits, False)
-                fault = re.split("[:(]", said.error or "")[0].strip()  # what follows may repeat the user's words
+                prediction = await ask_once(self.client, self.endpoint, asked, Sampling(MAX_TOKENS), self.limits, False)
+                fault = re.split("[:(]", prediction.error or "")[0].strip()  # what follows may repeat the user's words
             except UserError as error:
                 fault = error.fault
             if fault:
                 log.error("the model's server: %s", fault)
                 raise HTTPException(502, f"the model's server: {fault}")
-            done = asyncio.get_running_loop().run_in_executor(self.pool, self._act, said)
+            done = asyncio.get_running_loop().run_in_executor(self.pool, self._act, prediction)
             # No thread can be stopped: a handler that is overdue keeps its slot, so that they never pile up.
             release = slot.pop_all().close
             done.add_done_callback(lambda _: release())
             return await asyncio.shield(done)
 
-    def _act(self, said: Prediction) -> tuple[str, dict[str, Any]]:
+    def _act(self, prediction: Prediction) -> tuple[str, dict[str, Any]]:
         """Check the calls of an answer and run their handlers, in a thread: both may take their time."""
-        found = decision(said, self.tools)
+        found = decision(prediction, self.tools)
         if found["intent"] is None:
             return "invalid_call" if "fault" in found else "reply", found
         well, done = self._handle([Call.model_validate(call) for call in found.get("calls", [found["call"]])])
@@ -152,7 +152,7 @@ class Router:
 
 
 def make_app(router: Router, key: str = "") -> FastAPI:
-    """The service; clients must send `key` as `Authorization: Bearer`, unless it is empty."""
+    """Make the service; clients must send `key` as `Authorization: Bearer`, unless it is empty."""
 
     def let_in(request: Request) -> None:
         given = request.headers.get("Authorization", "").encode("latin-1")
@@ -212,7 +212,7 @@ def make_app(router: Router, key: str = "") -> FastAPI:
 
 
 def reply(status: int, value: Any, headers: Any = None) -> Response:
-    """A JSON response."""
+    """Return a JSON response."""
     return Response(to_json(value), status, headers, "application/json")
 
 

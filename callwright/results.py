@@ -31,6 +31,29 @@ Verdict = Literal[
 STAGES: tuple[Verdict, ...] = get_args(Verdict)
 """The verdicts in the order in which an answer can fail."""
 
+MEANING: dict[Verdict, str] = {
+    "infra_error": "the endpoint did not answer: unscored",
+    "unchecked": "the schema of a tool cannot be used, or takes too long to check: unscored",
+    "truncated": "cut at the token limit",
+    "no_call": "plain text where a call was due",
+    "text_call_unparsed": "a whole call in the text that the server did not return",
+    "bad_json": "a call whose JSON is broken",
+    "unknown_tool": "a tool that was not on offer",
+    "wrong_tool": "another tool than expected",
+    "missing_call": "fewer calls than expected",
+    "extra_call": "more calls than expected",
+    "missing_required": "an argument is missing",
+    "extra_argument": "an argument too many",
+    "wrong_type": "an argument of the wrong type",
+    "schema_violation": "an argument that breaks the schema",
+    "wrong_value": "an argument with the wrong value",
+    "state_mismatch": "the tools ended in another state",
+    "false_call": "a call where none was due",
+    "malformed_attempt": "a call that was tried, and none that is whole, or none due",
+    "correct": "all right",
+}
+"""Each verdict in a few words."""
+
 Decision = Literal["tp", "fp", "fn", "tn"]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 

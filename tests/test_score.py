@@ -16,8 +16,8 @@ from eval.scoring.cases import validators_of
 from eval.scoring.runs import write_scores
 from eval.scoring.stats import wilson
 from eval.scoring.summary import summarise as summary_of
-from eval.scoring.tally import check
-from eval.scoring.verdict import _assign, _pair_fault, judge
+from eval.scoring.tally import check_call
+from eval.scoring.verdict import judge, pair_calls, pair_fault
 
 GOLDEN = json.loads((Path(__file__).parent / "cases" / "verdicts.json").read_text("utf-8"))
 TOOLS = [
@@ -256,13 +256,13 @@ def test_pairs_are_the_best_there_are():
         return Call(name=name, arguments={values[name][0]: rng.choice(values[name][1])})
 
     def worth(pairs):
-        faults = [_pair_fault(*pair) for pair in pairs]
+        faults = [pair_fault(*pair) for pair in pairs]
         return sum(1000 + len(STAGES) - STAGES.index(fault[0]) for fault in faults if fault)
 
     for _ in range(300):
         expected = [call() for _ in range(rng.randint(1, 3))]
-        given = [check(call(), checked) for _ in range(rng.randint(1, 3))]
-        pairs = _assign(expected, given)
+        given = [check_call(call(), checked) for _ in range(rng.randint(1, 3))]
+        pairs = pair_calls(expected, given)
         short, long = sorted([expected, given], key=len)
         every = ([*zip(short, order, strict=False)] for order in itertools.permutations(long))
         best = min(worth(way if short is expected else [pair[::-1] for pair in way]) for way in every)

@@ -15,7 +15,7 @@ from callwright.recipes import load_recipe
 from callwright.records import Call, Prediction
 from callwright.summary import value_and_interval
 from eval.agents.toolbox import Toolbox, ToolResult, ToolsDied
-from eval.agents.trajectory import AgentCase, AgentResult, Trajectory, Turn, score, summarise
+from eval.agents.trajectory import AgentCase, AgentResult, Trajectory, Turn, score_trajectory, summarise_agents
 from eval.endpoint import manifest
 from eval.endpoint.client import ask_once, first_alone
 from eval.endpoint.plan import Plan, progress
@@ -141,8 +141,8 @@ def run_agent_plan(plan: AgentPlan, endpoint: Endpoint) -> None:
 def finish(plan: AgentPlan) -> list[AgentResult]:
     """Score what was played, write results.jsonl and summary.json, and say what came out."""
     played = {one.id: one for one in read_log(plan.predictions, Trajectory)}
-    results = [score(case, played.get(case.id)) for case in plan.cases]
-    summary = summarise(results)
+    results = [score_trajectory(case, played.get(case.id)) for case in plan.cases]
+    summary = summarise_agents(results)
     write_jsonl(plan.out / RESULTS, (result.model_dump() for result in results))
     write_json(plan.out / SUMMARY, summary)
     print(f"{plan.name}: {summary['scored']} of {summary['n']} cases scored, {summary['infra_errors']} infra errors")

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from callwright.chat import open_client
 from callwright.config import DataConfig
 from callwright.errors import UserError
 from callwright.recipes import Recipe
@@ -18,8 +18,8 @@ from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import today_message
 from eval.agents.handlers import RefusedCall, dispatch
-from eval.endpoint.client import ask_all
-from eval.endpoint.kept_server import background, running, wait
+from eval.endpoint.client import ask_once
+from eval.endpoint.kept_server import find_current_server, start_in_background, wait_for
 from eval.endpoint.server import answers, check_models, serve
 from eval.endpoint.settings import Endpoint, Limits, Sampling
 from eval.scoring.verdict import read_call
@@ -49,23 +49,27 @@ def _tools(folder: Path) -> list[dict[str, Any]]:
     return load_tools(folder / "tools.json")
 
 
-def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
+def ask_each(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
     """Ask the endpoint, one case after the other.
 
     Raises:
         UserError: it does not answer.
     """
     for case in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "predictions.jsonl"
-            asked = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
-        if (error := asked[case.id].error) is not None:
-            raise UserError(endpoint.base_url, error, "look at the server's log")
-        yield asked[case.id]
+        prediction = asyncio.run(_ask(endpoint, case))
+        if prediction.error is not None:
+            raise UserError(endpoint.base_url, prediction.error, "look at the server's log")
+        yield prediction
+
+
+async def _ask(endpoint: Endpoint, case: Case) -> Prediction:
+    limits = Limits(1)
+    async with open_client(endpoint.base_url, endpoint.api_key, limits.timeout_s, limits.retries) as client:
+        return await ask_once(client, endpoint, case, Sampling(MAX_TOKENS), limits, first=True)
 
 
 @contextmanager
-def waiting_for(what: str) -> Iterator[None]:
+def spinner(what: str) -> Iterator[None]:
     """Say on standard error what is waited for, and for how long; on a terminal the seconds run."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -81,22 +85,22 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
+def find_or_start_server(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
     """Find the server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
 
     Raises:
         UserError: nothing is trained, or the server does not start.
     """
     check_models(recipe, tuned=True)
-    if found := running(recipe):
+    if found := find_current_server(recipe):
         if not answers(found.endpoint):
-            with waiting_for(f"waiting for the server at {found.base_url}, which loads"):
-                wait(found, recipe)
+            with spinner(f"waiting for the server at {found.base_url}, which loads"):
+                wait_for(found, recipe)
         yield found.endpoint
     elif keep:
-        with waiting_for(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
-            found = background(recipe)
-            endpoint = wait(found, recipe)
+        with spinner(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
+            found = start_in_background(recipe)
+            endpoint = wait_for(found, recipe)
         print(f"ask: the next questions find it; `kill {found.pid}` ends it", file=sys.stderr)
         yield endpoint
     else:
@@ -104,14 +108,12 @@ def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
             f"`{recipe.make_command('serve')}` in another terminal, or ARGS=--keep, makes the next answers come at once"
         )
         with ExitStack() as stack:
-            with waiting_for(
-                f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"
-            ):
+            with spinner(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
                 endpoint = stack.enter_context(serve(recipe, tuned=True)).wait()
             yield endpoint
 
 
-def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
+def read_decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
     """Read the decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
 
     A call that cannot be acted on is no intent: `fault` says why. Of several calls, which then stand in `calls` in place

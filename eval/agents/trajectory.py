@@ -154,7 +154,7 @@ def _leaves(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
+def score_trajectory(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
     """Score one trajectory; without one, or after a failure of ours, the case is unscored."""
     trajectory = trajectory or Trajectory(id=case.id, turns=[], error="not played")
     calls, done = _score_calls(case, trajectory)
@@ -224,7 +224,7 @@ def _as_object(tool_call: dict[str, Any]) -> dict[str, Any]:
     return call.model_dump() if isinstance(call, Call) else call
 
 
-def summarise(results: Sequence[AgentResult]) -> dict[str, Any]:
+def summarise_agents(results: Sequence[AgentResult]) -> dict[str, Any]:
     """Summarise: return the contents of summary.json. Intervals are Wilson's; calls of one case hang together, so theirs are at best that."""
     scored = [result for result in results if result.success is not None]
     calls = [call for result in scored for call in result.calls]
@@ -234,11 +234,11 @@ def summarise(results: Sequence[AgentResult]) -> dict[str, Any]:
         "n": len(results),
         "scored": len(scored),
         "infra_errors": len(results) - len(scored),
-        "task_success": figure([bool(result.success) for result in scored]),
-        "flawless": figure([result.flawless for result in scored]),
-        "step_accuracy": figure([at < result.done for result in scored for at in range(result.due)]),
-        "call_accuracy": figure([call.verdict == "correct" for call in calls]),
-        "result_use": figure([call.used for call in calls if call.used is not None]),
+        "task_success": share_figure([bool(result.success) for result in scored]),
+        "flawless": share_figure([result.flawless for result in scored]),
+        "step_accuracy": share_figure([at < result.done for result in scored for at in range(result.due)]),
+        "call_accuracy": share_figure([call.verdict == "correct" for call in calls]),
+        "result_use": share_figure([call.used for call in calls if call.used is not None]),
         "stops": Counter(result.stop for result in results),
         "call_verdicts": Counter(call.verdict for call in calls),
         "answer_verdicts": Counter(result.answer_verdict for result in scored if result.answer_verdict),
@@ -247,13 +247,13 @@ def summarise(results: Sequence[AgentResult]) -> dict[str, Any]:
         "seconds_per_turn": round(sum(seconds) / len(seconds), 3) if seconds else None,
         "completion_tokens": sum(result.completion_tokens for result in scored),
         "slices": {
-            f"{tag}={value}": figure([bool(result.success) for result in scored if result.tags.get(tag) == value])
+            f"{tag}={value}": share_figure([bool(result.success) for result in scored if result.tags.get(tag) == value])
             for tag, value in tags
         },
     }
 
 
-def figure(right: Sequence[bool]) -> dict[str, Any]:
+def share_figure(right: Sequence[bool]) -> dict[str, Any]:
     """Return a share with its interval; null without a denominator."""
     k, n = sum(right), len(right)
     return {"k": k, "n": n, "share": share(k, n), "ci95": rounded(wilson(k, n))}

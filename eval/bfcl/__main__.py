@@ -34,7 +34,7 @@ from eval.bfcl.questions import (
     relevance_case,
 )
 from eval.bfcl.replay import replay
-from eval.bfcl.table import Row, comparable, show
+from eval.bfcl.table import CategoryRow, comparable, show
 from eval.bfcl.turns import Conversation, converse, drop_rounds
 from eval.endpoint import manifest
 from eval.endpoint.plan import Plan, ask, open_run_folder, progress
@@ -61,7 +61,7 @@ def judge_single(question: Question, prediction: Prediction) -> tuple[Result, st
     return result, fault
 
 
-def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, limits: Limits) -> Row:
+def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, limits: Limits) -> CategoryRow:
     """Ask what is not answered yet, and score everything.
 
     Raises:
@@ -84,11 +84,11 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
     write_scores(plan.out, results, run.summary)
     write_jsonl(plan.out / FAULTS, lines)
     make_report(run).write()
-    return Row(category, results, {result.id: fault for result, fault in judged})
+    return CategoryRow(category, results, {result.id: fault for result, fault in judged})
 
 
 @dataclass(frozen=True)
-class Model:
+class AskedModel:
     """Who is asked."""
 
     name: str
@@ -99,7 +99,7 @@ class Model:
     """where a category is asked"""
 
 
-def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], stack: ExitStack) -> Model:
+def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], stack: ExitStack) -> AskedModel:
     """Return the model that the command line names; what is served for it stops with `stack`.
 
     Raises:
@@ -108,17 +108,17 @@ def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], 
     if args.replay:
         url = stack.enter_context(replay(asked))
         out = args.out or ROOT / "runs" / "bfcl" / "gold"
-        return Model("gold", {"model": "gold"}, out, lambda category: Endpoint(f"{url}/{category}/v1", "gold"))
+        return AskedModel("gold", {"model": "gold"}, out, lambda category: Endpoint(f"{url}/{category}/v1", "gold"))
     if args.base_url:
         there = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
-        return Model(args.model, {"model": f"{args.model} at {args.base_url}"}, args.out, lambda category: there)
+        return AskedModel(args.model, {"model": f"{args.model} at {args.base_url}"}, args.out, lambda category: there)
     recipe, which = load_recipe(args.recipe), "base" if args.base else "tuned"
     endpoint = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
     out = args.out or recipe.run_dir / "bfcl" / which
-    return Model(endpoint.model, manifest.served_model(recipe, not args.base), out, lambda category: endpoint)
+    return AskedModel(endpoint.model, manifest.served_model(recipe, not args.base), out, lambda category: endpoint)
 
 
-def replayed(rows: Sequence[Row]) -> int:
+def check_replay(rows: Sequence[CategoryRow]) -> int:
     """Compare what missed on gold answers with the known-bad gold; return the exit status."""
     asked = {result.id for row in rows for result in row.results}
     missed = {
@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_json(model.out / SUMMARY, {**summary, "comparable": columns})
     print(f"{os.path.relpath(model.out / SUMMARY)}: {len(rows)} categories; a report.html in each one's folder")
     if args.replay:
-        return replayed(rows)
+        return check_replay(rows)
     return 0 if all(row.share(lambda result: True)[1] for row in rows) else 1
 
 

@@ -16,7 +16,7 @@ Golds = dict[str, list[checker.Call]]
 """the calls of a turn, by what has been said so far"""
 
 
-def golds(questions: Sequence[Question]) -> Golds:
+def gold_by_words(questions: Sequence[Question]) -> Golds:
     """Return the gold calls of each turn of a category's questions.
 
     Raises:
@@ -53,7 +53,7 @@ def respond(request: Mapping[str, Any], known: Golds) -> dict[str, Any]:
 @contextmanager
 def replay(categories: Mapping[str, Sequence[Question]]) -> Iterator[str]:
     """Serve the gold answers; yields the URL, to which `/<category>/v1` is added: categories contradict each other."""
-    known = {category: golds(questions) for category, questions in categories.items()}
+    known = {category: gold_by_words(questions) for category, questions in categories.items()}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

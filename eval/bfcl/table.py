@@ -26,7 +26,7 @@ strict = attrgetter("correct")
 
 
 @dataclass(frozen=True)
-class Row:
+class CategoryRow:
     """One category, scored twice."""
 
     category: str
@@ -65,7 +65,7 @@ class Row:
         return 100 * right / n if n == CATEGORIES[self.category] else None
 
 
-def comparable(rows: Sequence[Row]) -> list[float | None]:
+def comparable(rows: Sequence[CategoryRow]) -> list[float | None]:
     """Return this run in the columns of published.json; None where a column has categories that were not run in full.
 
     Non-live AST holds Java and JavaScript, which are not run here. Live AST weighs its categories by their size, and
@@ -83,7 +83,7 @@ def comparable(rows: Sequence[Row]) -> list[float | None]:
     return [None, mean(["simple_python"], [1]), live, mean(IRRELEVANCE, [1, 1])]
 
 
-def show(name: str, rows: Sequence[Row]) -> None:
+def show(name: str, rows: Sequence[CategoryRow]) -> None:
     """Print both tables."""
     table = _table(f"BFCL, {name} (*: without the known-bad gold)", COLUMNS)
     for row in rows:

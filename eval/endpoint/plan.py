@@ -100,8 +100,8 @@ def run_plan(plan: Plan, start: Callable[[int], Sequence[Endpoint]], limits: Lim
         endpoints = start(missing)
         started = time.monotonic()
         ask(plan, endpoints, limits)
-        return finish(plan, missing, time.monotonic() - started, limits.concurrency * len(endpoints))
-    return finish(plan)
+        return score_plan(plan, missing, time.monotonic() - started, limits.concurrency * len(endpoints))
+    return score_plan(plan)
 
 
 def as_raw(plan: Plan, raw_format: str, raw_system: str = "") -> Plan:
@@ -150,7 +150,7 @@ def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> dict[str, 
         return asyncio.run(ask_all(endpoints, plan.asked, plan.predictions, plan.sampling, limits, tell))
 
 
-def finish(plan: Plan, asked: int = 0, seconds: float = 0.0, concurrency: int = 1) -> Run:
+def score_plan(plan: Plan, asked: int = 0, seconds: float = 0.0, concurrency: int = 1) -> Run:
     """Score what was answered, write the scores, and complete the manifest where anything was asked."""
     cases = {case.id: case for case in plan.cases}
     predictions = read_samples(plan.predictions) if plan.asked else {}

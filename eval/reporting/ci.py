@@ -6,10 +6,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from callwright.files import to_json, write_text
-from callwright.results import Result
+from callwright.results import MEANING, Result
 from callwright.summary import value_and_interval
 from eval.reporting.compare import gain_line, verdict_line
-from eval.reporting.pages import MEANING, take_turns
+from eval.reporting.pages import take_turns
 from eval.reporting.report import Report
 from eval.reporting.section import Section, clip
 from eval.scoring.gates import missed

@@ -14,23 +14,21 @@ from callwright.errors import UserError
 from callwright.files import ROOT, read_json, write_json, write_text
 from callwright.locks import only_writer
 from callwright.recipes import Recipe
-from callwright.results import Verdict
 from callwright.summary import value_and_interval
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
 from eval.endpoint.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
-from eval.endpoint.plan import Plan, as_raw, ask, finish, open_run_folder
+from eval.endpoint.plan import Plan, as_raw, ask, open_run_folder, score_plan
 from eval.endpoint.prompts import sameness, served_prompt, trained_prompts
 from eval.endpoint.server import Server, check_models, serve
 from eval.endpoint.settings import Endpoint
 from eval.reporting.compare import compare
 from eval.reporting.run import attribute_failures
 from eval.reporting.suites import Suite
+from eval.scoring.attribution import BROKEN_CALL
 from eval.scoring.runs import Run
 
 QUANTISED = ("F16", "Q8_0", "Q4_K_M")
-LOST: tuple[Verdict, ...] = ("malformed_attempt", "text_call_unparsed", "bad_json", "truncated")
-"""the verdicts under which the model tried to call and no call that can be read arrived"""
 RUNTIME = "runtime.json"
 KEPT = ("name", "size", "load_s", "peak", "same", "tokens_s")
 """what runtime.json keeps of a row for a rerun that has nothing to ask"""
@@ -132,7 +130,7 @@ def measure(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]]
             row = _ask(runtime, plan, suite, trained)
         else:
             written = read_json(known)
-            row = RuntimeRow(**{key: written.get(key) for key in KEPT}, run=finish(plan))
+            row = RuntimeRow(**{key: written.get(key) for key in KEPT}, run=score_plan(plan))
         assert row.run
         busy = sum(result.latency_s or 0 for result in row.run.results if result.scored)
         row.tokens_s = round(row.run.summary.completion_tokens / busy, 1) if busy else None
@@ -157,7 +155,7 @@ def _ask(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]] | 
         seconds = time.monotonic() - started
     row.peak = peak[0] or None
     row.same = sameness(trained, served, [answers[case.id].usage.get("prompt_tokens") for case in plan.cases])
-    row.run = finish(plan, missing, seconds, suite.concurrency)
+    row.run = score_plan(plan, missing, seconds, suite.concurrency)
     return row
 
 
@@ -240,7 +238,7 @@ def table(rows: Sequence[RuntimeRow]) -> str:
             lines.append(f"| {row.name} | not measured: {first} |" + " |" * (len(COLUMNS) - 2))
             continue
         summary = row.run.summary
-        lost = sum(summary.verdicts.get(verdict, 0) for verdict in LOST)
+        lost = sum(summary.verdicts.get(verdict, 0) for verdict in BROKEN_CALL)
         cells = [
             value_and_interval(*summary.figure("f1")),
             _cell(summary.strict_accuracy, 3),

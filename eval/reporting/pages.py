@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from callwright.files import to_json, write_text
 from callwright.records import Call, Case
-from callwright.results import Result
+from callwright.results import MEANING, Result
 from callwright.summary import COUNTED, interval, number
 from eval.reporting.compare import gain_line, verdict_line
 from eval.reporting.section import MAX_CHARACTERS, clip
@@ -23,28 +23,6 @@ PAGE_CHARACTERS, TEXTS, LEAST_CHARACTERS = 24_000_000, 6, 800
 """of all texts of a page's cases, long texts a case, and what is shown of each in any case"""
 MAX_ANCHOR = 120
 """characters of a place's name; of longer ones a hash stands there"""
-
-MEANING = {
-    "infra_error": "the endpoint did not answer: unscored",
-    "unchecked": "the schema of a tool cannot be used, or takes too long to check: unscored",
-    "truncated": "cut at the token limit",
-    "no_call": "plain text where a call was due",
-    "text_call_unparsed": "a whole call in the text that the server did not return",
-    "bad_json": "a call whose JSON is broken",
-    "unknown_tool": "a tool that was not on offer",
-    "wrong_tool": "another tool than expected",
-    "missing_call": "fewer calls than expected",
-    "extra_call": "more calls than expected",
-    "missing_required": "an argument is missing",
-    "extra_argument": "an argument too many",
-    "wrong_type": "an argument of the wrong type",
-    "schema_violation": "an argument that breaks the schema",
-    "wrong_value": "an argument with the wrong value",
-    "state_mismatch": "the tools ended in another state",
-    "false_call": "a call where none was due",
-    "malformed_attempt": "a call that was tried, and none that is whole, or none due",
-    "correct": "all right",
-}
 
 T = TypeVar("T")
 

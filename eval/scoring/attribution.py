@@ -28,8 +28,9 @@ CAUSES: dict[Cause, str] = {
 }
 """What each cause means, the most telling first."""
 
-LOST: tuple[Verdict, ...] = ("truncated", "no_call", "text_call_unparsed", "bad_json", "malformed_attempt")
-"""The verdicts under which no call reaches the program."""
+BROKEN_CALL: tuple[Verdict, ...] = ("truncated", "text_call_unparsed", "bad_json", "malformed_attempt")
+"""The verdicts under which the model tried to call and no call that can be read arrived."""
+NO_CALL_ARRIVED = ("no_call", *BROKEN_CALL)
 
 
 class CauseRow(Record):
@@ -50,7 +51,11 @@ def cause_of(native: Result, raw: Result) -> Cause:
         return "both right" if raw.correct else "raw prompt"
     if raw.correct:
         return "server"
-    if native.expected and native.verdict in LOST and STAGES.index(raw.verdict) > STAGES.index(LOST[-1]):
+    if (
+        native.expected
+        and native.verdict in NO_CALL_ARRIVED
+        and STAGES.index(raw.verdict) > STAGES.index("malformed_attempt")
+    ):
         return "model and server"
     return "model"
 

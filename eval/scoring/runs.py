@@ -16,7 +16,7 @@ from callwright.results import Decision, Result
 from callwright.summary import Summary, number, value_and_interval
 from eval.scoring.cases import SET_TAG, gc_paused, read_cases
 from eval.scoring.predictions import read_samples
-from eval.scoring.summary import decision, summarise
+from eval.scoring.summary import decision_figures, summarise
 from eval.scoring.verdict import judge
 
 PREDICTIONS, RESULTS, SUMMARY, MANIFEST = "predictions.jsonl", "results.jsonl", "summary.json", "manifest.json"
@@ -84,7 +84,7 @@ class Run:
         if not scored or any(result.id not in calls for result in scored):
             return None
         decided = [_decided(result, calls[result.id]) for result in scored]
-        return WordBaseline(lines, Summary(decision=decision(decided)))
+        return WordBaseline(lines, Summary(decision=decision_figures(decided)))
 
     def title(self, name: str) -> str:
         """Return what a set of cases is called."""

@@ -78,7 +78,7 @@ def summarise(results: Sequence[Result], seed: int = SEED) -> Summary:
     )
 
 
-def decision(scored: Sequence[Result], seed: int = SEED) -> DecisionFigures:
+def decision_figures(scored: Sequence[Result], seed: int = SEED) -> DecisionFigures:
     """Return the figures of the decision to call alone."""
     return _decision(by_group(scored, [count(result) for result in scored]), seed)
 

@@ -27,7 +27,7 @@ class CheckedCall:
         return self.schema is not None and not self.faults and not self.unchecked
 
 
-def check(call: Call, offered: Mapping[str, ArgumentSchema]) -> CheckedCall:
+def check_call(call: Call, offered: Mapping[str, ArgumentSchema]) -> CheckedCall:
     """Check a call under the schema of its tool, of those on offer."""
     if (schema := offered.get(call.name)) is None:
         return CheckedCall(call, None, [])
@@ -37,7 +37,7 @@ def check(call: Call, offered: Mapping[str, ArgumentSchema]) -> CheckedCall:
         return CheckedCall(call, schema, [], str(error))
 
 
-def tally(pairs: Sequence[tuple[Call, CheckedCall]], emitted: int, readable: Sequence[CheckedCall]) -> Tally:
+def count_answer(pairs: Sequence[tuple[Call, CheckedCall]], emitted: int, readable: Sequence[CheckedCall]) -> Tally:
     """Count an answer.
 
     Args:

@@ -24,7 +24,7 @@ from callwright.matchers import accepts, is_matcher, is_optional, missing_words
 from callwright.records import Call, Case, Prediction, read_arguments
 from callwright.results import STAGES, Decision, Result, Tally, Verdict
 from eval.scoring.cases import unchecked, validators_of
-from eval.scoring.tally import CheckedCall, check, tally
+from eval.scoring.tally import CheckedCall, check_call, count_answer
 
 Fault = tuple[Verdict, str]
 """a stage that failed, and how, in words"""
@@ -57,8 +57,8 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
         return _result(case, prediction, "unchecked", why)
     got = [read_call(call) for call in prediction.tool_calls]
     offered = validators_of(case)
-    given = [check(_as_call(call), offered) for call in got]
-    pairs = _assign(case.expected, given)
+    given = [check_call(_as_call(call), offered) for call in got]
+    pairs = pair_calls(case.expected, given)
     schemas = {name: fits.parameters for name, fits in offered.items()}
     reading = _TextReading() if got else _read_text(prediction.content or "", schemas)
     verdict: Verdict
@@ -74,7 +74,7 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
             verdict, detail = _judge_no_call(prediction, got, reading, decision == "fp", list(offered))
     readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
     begun_in_text = len(reading.calls) or int(reading.fault is not None)
-    counts = tally(pairs, len(got) or begun_in_text, readable)
+    counts = count_answer(pairs, len(got) or begun_in_text, readable)
     return _result(case, prediction, verdict, detail, decision, got, counts)
 
 
@@ -175,7 +175,7 @@ def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
 def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, CheckedCall]]) -> Fault:
     if fault := _call_fault(got, offered):
         return fault
-    faults = [fault for expected, given in pairs if (fault := _pair_fault(expected, given))]
+    faults = [fault for expected, given in pairs if (fault := pair_fault(expected, given))]
     if len(got) < due:
         faults.append(("missing_call", f"{len(got)} of {due} calls"))
     if len(got) > due:
@@ -183,7 +183,7 @@ def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[t
     return min(faults, key=lambda fault: STAGES.index(fault[0])) if faults else ("correct", "")
 
 
-def _assign(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, CheckedCall]]:
+def pair_calls(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, CheckedCall]]:
     """Pair expected with given calls so that the most pairs are right, and the rest fail as late as possible."""
     if len(expected) == len(got) == 1 or not expected or not got:
         return list(zip(expected, got, strict=False))
@@ -195,14 +195,14 @@ def _assign(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, Ch
     from scipy.optimize import linear_sum_assignment
 
     def cost(e: Call, g: CheckedCall) -> int:
-        fault = _pair_fault(e, g)
+        fault = pair_fault(e, g)
         return 1_000 + len(STAGES) - STAGES.index(fault[0]) if fault else 0
 
     rows, columns = linear_sum_assignment([[cost(e, g) for g in got] for e in expected])
     return [(expected[row], got[column]) for row, column in zip(rows, columns, strict=True)]
 
 
-def _pair_fault(expected: Call, given: CheckedCall) -> Fault | None:
+def pair_fault(expected: Call, given: CheckedCall) -> Fault | None:
     """Return the first stage at which a call with a known tool fails against the expected one; None where it is right."""
     got = given.call
     if got.name != expected.name:

@@ -69,6 +69,21 @@ def percentiles(results: Sequence[tuple[int, float]], status: int) -> str:
     )
 
 
+async def wait_for(session: aiohttp.ClientSession, url: str) -> None:
+    """Wait until a URL answers with 200.
+
+    Raises:
+        UserError: it did not within 30 s.
+    """
+    for _ in range(150):
+        with suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                if answer.status == 200:
+                    return
+        await asyncio.sleep(0.2)
+    raise UserError("router", "did not answer within 30 s", "start it by itself and look")
+
+
 async def measure(requests: int) -> bool:
     """Print the figures; whether every request was answered as it should be, in flat memory."""
     model = await scripted()
@@ -88,14 +103,7 @@ async def measure(requests: int) -> bool:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=2 * TIMEOUT_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            for _ in range(150):
-                with suppress(aiohttp.ClientError):
-                    async with session.get(f"{url}/healthz") as answer:
-                        if answer.status == 200:
-                            break
-                await asyncio.sleep(0.2)
-            else:
-                raise UserError("router", "did not answer within 30 s", "start it by itself and look")
+            await wait_for(session, f"{url}/healthz")
             process, memory, steady = psutil.Process(router.pid), [], []
             started = time.perf_counter()
             for _ in range(10):

@@ -26,17 +26,18 @@ Statistic = Callable[[Counts], NDArray[np.float64]]
 """from counts (…, columns) to one number each (…), NaN where it is not defined"""
 
 
-def wilson(successes: float, n: int, z: float = Z95) -> Interval | None:
-    """Return the score interval of a share; None where n is 0.
+def wilson(successes: float, n: int) -> Interval | None:
+    """Return the 95% score interval of a share; None where n is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209-212:
-    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with p = successes/n.
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with p = successes/n. Not scipy.stats.binomtest's: that takes whole
+    successes alone, and clusters give fractions.
     """
     if n == 0:
         return None
-    p, zz = successes / n, z * z
+    p, zz = successes / n, Z95 * Z95
     centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = z / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    half = Z95 / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == n else min(1.0, centre + half)
     return low, high

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from callwright.errors import UserError
 from callwright.files import read_json, sha256
-from callwright.llamacpp import environment, versions
+from callwright.llamacpp import CONTEXT, environment, versions
 from callwright.recipes import Recipe
 from eval.endpoint.manifest import cores
 from eval.endpoint.server import Server, local_endpoint, start
@@ -47,14 +48,10 @@ def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
     return base, gguf_file(recipe)
 
 
-def gguf_hash(gguf: Path) -> str:
-    """Return what stands for a GGUF file in a fingerprint."""
-    return f"{gguf.name} {sha256(gguf)}"
-
-
-def llama_cpp() -> str:
-    """Return the server in a fingerprint's words."""
-    return f"xllamacpp {versions().get('xllamacpp')}"
+def served_gguf(gguf: Path) -> dict[str, Any]:
+    """Return what decides the answers of a GGUF file behind llama.cpp's server; see manifest.served_model."""
+    server = f"xllamacpp {versions().get('xllamacpp')}"
+    return {"model": f"{gguf.name} {sha256(gguf)}", "adapter": None, "serve": str(CONTEXT), "server": server}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from callwright.recipes import Recipe
 from callwright.summary import value_and_interval
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
-from eval.endpoint.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
+from eval.endpoint.llamacpp import gguf_file, serve_gguf, served_gguf
 from eval.endpoint.plan import Plan, as_raw, ask, open_run_folder, score_plan
 from eval.endpoint.prompts import sameness, served_prompt, trained_prompts
 from eval.endpoint.server import Server, check_models, serve
@@ -76,15 +76,15 @@ def find_runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Itera
         args = recipe.serve(tuned=True)
         folders = [str(args[key]) for key in ("model_name_or_path", "adapter_name_or_path") if key in args]
         size = sum(path.stat().st_size for folder in folders for path in (ROOT / folder).glob("*.safetensors"))
-        opened = partial(serve, recipe, True, manifest.cores())
-        yield Runtime("LLaMA-Factory API", opened, manifest.served_model(recipe, tuned=True), size)
+        start_api = partial(serve, recipe, True, manifest.cores())
+        yield Runtime("LLaMA-Factory API", start_api, manifest.served_model(recipe, tuned=True), size)
     except UserError as error:
         yield RuntimeRow("LLaMA-Factory API", fault=str(error))
     for kind in QUANTISED:
         try:
             gguf = gguf_file(recipe, kind)
-            made = {"model": gguf_hash(gguf), "server": llama_cpp()}
-            runtime = Runtime(f"llama.cpp {kind}", partial(serve_gguf, gguf, recipe), made, gguf.stat().st_size)
+            start = partial(serve_gguf, gguf, recipe)
+            runtime = Runtime(f"llama.cpp {kind}", start, served_gguf(gguf), gguf.stat().st_size)
             yield runtime
             if kind == "F16":
                 yield replace(runtime, name="llama.cpp F16, unconstrained", raw=True)

@@ -10,11 +10,10 @@ from typing import Any
 
 from callwright.config import choose
 from callwright.files import ROOT, sha256, write_jsonl
-from callwright.llamacpp import CONTEXT
 from callwright.recipes import Recipe, load_recipe
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
-from eval.endpoint.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
+from eval.endpoint.llamacpp import gguf_files, serve_gguf, served_gguf
 from eval.endpoint.plan import Plan, as_raw, open_run_folder, run_plan
 from eval.endpoint.server import Server, check_models, serve
 from eval.endpoint.settings import Endpoint, Sampling, endpoint_at, limits_of
@@ -104,11 +103,9 @@ def plan_recipe(
     sampling = suite.sampling(probe=not tuned and not manifest.gpus())
     fingerprint = {
         "cases": manifest.cases_hash(paths),
-        **manifest.served_model(recipe, tuned),
+        **(served_gguf(gguf) if gguf else manifest.served_model(recipe, tuned)),
         "sampling": sampling.fingerprint(),
     }
-    if gguf:
-        fingerprint |= {"model": gguf_hash(gguf), "adapter": None, "serve": str(CONTEXT), "server": llama_cpp()}
     data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
     files = [ROOT / recipe.train_path, ROOT / choose("configs/serve", recipe.stem, "recipe")]
     about = {

@@ -102,7 +102,7 @@ def test_llama_cpp_gets_the_trained_tokens_behind_a_key(house: Path, recipe: Rec
 
 def test_the_server_ends_with_us(house: Path):
     hold = (
-        "import time; from callwright.recipes import load_recipe; from eval.llamacpp import *; r = load_recipe('tiny_lora')\n"
+        "import time; from callwright.recipes import load_recipe; from eval.endpoint.llamacpp import *; r = load_recipe('tiny_lora')\n"
         "with serve_gguf(gguf_files(r)[1], r, 1) as s: print(s.process.pid, flush=True); s.wait(60); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", hold], cwd=house, stdout=subprocess.PIPE) as parent:

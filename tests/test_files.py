@@ -126,7 +126,7 @@ from pathlib import Path
 from callwright.errors import command
 from callwright.files import write_json, write_jsonl, write_text
 from callwright.records import Prediction
-from eval.predictions import append, log
+from eval.scoring.predictions import append, log
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

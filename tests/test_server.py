@@ -17,7 +17,7 @@ HOLD = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits an ignored Ctrl-C
 from callwright.recipes import load_recipe
-from eval.server import serve
+from eval.endpoint.server import serve
 with serve(load_recipe("tiny_lora"), tuned=False, threads=1) as server:
     print(server.process.pid, flush=True)
     if sys.argv[1] == "raise":

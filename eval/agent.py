@@ -16,7 +16,7 @@ from callwright.files import sha256
 from callwright.recipes import add_recipe
 from callwright.records import read_records
 from callwright.redact import keep_secrets_of
-from eval.agents.agent import VARIABLE, Play, carry_out, finish, play_recipe
+from eval.agents.agent import VARIABLE, AgentPlan, finish, play_recipe, run_agent_plan
 from eval.agents.toolbox import toolbox
 from eval.agents.trajectory import AgentCase
 from eval.endpoint import manifest
@@ -66,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_secrets_of([], dict(VARIABLE.findall(args.mcp)))
         words = [word.replace(args.mcp, VARIABLE.sub(r"\1=***", args.mcp)) for word in words]
 
-    def planned(name: str, out: Path, model: Any) -> Play:
-        plan = Play(
+    def planned(name: str, out: Path, model: Any) -> AgentPlan:
+        plan = AgentPlan(
             name=name,
             out=out,
             paths=[args.cases],
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             results = play_recipe(args, planned)
         else:
             plan = planned(args.model, args.out, f"{args.model} at {args.base_url}")
-            carry_out(plan, endpoint)
+            run_agent_plan(plan, endpoint)
             results = [finish(plan)]
     return 0 if all(any(one.success is not None for one in run) for run in results) else 1
 

@@ -14,7 +14,7 @@ from callwright.config import load_data_config
 from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
 from callwright.recipes import add_recipe, chosen_recipe
-from eval.agents.ask import act, answering, case_of, decide, decision
+from eval.agents.ask import act, ask_each, case_of, find_or_start_server, read_decision
 from eval.endpoint.settings import endpoint_at
 
 
@@ -42,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     cases = [case_of(text, data, date.today()) for text in texts]
     with ExitStack() as stack:
         if recipe:
-            endpoint = stack.enter_context(answering(recipe, args.keep))
+            endpoint = stack.enter_context(find_or_start_server(recipe, args.keep))
         else:
             endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
-        for text, prediction in zip(texts, decide(endpoint, cases), strict=True):
-            answer = ({"text": text} if args.text == "-" else {}) | decision(prediction, cases[0].tools)
+        for text, prediction in zip(texts, ask_each(endpoint, cases), strict=True):
+            answer = ({"text": text} if args.text == "-" else {}) | read_decision(prediction, cases[0].tools)
             print(to_json(answer | {"done": act(prediction, cases[0].tools)} if args.act else answer), flush=True)
     return 0
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
-from callwright.files import read_json
-from eval.reporting import console, pages
-from eval.reporting.compare import view
-from eval.scoring.figures import ANSWERED, add_gates, gate
-from eval.scoring.score import SUMMARY
+from eval.reporting import console
+from eval.reporting.report import make_duel
+from eval.scoring.gates import ANSWERED, add_gates, gate
+from eval.scoring.runs import read_run
 
 
 @command
@@ -26,14 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not args.a or not args.b:
         raise UserError("A and B", "two run folders are due", "run: make compare A=RUN B=RUN, each as in runs/mine")
-    seen = view(args.a, args.b)
-    for letter, run in seen["runs"]:
+    duel = make_duel(read_run(args.a), read_run(args.b))
+    for letter, run in (("A", duel.a), ("B", duel.b)):
         print(f"{letter}: {run.out} ({console.plain(run.name)})")
-    print(seen["about"])
-    console.show([console.lines(section) for section in seen["sections"]])
-    print(f"page: {os.path.relpath(pages.draw('compare.html.j2', seen, args.out or args.b / 'compare.html'))}")
-    whole = {key: args.fail_under.get(key, 1.0) for key in [ANSWERED] if args.fail_under}
-    held = [gate(whole, read_json(args.a / SUMMARY), "A"), gate(args.fail_under, read_json(args.b / SUMMARY), "B")]
+    print(duel.about)
+    console.show(duel.sections)
+    print(f"page: {os.path.relpath(duel.write(args.out or args.b / 'compare.html'))}")
+    every_answer = {key: args.fail_under.get(key, 1.0) for key in [ANSWERED] if args.fail_under}
+    held = [gate(every_answer, duel.a.summary, "A"), gate(args.fail_under, duel.b.summary, "B")]
     return 0 if all(held) else 1
 
 

@@ -6,21 +6,16 @@ python -m eval.deploy smollm2-135m_lora --base-url http://127.0.0.1:8000/v1 --mo
 Table and picture go to runs/<recipe>/deploy/. The answers of a runtime are kept there: a rerun asks what is missing.
 """
 
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 
-from callwright.errors import Parser, UserError, command
-from callwright.files import write_text
-from callwright.locks import only_writer
+from callwright.errors import Parser, command
 from callwright.recipes import add_recipe, chosen_recipe
-from callwright.tool_prompts import FORMATS, format_of
+from callwright.records import Case
 from eval.endpoint import manifest
-from eval.endpoint.plan import Plan, as_raw
-from eval.endpoint.settings import Sampling, endpoint_at, positive
-from eval.reporting.deploy import Row, draw, judged, measure, reason, runtimes, slug, table, trained_prompts
+from eval.endpoint.plan import Plan
+from eval.endpoint.settings import endpoint_at, positive
+from eval.reporting.deploy import find_runtimes, measure_all
 from eval.reporting.suites import load_suite
 from eval.scoring.cases import read_cases, unchecked
 
@@ -43,46 +38,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, False) if args.base_url else None
     recipe, suite = chosen_recipe(args), load_suite(args.suite)
     paths = suite.files(recipe.task)
-    cases = []
-    for case in read_cases(paths):
+    cases = spread_over(checkable(read_cases(paths)), args.cases)
+    sampling = suite.sampling(probe=False)
+    asks = {"cases": manifest.cases_hash(paths), "sampling": sampling.fingerprint()}
+    words = list(sys.argv[1:] if argv is None else argv)
+    plan = Plan(recipe.stem, recipe.run_dir / "deploy", paths, cases, sampling, asks, words, module="eval.deploy")
+    rows = measure_all(recipe, suite, find_runtimes(recipe, endpoint, args.name), plan, args.fresh)
+    return 0 if any(row.run for row in rows) else 1
+
+
+def checkable(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases whose answers can be judged, and name the others."""
+    kept = []
+    for case in cases:
         if why := unchecked(case):
             print(f"unchecked, and so not asked: {case.id}: {why}")
         else:
-            cases.append(case)
-    step = max(1, len(cases) // args.cases) if args.cases else 1
-    cases = cases[::step][: args.cases]
-    out = recipe.run_dir / "deploy"
-    with only_writer(out):
-        trained = trained_prompts(recipe, cases)
-        raw_format, system = format_of(recipe.serve(tuned=True))
-        rows: list[Row] = []
-        best: Plan | None = None
-        for runtime in runtimes(recipe, endpoint, args.name):
-            if isinstance(runtime, Row):
-                rows.append(runtime)
-                continue
-            sampling = Sampling(suite.max_tokens, suite.temperature)
-            made_of = {"cases": manifest.cases_hash(paths), **runtime.fingerprint, "sampling": sampling.fingerprint()}
-            words = list(sys.argv[1:] if argv is None else argv)
-            folder = out / slug(runtime.name)
-            plan = Plan(runtime.name, folder, paths, cases, sampling, made_of, words, module="eval.deploy")
-            if runtime.raw:
-                if raw_format not in FORMATS:
-                    continue
-                plan = replace(as_raw(plan, raw_format, system), name=plan.name, out=folder)
-            try:
-                row = measure(runtime, plan, suite, trained, args.fresh)
-                if best and not runtime.raw:
-                    row.notes.append(judged(plan, best, partial(reason, recipe, runtime, plan, suite)))
-                best = best or plan
-            except UserError as error:
-                row = Row(runtime.name, fault=str(error))
-            rows.append(row)
-            print(table([row]).splitlines()[2], flush=True)
-        write_text(out / "table.md", table(rows))
-        draw(rows, out / "table.png")
-        print(f"\n{table(rows)}\ndeploy: {os.path.relpath(out / 'table.md')}, {os.path.relpath(out / 'table.png')}")
-    return 0 if any(not row.fault for row in rows) else 1
+            kept.append(case)
+    return kept
+
+
+def spread_over(cases: list[Case], most: int | None) -> list[Case]:
+    """Return so many of the cases, spread over all of them; all without a number."""
+    step = max(1, len(cases) // most) if most else 1
+    return cases[::step][:most]
 
 
 if __name__ == "__main__":

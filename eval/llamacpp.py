@@ -1,6 +1,6 @@
-"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.endpoint.server: `serve_gguf(path, log)`.
+"""Be llama.cpp's own server of a GGUF file, on 127.0.0.1 behind a key.
 
-As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
+LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
 """
 
 import os

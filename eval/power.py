@@ -15,7 +15,7 @@ MOST = 10**9
 
 
 def explain(n: int | None, base: float, gain: float, discordance: float | None) -> list[str]:
-    """The answer in a few lines.
+    """Return the answer in a few lines.
 
     Raises:
         UserError: shares that cannot be.
@@ -30,8 +30,8 @@ def explain(n: int | None, base: float, gain: float, discordance: float | None) 
     if not abs(gain) <= differ <= most + 1e-9:
         fault = f"{differ:g}: two such models differ on {abs(gain):g} to {most:g} of the cases"
         raise UserError("--discordance", fault, "leave it out for models that err independently")
-    said = "if they err independently" if discordance is None else "as given"
-    lines = [f"{base:.3f} against {base + gain:.3f}: the two differ on {differ:.3f} of the cases, {said}"]
+    how = "if they err independently" if discordance is None else "as given"
+    lines = [f"{base:.3f} against {base + gain:.3f}: the two differ on {differ:.3f} of the cases, {how}"]
     lines += [f"{cases_needed(abs(gain), differ):,} independent cases show it with 80% power (exact McNemar at 5%)"]
     if n is not None:
         lines += [f"{n:,} cases show it with {mcnemar_power(n, abs(gain), differ):.0%} power"]

@@ -10,14 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from callwright.errors import Parser, command
-from callwright.files import read_json
 from callwright.recipes import add_recipe, chosen_recipe
-from eval.reporting import ci, console, pages
-from eval.reporting.report import REPORT, view
-from eval.reporting.runs import refresh
+from eval.reporting import ci, console
+from eval.reporting.report import make_report
 from eval.reporting.tracking import TRACKERS, log_figures
-from eval.scoring.figures import add_gates, gate
-from eval.scoring.score import SUMMARY
+from eval.scoring.gates import add_gates, gate
+from eval.scoring.runs import read_run
 
 
 @command
@@ -38,22 +36,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.run is None:
         runs = chosen_recipe(args).run_dir / "eval" / args.suite
         args.run, args.base = runs / "tuned", runs / "base"
-    run, base = refresh(args.run), refresh(args.base) if args.base else None
+    run, base = read_run(args.run), read_run(args.base) if args.base else None
     if base and base.name == run.name:  # two folders of one model
         names = [one.out.name if run.out.name != base.out.name else str(one.out) for one in (run, base)]
         run, base = (
             replace(one, manifest={**one.manifest, "name": name}) for one, name in zip((run, base), names, strict=True)
         )
-    seen = view(run, base)
-    console.show([console.lines(section) for section in seen["sections"]])
-    print(f"report: {os.path.relpath(pages.draw('report.html.j2', seen, args.run / REPORT))}")
+    report = make_report(run, base)
+    console.show(report.sections)
+    print(f"report: {os.path.relpath(report.write())}")
     if args.markdown:
-        ci.write_markdown(args.markdown, run, seen["sections"], args.fail_under)
+        ci.write_markdown(args.markdown, report, args.fail_under)
     if args.junit:
         ci.write_junit(args.junit, run)
     if args.log:
-        log_figures(args.log, args.run, seen["sections"])
-    return 0 if gate(args.fail_under, read_json(args.run / SUMMARY)) else 1
+        log_figures(args.log, args.run, report.sections)
+    return 0 if gate(args.fail_under, run.summary) else 1
 
 
 if __name__ == "__main__":

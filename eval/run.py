@@ -14,7 +14,7 @@ from callwright.recipes import add_recipe
 from callwright.tool_prompts import FORMATS
 from eval.endpoint.settings import add_asking, positive
 from eval.reporting.run import run_endpoint, run_recipe
-from eval.scoring.figures import add_gates
+from eval.scoring.gates import add_gates
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

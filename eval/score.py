@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callwright.errors import Parser, UserError, command
-from eval.scoring.cases import read_cases, uncollected
-from eval.scoring.figures import add_gates, gate
+from eval.scoring.cases import gc_paused, read_cases
+from eval.scoring.gates import add_gates, gate
 from eval.scoring.predictions import read_samples
-from eval.scoring.score import SUMMARY, headline, score_samples, unchecked_cases, write_scores
+from eval.scoring.runs import SUMMARY, Run, score, unchecked_cases, write_scores
 
 
 @command
-@uncollected()
+@gc_paused()
 def main(argv: Sequence[str] | None = None) -> int:
     """Score from the command line."""
     parser = Parser("python -m eval.score", (__doc__ or "").splitlines()[0])
@@ -27,11 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ids = {case.id for case in cases}
     if stray := next((key for key, _ in predictions if key not in ids), None):
         raise UserError(args.predictions, f"answers {stray!r}, which is no case", "give the cases that were asked")
-    results = score_samples(cases, predictions)
-    summary = write_scores(args.out, results)
-    print(f"{args.out / SUMMARY}: {headline(summary)}")
-    print("".join(f"unchecked, and so unscored: {case}\n" for case in unchecked_cases(results)), end="")
-    return 0 if gate(args.fail_under, summary) else 1
+    run = Run(args.out, score(cases, predictions), {})
+    write_scores(args.out, run.results, run.summary)
+    print(f"{args.out / SUMMARY}: {run.headline()}")
+    print("".join(f"unchecked, and so unscored: {case}\n" for case in unchecked_cases(run.results)), end="")
+    return 0 if gate(args.fail_under, run.summary) else 1
 
 
 if __name__ == "__main__":

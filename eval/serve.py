@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from callwright.errors import Parser, UserError, command
 from callwright.recipes import add_recipe, chosen_recipe
-from eval.endpoint.kept_server import PORT, serving
+from eval.endpoint.kept_server import PORT, serve_and_tell
 from eval.endpoint.server import HOST
 
 
@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("API_PORT", f"{port!r} is no port", f"take a number, such as {PORT}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the file in the run folder goes as well
     started = time.monotonic()
-    with serving(recipe, os.environ.get("API_HOST") or HOST, int(port), os.environ.get("API_KEY") or "") as server:
+    with serve_and_tell(
+        recipe, os.environ.get("API_HOST") or HOST, int(port), os.environ.get("API_KEY") or ""
+    ) as server:
         print(f"serve: loading {recipe.stem}; what the server says goes to {os.path.relpath(server.log)}", flush=True)
         endpoint = server.wait()
         seconds = time.monotonic() - started

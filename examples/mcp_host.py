@@ -18,7 +18,7 @@ from callwright.tool_sources.mcp_server import client_of, found
 
 
 async def main(model: str, text: str, command: str) -> None:
-    """One question, and the calls that come back."""
+    """Ask one question and run the calls that come back."""
     async with client_of(command, sys.stderr) as server, AsyncOpenAI() as client:  # the server sees none of our keys
         page = await server.list_tools()
         listed = [found(tool.model_dump(by_alias=True, exclude_none=True)) for tool in page.tools]
@@ -42,8 +42,8 @@ async def main(model: str, text: str, command: str) -> None:
                 print(f"refused: {fault}")
                 continue
             result = await server.call_tool(call.name, call.arguments, read_timeout_seconds=30)
-            said = " ".join(block.text for block in result.content if isinstance(block, TextContent))
-            print(call.name, to_json(call.arguments), "->", said)
+            text = " ".join(block.text for block in result.content if isinstance(block, TextContent))
+            print(call.name, to_json(call.arguments), "->", text)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_tex
 from callwright.records import Prediction
 from eval.agent import main
 from eval.agents.toolbox import ToolResult, bounded
-from eval.agents.trajectory import AgentCase, Trajectory, Turn, missing_facts, result_used, says, score
+from eval.agents.trajectory import AgentCase, Trajectory, Turn, missing_facts, result_used, says, score_trajectory
 
 EXAMPLE = ROOT / "examples" / "agent"
 MCP = shlex.join([sys.executable, str(EXAMPLE / "mcp_server.py")])
@@ -370,15 +370,15 @@ def test_steps_in_any_order_and_a_retry_after_a_failure_is_no_extra_call():
         return Turn(prediction=Prediction(id="a", tool_calls=[call]), results=[ToolResult(text="x", error=error)])
 
     end = Turn(prediction=Prediction(id="a", content="done"), results=[])
-    result = score(line, Trajectory(id="a", turns=[turn(2, "timeout"), turn(2), turn(1), end]))
+    result = score_trajectory(line, Trajectory(id="a", turns=[turn(2, "timeout"), turn(2), turn(1), end]))
     assert ([made.verdict for made in result.calls], result.success, result.flawless) == (["correct"] * 3, True, True)
-    result = score(line, Trajectory(id="a", turns=[turn(1), turn(1), end]))
+    result = score_trajectory(line, Trajectory(id="a", turns=[turn(1), turn(1), end]))
     assert ([made.verdict for made in result.calls], result.done, result.success) == (
         ["correct", "wrong_value"],
         1,
         False,
     )
-    assert score(line, None).success is None
+    assert score_trajectory(line, None).success is None
 
 
 def test_bounded():

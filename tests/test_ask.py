@@ -20,7 +20,7 @@ from callwright.yaml12 import dump_yaml
 from eval.agents.ask import case_of
 from eval.agents.handlers import RefusedCall, dispatch, handles
 from eval.ask import main
-from eval.endpoint.kept_server import running, serves, serving
+from eval.endpoint.kept_server import find_current_server, serve_and_tell, served_hash
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def recipe(tmp_path, monkeypatch):
 
 def runs_at(recipe, url, pid):
     """Write the file of a server of this recipe, as `make serve` does."""
-    told = {"pid": pid, "started": psutil.Process(pid).create_time(), "serves": serves(recipe)}
+    told = {"pid": pid, "started": psutil.Process(pid).create_time(), "serves": served_hash(recipe)}
     write_json(recipe.run_dir / "server.json", {"base_url": url, "model": "m", "api_key": "k", **told})
 
 
@@ -100,19 +100,19 @@ def test_a_server_that_runs_is_asked_and_none_is_started(recipe, capsys, monkeyp
         assert main(["draw a cat", "--recipe", recipe.stem, *recipe.overrides]) == 0
     assert json.loads(capsys.readouterr().out)["intent"] == "generate_image_intent"
     (recipe.output_dir / "adapter_model.safetensors").write_bytes(b"trained again")
-    assert running(recipe) is None
+    assert find_current_server(recipe) is None
     assert "serves other weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [{"started": 1.0}, {"pid": 2**22 + 1}, {"pid": "x"}])
 def test_what_a_killed_server_left_is_no_server(recipe, change):
     runs_at(recipe, "http://127.0.0.1:9/v1", os.getpid())
-    assert running(recipe) is not None
+    assert find_current_server(recipe) is not None
     path = recipe.run_dir / "server.json"
     write_json(path, read_json(path) | change)
-    assert running(recipe) is None
+    assert find_current_server(recipe) is None
     path.write_text("{")
-    assert running(recipe) is None
+    assert find_current_server(recipe) is None
 
 
 def test_a_question_says_at_once_what_it_waits_for_and_how_to_wait_no_more(recipe, capsys, monkeypatch):
@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_said_before_anything_is_loaded(recipe, monkeypa
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UserError) as told, serving(recipe, "127.0.0.1", port, ""):
+        with pytest.raises(UserError) as told, serve_and_tell(recipe, "127.0.0.1", port, ""):
             pass
     assert f"API_PORT={port + 1} make serve" in told.value.remedy
     assert not (recipe.run_dir / "server.json").exists()

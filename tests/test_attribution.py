@@ -5,8 +5,9 @@ from endpoint import answer, case
 
 from callwright.files import read_json
 from callwright.records import Case, Prediction
+from callwright.results import STAGES
 from eval.scoring.attribution import CAUSES, attribute, cause_of, sentence, write_attribution
-from eval.scoring.verdict import STAGES, judge
+from eval.scoring.verdict import judge
 
 CALL = Case(**case("c", "draw", True))
 CHAT = Case(**case("t", "hi", False))

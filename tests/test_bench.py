@@ -10,9 +10,9 @@ def test_the_bench_measures_both(capsys):
 
 
 def test_made_answers_hold_mistakes_of_several_kinds():
-    from eval.scoring.score import score
+    from eval.scoring.runs import score
 
     pairs = bench.example_pairs(200)
-    results = score([case for case, _ in pairs], {answer.id: answer for _, answer in pairs})
+    results = score([case for case, _ in pairs], {answer.key: answer for _, answer in pairs})
     assert len({result.verdict for result in results}) >= 4
     assert {len(case.expected) for case, _ in pairs} == {0, 1, 2, 3}

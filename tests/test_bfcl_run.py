@@ -14,7 +14,7 @@ from callwright.records import Case, Prediction
 from eval.bfcl import checker, replay
 from eval.bfcl.__main__ import main
 from eval.bfcl.questions import CATEGORIES, GOLD_FAILS, GOLD_UNFIT, MULTI_TURN, Question, read_questions
-from eval.bfcl.table import Row, comparable
+from eval.bfcl.table import CategoryRow, comparable
 from eval.scoring.verdict import judge
 
 SEED = 20260323
@@ -98,7 +98,7 @@ def called(*calls: checker.Call) -> dict[str, Any]:
 
 def test_a_conversation_breaks_off_and_is_taken_up_again(conversation):
     question, asked = read_questions(MULTI_TURN)[0], []
-    golds = replay.golds([question])
+    golds = replay.gold_by_words([question])
     down = True
 
     def reply(request: dict[str, Any]) -> Any:
@@ -151,9 +151,9 @@ def test_a_conversation_gets_one_of_our_verdicts(conversation, reply, verdict):
 
 
 def test_a_column_of_the_leaderboard_needs_every_category_in_full():
-    def row(category: str, wrong: int, unscored: int = 0) -> Row:
+    def row(category: str, wrong: int, unscored: int = 0) -> CategoryRow:
         results = [judged(f"{category}_{n}", error="x" if n < unscored else None) for n in range(CATEGORIES[category])]
-        return Row(category, results, {r.id: "wrong" if n < wrong else None for n, r in enumerate(results)})
+        return CategoryRow(category, results, {r.id: "wrong" if n < wrong else None for n, r in enumerate(results)})
 
     live = [row("live_simple", 129), row("live_multiple", 0), row("live_parallel", 16)]
     assert comparable([*live, row("irrelevance", 120), row("live_irrelevance", 0), row("simple_python", 4)]) == [

@@ -14,12 +14,17 @@ from callwright.errors import UserError
 from callwright.records import Case
 from eval.endpoint.client import GONE, ask_all, for_llamafactory
 from eval.endpoint.settings import Endpoint, Limits, Sampling, key_from
-from eval.scoring.predictions import read_predictions, read_samples
-from eval.scoring.score import score_samples, write_scores
+from eval.scoring.predictions import read_samples
+from eval.scoring.runs import score, write_scores
+from eval.scoring.summary import summarise
 from eval.scoring.verdict import judge
 
 CASES = [Case(**case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2))) for i in range(6)]
 QUICK = Limits(concurrency=2, timeout_s=5, retries=0)
+
+
+def first_answers(path):
+    return {identity: answer for (identity, sample), answer in read_samples(path).items() if sample == 0}
 
 
 def ask(url, path, cases=CASES, sampling=Sampling(), limits=QUICK, key="none", **more):  # noqa: B008
@@ -41,7 +46,7 @@ def test_asks_natively_and_logs_every_answer(tmp_path):
         {"completion_tokens": 7},
     )
     assert 0 < found["c0"].latency_s < 5
-    assert read_predictions(tmp_path / "p.jsonl") == found
+    assert first_answers(tmp_path / "p.jsonl") == found
     assert told == list(range(7))
     assert "secret-key" not in (tmp_path / "p.jsonl").read_text("utf-8")
     assert "secret-key" not in repr(Endpoint(server.url, "m", "secret-key"))
@@ -203,8 +208,8 @@ KEY = 'sk-Marker-9f3a77"/+'
 def test_a_key_that_a_server_repeats_is_written_nowhere(tmp_path, says):
     with endpoint(lambda r: says(f"Bearer {KEY}") if "draw 1" in str(r["messages"]) else draws(r)) as server:
         found = ask(server.url, tmp_path / "p.jsonl", CASES[:2], key=KEY)
-    results = score_samples(CASES[:2], read_samples(tmp_path / "p.jsonl"))
-    write_scores(tmp_path, results)
+    results = score(CASES[:2], read_samples(tmp_path / "p.jsonl"))
+    write_scores(tmp_path, results, summarise(results))
     texts = [path.read_text("utf-8") for path in tmp_path.iterdir()]
     texts += [str(found["c1"]), str(json.loads(texts[0].splitlines()[1]))]
     for text in texts:
@@ -218,7 +223,7 @@ def test_a_key_that_stops_working_stops_the_run(tmp_path):
 
     with endpoint(expires) as server, pytest.raises(UserError, match="refuses the key"):
         ask(server.url, tmp_path / "p.jsonl")
-    assert {p.content for p in read_predictions(tmp_path / "p.jsonl").values()} == {"x"}
+    assert {p.content for p in first_answers(tmp_path / "p.jsonl").values()} == {"x"}
 
 
 def test_no_part_of_a_key_is_quoted_where_the_words_are_cut(tmp_path):
@@ -277,7 +282,7 @@ def test_a_rerun_asks_only_for_what_is_missing_or_failed(tmp_path):
     log = tmp_path / "p.jsonl"
     with endpoint(lambda r: Response("no", 500) if "draw 3" in str(r) else draws(r)) as server:
         ask(server.url, log, CASES[:4])
-        assert read_predictions(log)["c3"].error
+        assert first_answers(log)["c3"].error
         with log.open("a", encoding="utf-8") as file:
             file.write('{"id": "c4", "con')  # a kill in the middle of a line
         server.reply, server.requests[:] = draws, []
@@ -340,7 +345,7 @@ def test_raw_mode_sends_no_tools_and_reads_the_text(tmp_path):
     assert found["c1"].tool_calls[0]["function"] == {"name": "generate_image", "arguments": '{"prompt": "draw 1"}'}
     assert (found["c1"].read_as, found["c1"].content[:11]) == ("qwen", "<tool_call>")
     assert (found["c0"].tool_calls, found["c0"].read_as, found["c0"].content) == ([], None, "Hello!")
-    assert read_predictions(tmp_path / "p.jsonl") == found
+    assert first_answers(tmp_path / "p.jsonl") == found
     assert judge(CASES[1], found["c1"]).verdict == "correct"
     assert judge(CASES[0], found["c0"]).verdict == "correct"
 
@@ -499,9 +504,7 @@ def test_every_case_is_asked_as_often_as_there_are_samples_and_only_for_those_mi
         assert not [p for p in read_samples(log).values() if p.error]
         ask(server.url, log, CASES[:3])
         assert len(server.requests) == 9
-    assert read_predictions(log) == {
-        f"c{i}": p for (_, n), p in read_samples(log).items() for i in [p.id[1:]] if n == 0
-    }
+    assert first_answers(log) == {f"c{i}": p for (_, n), p in read_samples(log).items() for i in [p.id[1:]] if n == 0}
 
 
 def test_samples_that_would_all_be_the_same_are_refused():

@@ -6,7 +6,7 @@ from run_folder import call, make_run, write_run
 from callwright.files import read_jsonl, sha256, write_jsonl
 from eval.compare import main
 from eval.reporting.compare import compare
-from eval.reporting.runs import load_run, refresh
+from eval.scoring.runs import read_run
 
 
 def test_two_runs_are_told_apart_case_by_case(tmp_path, capsys):
@@ -17,13 +17,13 @@ def test_two_runs_are_told_apart_case_by_case(tmp_path, capsys):
     assert "decision right: 5 only B, 0 only A, exact McNemar p = 0.0625" in printed
     page = (tmp_path / "c.html").read_text("utf-8")
     assert page.count('class="item"') == 5 and page.count("only B right</span>") == 5
-    found = compare(load_run(a).results, load_run(b).results)
+    found = compare(read_run(a).results, read_run(b).results)
     assert found.gains["recall"].value == pytest.approx(0.5)
     assert found.gains["strict_accuracy"].value == pytest.approx(5 / 19)
     assert found.gains["precision"].value == pytest.approx(0.9 - 0.8)
     low, high = found.gains["strict_accuracy"].ci95
     assert 0 < low < 5 / 19 < high < 0.6
-    back = compare(load_run(b).results, load_run(a).results)
+    back = compare(read_run(b).results, read_run(a).results)
     assert back.gains["strict_accuracy"].ci95 == pytest.approx((-high, -low))
     assert [kind for kind, _, _ in back.changed()] == ["only A right"] * 5
 
@@ -33,7 +33,7 @@ def test_both_wrong_counts_as_changed_where_the_verdicts_differ(tmp_path):
     lines = [line for _, line in read_jsonl(b / "predictions.jsonl")]
     lines[7]["tool_calls"] = call('{"x": "貓"}')
     write_jsonl(b / "predictions.jsonl", lines)
-    found = compare(refresh(a).results, refresh(b).results)
+    found = compare(read_run(a).results, read_run(b).results)
     assert [(kind, x.verdict, y.verdict) for kind, x, y in found.changed()] == [
         ("both wrong", "no_call", "wrong_value")
     ]

@@ -8,8 +8,6 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy
 import pytest
@@ -23,10 +21,10 @@ from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_text, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from eval.endpoint.llamacpp import gguf_files, serve_gguf
-from eval.reporting.deploy import Row, judged, sameness, served_prompt, slug, table, trained_prompts
-from eval.reporting.run import Plan
+from eval.endpoint.prompts import sameness, served_prompt, trained_prompts
+from eval.reporting.deploy import RuntimeRow, compare_with_best, slug, table
 from eval.scoring.cases import read_cases
-from eval.scoring.score import rescore
+from eval.scoring.runs import read_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -163,7 +161,7 @@ def test_sameness_by_number_where_a_server_keeps_its_ids():
 
 
 def test_rows_of_faults_and_folders_of_names():
-    text = table([Row("vLLM", fault="it | died. The log ends:\n    last words\n")])
+    text = table([RuntimeRow("vLLM", fault="it | died. The log ends:\n    last words\n")])
     assert "| vLLM | not measured: it \\| died. The log ends: |" in text
     assert "    last words" in text
     assert slug("llama.cpp Q4_K_M, raw") == "llama.cpp-q4_k_m--raw"
@@ -173,11 +171,10 @@ def test_a_drop_by_more_than_the_interval_is_named_with_its_cause(tmp_path: Path
     best, less, same = (
         make_run(tmp_path / name, name, right) for name, right in (("best", 10), ("less", 2), ("same", 9))
     )
-    plans = [cast(Plan, SimpleNamespace(out=folder, name=folder.name)) for folder in (best, less, same)]
-    assert all(rescore(folder) for folder in (best, less, same))
-    dropped = judged(plans[1], plans[0], lambda: "attribution: server 8")
+    runs = [read_run(folder) for folder in (best, less, same)]
+    dropped = compare_with_best(runs[1], runs[0], lambda: "attribution: server 8")
     assert dropped.startswith("**F1 -0.") and "more than the interval**; attribution: server 8" in dropped
-    kept = judged(plans[2], plans[0], lambda: "never asked")
+    kept = compare_with_best(runs[2], runs[0], lambda: "never asked")
     assert "never asked" not in kept and "against best; 1 of " in kept
 
 

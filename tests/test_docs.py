@@ -9,10 +9,11 @@ import sys
 from endpoint import endpoint
 
 from callwright.files import ROOT, read_jsonl, write_text
+from callwright.results import STAGES
+from callwright.summary import COUNTED, FIGURES
 from eval.run import main
 from eval.scoring.attribution import CAUSES
-from eval.scoring.figures import COUNTED, FIGURES, read_gates
-from eval.scoring.verdict import STAGES
+from eval.scoring.gates import read_gates
 
 PAGE = (ROOT / "docs" / "evaluate.md").read_text("utf-8")
 

@@ -7,15 +7,17 @@ from werkzeug import Response
 
 from callwright.config import load_config
 from callwright.errors import UserError
-from callwright.files import read_json, read_jsonl, write_jsonl, write_text
+from callwright.files import read_jsonl, write_json, write_jsonl, write_text
+from callwright.summary import FIGURES, Summary, read_summary
 from eval.compare import main as compare
 from eval.report import main as report
 from eval.reporting.suites import Suite
 from eval.run import main as run
 from eval.score import main as score
-from eval.scoring.figures import FIGURES, at, figure, missed, read_gates
+from eval.scoring.gates import missed, read_gates
 
-SUMMARY = {"n": 20, "scored": 20, "decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
+FOUND = {"n": 20, "scored": 20, "decision": {"f1": 0.8, "precision": None, "recall": 1.0}, "strict_accuracy": 0.7}
+SUMMARY = Summary.model_validate(FOUND)
 
 
 def test_a_gate_is_missed_by_less_and_by_what_is_not_defined():
@@ -28,27 +30,30 @@ def test_a_gate_is_missed_by_less_and_by_what_is_not_defined():
 
 
 def test_a_summary_without_a_part_passes_no_gate_of_it():
-    assert all(missed({name: 0}, {}) for name in FIGURES)
+    assert all(missed({name: 0}, Summary()) for name in FIGURES)
 
 
 def test_figures_of_a_few_answers_pass_no_gate():
-    few = {**SUMMARY, "scored": 1}
+    few = Summary.model_validate({**FOUND, "scored": 1})
     assert missed({}, few) == []
     assert missed({"f1": 0.5}, few) == ["answered is 0.05 (1 of 20), and must be at least 1"]
     assert missed({"f1": 0.5, "answered": 0.05}, few) == []
     assert missed({"answered": 0.06}, few) == ["answered is 0.05 (1 of 20), and must be at least 0.06"]
-    assert missed({"f1": 0.9}, {**SUMMARY, "scored": 19}) == [
+    assert missed({"f1": 0.9}, Summary.model_validate({**FOUND, "scored": 19})) == [
         "answered is 0.95 (19 of 20), and must be at least 1",
         "f1 is 0.8, and must be at least 0.9",
     ]
-    assert missed({"answered": 0}, {"n": 0, "scored": 0}) == ["answered is not defined, and must be at least 0"]
+    assert missed({"answered": 0}, Summary()) == ["answered is not defined, and must be at least 0"]
 
 
-@pytest.mark.parametrize("value", [None, math.nan, "0.9", {}])
-def test_what_is_no_number_passes_no_gate(value):
-    assert missed({"strict_accuracy": 0}, {**SUMMARY, "strict_accuracy": value}) == [
-        "strict_accuracy is not defined, and must be at least 0"
-    ]
+def test_what_is_no_number_passes_no_gate(tmp_path):
+    nothing = Summary.model_validate({**FOUND, "strict_accuracy": None})
+    assert missed({"strict_accuracy": 0}, nothing) == ["strict_accuracy is not defined, and must be at least 0"]
+    assert missed({"strict_accuracy": 0}, Summary.model_validate({**FOUND, "strict_accuracy": math.nan}))
+    for value in ({}, "many"):
+        write_json(tmp_path / "summary.json", {**FOUND, "strict_accuracy": value})
+        with pytest.raises(UserError, match=r"summary\.json: strict_accuracy: .*valid number"):
+            read_summary(tmp_path / "summary.json")
 
 
 def test_every_figure_stands_in_the_summary_of_a_run(tmp_path):
@@ -56,10 +61,10 @@ def test_every_figure_stands_in_the_summary_of_a_run(tmp_path):
     once = [line for _, line in read_jsonl(run / "predictions.jsonl")]
     write_jsonl(run / "predictions.jsonl", [*once, *({**line, "sample": 1} for line in once)])
     assert report([str(run)]) == 0
-    summary = read_json(run / "summary.json")
+    summary = read_summary(run / "summary.json")
     for name in FIGURES:
-        assert figure(summary, name) is not None, name
-        assert len(at(summary, FIGURES[name][2])) == 2, name
+        value, bounds = summary.figure(name)
+        assert value is not None and bounds is not None, name
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from callwright.records import Call, Seed
 from callwright.schema import canonical_tools
 from callwright.tasks import authors, golden_gaps, read_golden
 from eval.report import main as write_report_of
-from eval.reporting.report import print_summary
-from eval.reporting.runs import load_run
+from eval.reporting.report import make_report
+from eval.scoring.runs import read_run
 from tools.utterances.gaps import argument_gaps, given_values, label_gaps, tag_gaps
 from tools.utterances.grammar import Grammar
 
@@ -132,7 +132,7 @@ def test_the_head_of_a_report_says_that_golden_measures_little(
     page = (run / "report.html").read_text("utf-8")
     head = page[: page.index("</header>")]
     assert "golden has 20 lines: its intervals are wide" in head
-    print_summary(load_run(run))
+    make_report(read_run(run)).print()
     assert "warning: golden has 20 lines" in capsys.readouterr().out
     both = make_run(tmp_path / "x" / "both", "tuned", 9, sets=("test", "golden"))
     write_report_of([str(both)])
@@ -142,7 +142,7 @@ def test_the_head_of_a_report_says_that_golden_measures_little(
     write_report_of([str(given)])
     manifest = read_json(given / "manifest.json")
     write_json(given / "manifest.json", {**manifest, "suite": None, "cases": {"mine.v2.jsonl": "0" * 64}})
-    print_summary(load_run(given))
+    make_report(read_run(given)).print()
     assert "warning: mine.v2 has 20 lines" in capsys.readouterr().out, "whatever the file is called"
 
 

@@ -21,13 +21,14 @@ import tools.split
 from callwright.config import DataConfig, load_data_config
 from callwright.files import ROOT, read_json, read_jsonl, sha256, write_json, write_jsonl
 from callwright.records import Example, Seed, as_line, read_records
+from callwright.results import Result
 from callwright.schema import load_tools
 from callwright.tasks import seed_fault
 from eval import run
 from tools.formats import dataset_info
 from tools.formats.dataset_info import PAIRS
 from tools.rows.build import is_masked, to_case
-from tools.rows.mine import Failure, to_pair
+from tools.rows.mine import to_pair
 from tools.rows.remedies import GrammarRemedies, cause_of, grow
 from tools.rows.split import SIDES
 from tools.rows.split import split as split_examples
@@ -379,7 +380,7 @@ def test_odd_answers_of_a_model() -> None:
     config = DataConfig(task="t")
 
     def pair(**result: Any) -> Any:
-        failure = Failure.model_validate({"id": "a", "text": "hi", "verdict": "false_call", "more": 1, **result})
+        failure = Result.model_validate({"id": "a", "text": "hi", "verdict": "false_call", "more": 1, **result})
         return to_pair(failure, example, config, "[]")
 
     assert pair(content="") is None and pair(content=" \n") is None, "nothing was said"

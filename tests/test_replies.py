@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from callwright.results import Result
 from eval.scoring.replies import FAULTS, reply_faults
-from eval.scoring.verdict import Result
 
 
 def reply(text, content, verdict="correct", finish="stop"):

@@ -9,7 +9,7 @@ from run_folder import make_run
 from callwright.files import read_json, sha256, write_json, write_text
 from callwright.records import Baseline, baseline_path
 from eval.report import main
-from eval.reporting.pages import anchor, spread
+from eval.reporting.pages import anchor, take_turns
 
 HOSTILE = (
     "<script>document.title = 'pwned'</script><img src=x onerror=\"document.title='pwned'\">{{ 7*7 }}</pre></details>"
@@ -108,10 +108,10 @@ def test_attribution_is_shown_where_there_is_one(tmp_path):
 
 def test_a_page_of_many_failures_shows_some_of_each_kind():
     kinds = ["a"] * 5_000 + ["b"] * 3 + ["c"] * 200
-    shown = spread(list(enumerate(kinds)), lambda item: item[1], 300)
+    shown = take_turns(list(enumerate(kinds)), lambda item: item[1], 300)
     assert len(shown) == 300 and shown == sorted(shown)
     assert [sum(kind == one for _, kind in shown) for one in "abc"] == [149, 3, 148]
-    assert spread("abc", str) == ["a", "b", "c"]
+    assert take_turns("abc", str) == ["a", "b", "c"]
 
 
 def test_sets_are_never_mixed(tmp_path, capsys):

@@ -129,7 +129,7 @@ def test_what_takes_long_to_check_keeps_nobody_waiting(monkeypatch):
         time.sleep(1)
         return {"intent": None, "reply": ""}
 
-    monkeypatch.setattr(service, "decision", slow)
+    monkeypatch.setattr(service, "read_decision", slow)
     with endpoint() as model, routed(model.url, Bounds(timeout_s=0.3)) as client, ThreadPoolExecutor(1) as pool:
         asked, started = pool.submit(say, client), time.monotonic()
         time.sleep(0.1)

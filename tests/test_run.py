@@ -22,7 +22,7 @@ from eval.endpoint.settings import Endpoint, Sampling
 from eval.reporting.run import attribute_failures, share_out
 from eval.reporting.suites import Suite, load_suite
 from eval.run import main
-from eval.scoring.score import rescore
+from eval.scoring.runs import read_run
 
 CASES = [case(f"c{i}", f"draw {i}" if i % 2 else f"hi {i}", bool(i % 2)) for i in range(6)]
 
@@ -312,7 +312,7 @@ def test_a_raw_format_without_words_is_refused(arguments):
 
 
 def blamed(tmp_path, url, **suite):
-    """What `blame` says of six cases that were asked natively, and the requests that it took."""
+    """What is told of six cases that were asked natively, and the requests that it took."""
     cases = [Case(**line) for line in CASES]
     write_jsonl(tmp_path / "cases.jsonl", CASES)
     sampling = Sampling()
@@ -320,9 +320,9 @@ def blamed(tmp_path, url, **suite):
     suite = Suite(cases=["x"], retries=0, **suite)
     start = lambda missing: [Endpoint(url, "m")]  # noqa: E731
     with open_run_folder(plan, False, False):
-        run_plan(plan, start, suite.limits)
+        run = run_plan(plan, start, suite.limits)
         settings = {"template": "qwen", "default_system": "Be brief."}
-        return attribute_failures(plan, settings, suite, False, start)
+        return attribute_failures(plan, run, settings, suite, False, start)
 
 
 @pytest.mark.parametrize(
@@ -345,12 +345,12 @@ def test_a_recipes_failures_are_asked_again_raw(tmp_path, which, asked):
         server.requests.clear()
         assert blamed(tmp_path, server.url, attribution=which) == line
         assert server.requests == []
-        assert rescore(out / "raw")
+        assert read_run(out / "raw").asked
         assert len(list(read_jsonl(out / "raw" / "results.jsonl"))) == len(asked)
         if which == "all":  # fewer cases need no new answers
             assert "server 1, model 1" in blamed(tmp_path, server.url, attribution="failures")
             assert server.requests == []
-            assert rescore(out / "raw")
+            assert read_run(out / "raw").asked
             assert len(list(read_jsonl(out / "raw" / "results.jsonl"))) == 2
 
 

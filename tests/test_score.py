@@ -9,20 +9,26 @@ import pytest
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, write_jsonl
 from callwright.records import Call, Case, Prediction, read_records
+from callwright.results import STAGES, Result
 from eval.reporting.compare import compare
 from eval.score import main
 from eval.scoring.cases import validators_of
-from eval.scoring.score import write_scores
+from eval.scoring.runs import write_scores
 from eval.scoring.stats import wilson
-from eval.scoring.summary import summarise
-from eval.scoring.tally import check
-from eval.scoring.verdict import STAGES, Result, _assign, _pair_fault, judge
+from eval.scoring.summary import summarise as summary_of
+from eval.scoring.tally import check_call
+from eval.scoring.verdict import judge, pair_calls, pair_fault
 
 GOLDEN = json.loads((Path(__file__).parent / "cases" / "verdicts.json").read_text("utf-8"))
 TOOLS = [
     {"type": "function", "function": {"name": name, "description": "", "parameters": parameters}}
     for name, parameters in GOLDEN["tools"].items()
 ]
+
+
+def summarise(results):
+    """The summary as summary.json holds it."""
+    return summary_of(results).model_dump(mode="json")
 
 
 def make_case(expected, identity="a", **more):
@@ -115,8 +121,8 @@ def test_comparison_pairs_by_id_and_leaves_unscored_out():
     assert comparison.n == 19
     assert (comparison.decided.only_a, comparison.decided.only_b) == (0, 7)
     assert comparison.decided.p == pytest.approx(2 / 2**7)
-    assert comparison.f1_gain == pytest.approx(16 / 17 - 2 / 10)
-    assert comparison.f1_gain_ci95[0] > 0
+    assert comparison.f1.value == pytest.approx(16 / 17 - 2 / 10)
+    assert comparison.f1.ci95[0] > 0
     assert compare(results(errors=2), results(errors=2)) is None
 
 
@@ -187,7 +193,7 @@ def test_arguments_nested_as_deep_as_one_likes_are_scored(tmp_path, depth):
     assert returned.verdict in ("correct", "schema_violation", "bad_json")
     written = judge(case, make_prediction(content=f'<tool_call>{{"name": "f", "arguments": {deep}}}</tool_call>'))
     assert written.verdict in ("text_call_unparsed", "bad_json")
-    write_scores(tmp_path, [returned, written])
+    write_scores(tmp_path, [returned, written], summary_of([returned, written]))
 
 
 def test_a_schema_that_cannot_be_checked_costs_its_own_case_alone():
@@ -250,13 +256,13 @@ def test_pairs_are_the_best_there_are():
         return Call(name=name, arguments={values[name][0]: rng.choice(values[name][1])})
 
     def worth(pairs):
-        faults = [_pair_fault(*pair) for pair in pairs]
+        faults = [pair_fault(*pair) for pair in pairs]
         return sum(1000 + len(STAGES) - STAGES.index(fault[0]) for fault in faults if fault)
 
     for _ in range(300):
         expected = [call() for _ in range(rng.randint(1, 3))]
-        given = [check(call(), checked) for _ in range(rng.randint(1, 3))]
-        pairs = _assign(expected, given)
+        given = [check_call(call(), checked) for _ in range(rng.randint(1, 3))]
+        pairs = pair_calls(expected, given)
         short, long = sorted([expected, given], key=len)
         every = ([*zip(short, order, strict=False)] for order in itertools.permutations(long))
         best = min(worth(way if short is expected else [pair[::-1] for pair in way]) for way in every)

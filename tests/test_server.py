@@ -9,7 +9,7 @@ import pytest
 
 from callwright.files import read_json, read_jsonl, write_text
 from callwright.web import bind
-from eval.scoring.predictions import read_predictions
+from eval.scoring.predictions import read_samples
 
 pytestmark = pytest.mark.slow
 
@@ -72,9 +72,7 @@ def test_base_and_tuned_are_evaluated_end_to_end(tiny_house):
         assert all(line["error"] is None and line["latency_s"] > 0 for line in answers)
         assert read_json(folder / which / "summary.json")["scored"] == 4
     # The server's own prompt and ours are the same tokens, so that random weights say the same in both modes.
-    natively, raw = (
-        read_predictions(path / "predictions.jsonl") for path in (folder / "tuned", folder / "tuned" / "raw")
-    )
+    natively, raw = (read_samples(path / "predictions.jsonl") for path in (folder / "tuned", folder / "tuned" / "raw"))
     assert raw
     for key, prediction in raw.items():
         assert prediction.usage["prompt_tokens"] == natively[key].usage["prompt_tokens"] > 100

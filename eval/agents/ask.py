@@ -1,13 +1,7 @@
-"""Ask about one sentence, or each line of standard input (-), and print the decision as a line of JSON.
-
-python -m eval.ask "幫我畫一隻戴墨鏡的柴犬" --recipe smollm2-135m_lora --keep
-python -m eval.ask - --recipe smollm2-135m_lora < questions.txt
-python -m eval.ask "draw a red bicycle" --base-url http://127.0.0.1:8000/v1 --model NAME
-"""
+"""Ask a served model about single sentences, and read its decisions as a program takes them."""
 
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from callwright.chat import open_client
 from callwright.config import DataConfig
 from callwright.errors import UserError
 from callwright.recipes import Recipe
@@ -23,8 +18,8 @@ from callwright.records import Call, Case, Prediction
 from callwright.schema import call_fault, load_tools
 from callwright.tasks import today_message
 from eval.agents.handlers import RefusedCall, dispatch
-from eval.endpoint.client import ask_all
-from eval.endpoint.kept_server import background, running, wait
+from eval.endpoint.client import ask_once
+from eval.endpoint.kept_server import find_current_server, start_in_background, wait_for
 from eval.endpoint.server import answers, check_models, serve
 from eval.endpoint.settings import Endpoint, Limits, Sampling
 from eval.scoring.verdict import read_call
@@ -33,13 +28,13 @@ MAX_TOKENS = 160
 
 
 def case_of(text: str, data: DataConfig, today: date | None = None) -> Case:
-    """The sentence as a case: the task's tools, its system message, and what day it is.
+    """Make a case of a sentence: the task's tools, its system message, and what day it is.
 
     Args:
         today: is said where the task's lines say a day, in their words; without it none is.
     """
-    said = [data.system, _day(data.seeds, today) if today else None]
-    system = [{"role": "system", "content": "\n".join(filter(None, said))}] if any(said) else []
+    parts = [data.system, _day(data.seeds, today) if today else None]
+    system = [{"role": "system", "content": "\n".join(filter(None, parts))}] if any(parts) else []
     messages = [*system, {"role": "user", "content": text}]
     return Case(id="ask", messages=messages, tools=_tools(data.seeds), expected=[])
 
@@ -54,23 +49,27 @@ def _tools(folder: Path) -> list[dict[str, Any]]:
     return load_tools(folder / "tools.json")
 
 
-def decide(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
+def ask_each(endpoint: Endpoint, cases: Sequence[Case]) -> Iterator[Prediction]:
     """Ask the endpoint, one case after the other.
 
     Raises:
         UserError: it does not answer.
     """
     for case in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "predictions.jsonl"
-            asked = asyncio.run(ask_all([endpoint], [case], log, Sampling(MAX_TOKENS), Limits(1)))
-        if (error := asked[case.id].error) is not None:
-            raise UserError(endpoint.base_url, error, "look at the server's log")
-        yield asked[case.id]
+        prediction = asyncio.run(_ask(endpoint, case))
+        if prediction.error is not None:
+            raise UserError(endpoint.base_url, prediction.error, "look at the server's log")
+        yield prediction
+
+
+async def _ask(endpoint: Endpoint, case: Case) -> Prediction:
+    limits = Limits(1)
+    async with open_client(endpoint.base_url, endpoint.api_key, limits.timeout_s, limits.retries) as client:
+        return await ask_once(client, endpoint, case, Sampling(MAX_TOKENS), limits, first=True)
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def spinner(what: str) -> Iterator[None]:
     """Say on standard error what is waited for, and for how long; on a terminal the seconds run."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -86,22 +85,22 @@ def told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
-    """The server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
+def find_or_start_server(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
+    """Find the server of a recipe: the one that runs already, else one that is started, and with `keep` goes on.
 
     Raises:
         UserError: nothing is trained, or the server does not start.
     """
     check_models(recipe, tuned=True)
-    if found := running(recipe):
+    if found := find_current_server(recipe):
         if not answers(found.endpoint):
-            with told(f"waiting for the server at {found.base_url}, which loads"):
-                wait(found, recipe)
+            with spinner(f"waiting for the server at {found.base_url}, which loads"):
+                wait_for(found, recipe)
         yield found.endpoint
     elif keep:
-        with told(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
-            found = background(recipe)
-            endpoint = wait(found, recipe)
+        with spinner(f"starting a server of {recipe.stem} that goes on: half a minute or more on a CPU"):
+            found = start_in_background(recipe)
+            endpoint = wait_for(found, recipe)
         print(f"ask: the next questions find it; `kill {found.pid}` ends it", file=sys.stderr)
         yield endpoint
     else:
@@ -109,13 +108,13 @@ def answering(recipe: Recipe, keep: bool) -> Iterator[Endpoint]:
             f"`{recipe.make_command('serve')}` in another terminal, or ARGS=--keep, makes the next answers come at once"
         )
         with ExitStack() as stack:
-            with told(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
+            with spinner(f"starting a server of {recipe.stem} for this alone: half a minute or more on a CPU; {kept}"):
                 endpoint = stack.enter_context(serve(recipe, tuned=True)).wait()
             yield endpoint
 
 
-def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """The decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
+def read_decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """Read the decision as a program takes it: the intent `<tool>_intent` of a call that fits its schema, or a reply.
 
     A call that cannot be acted on is no intent: `fault` says why. Of several calls, which then stand in `calls` in place
     of `call`, the first is the intent.
@@ -128,8 +127,9 @@ def decision(prediction: Prediction, tools: list[dict[str, Any]]) -> dict[str, A
         return {"intent": None, "reply": (prediction.content or "").strip(), "fault": faults[0]}
     if not calls:
         return {"intent": None, "reply": (prediction.content or "").strip()}
-    made = [call.model_dump() for call in calls]
-    return {"intent": f"{calls[0].name}_intent"} | ({"call": made[0]} if len(made) == 1 else {"calls": made})
+    dumped = [call.model_dump() for call in calls]
+    which = {"call": dumped[0]} if len(dumped) == 1 else {"calls": dumped}
+    return {"intent": f"{calls[0].name}_intent"} | which
 
 
 def act(prediction: Prediction, tools: list[dict[str, Any]]) -> list[Any]:

@@ -50,5 +50,5 @@ def dispatch(call: Call, tools: list[dict[str, Any]]) -> Any:
 
 @handles("generate_image")
 def handle_generate_image(prompt: str) -> dict[str, str]:
-    """The example: say what would be drawn. A real one would send `prompt` to an image model here."""
+    """Say, as an example, what would be drawn. A real one would send `prompt` to an image model here."""
     return {"would_draw": prompt}

@@ -22,7 +22,7 @@ from callwright.tool_sources import module
 
 
 def typed(function: Callable[..., Any]) -> bool:
-    """Whether a model may call a function that its module names: every parameter is public, typed and a keyword."""
+    """Return whether a model may call a function that its module names: every parameter is public, typed and a keyword."""
     return all(
         one.annotation is not one.empty
         and one.name[0] != "_"
@@ -32,7 +32,7 @@ def typed(function: Callable[..., Any]) -> bool:
 
 
 def as_text(function: Callable[..., Any]) -> Callable[..., str]:
-    """The function, but that it returns text, or JSON of anything else, and that its errors reach the model."""
+    """Wrap a function so that it returns text, or JSON of anything else, and that its errors reach the model."""
     from mcp.server.mcpserver.exceptions import ToolError
 
     @functools.wraps(function)

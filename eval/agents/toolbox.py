@@ -94,13 +94,13 @@ class Toolbox:
 
     @asynccontextmanager
     async def open(self, log: Path) -> AsyncIterator[Run]:
-        """What runs tools: in a server that starts at the first call. Its standard error is appended to `log`."""
+        """Open what runs tools: a server that starts at the first call. Its standard error is appended to `log`."""
         from mcp import MCPError
         from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, TextContent
 
         def died(error: BaseException) -> ToolsDied:
-            said = (str(error) or type(error).__name__).splitlines()[0]
-            return ToolsDied(f"the tool server: {said}; see {log.name}")
+            words = (str(error) or type(error).__name__).splitlines()[0]
+            return ToolsDied(f"the tool server: {words}; see {log.name}")
 
         client: Client | None = None
 
@@ -131,13 +131,13 @@ class Toolbox:
 
 
 def bounded(text: str, longest: int) -> str:
-    """A text that can be sent: so many characters at most, and no lone surrogates."""
-    said = text if len(text) <= longest else f"{text[:longest]} … (cut: {len(text)} characters)"
-    return said.encode("utf-8", "replace").decode()
+    """Cut a text to what can be sent: so many characters at most, and no lone surrogates."""
+    cut = text if len(text) <= longest else f"{text[:longest]} … (cut: {len(text)} characters)"
+    return cut.encode("utf-8", "replace").decode()
 
 
 def toolbox(source: str, is_module: bool, timeout_s: float, longest: int) -> Toolbox:
-    """The functions of a Python module, or the tools of the MCP server that a command starts. Importing a module runs it.
+    """Collect the functions of a Python module, or the tools of the MCP server that a command starts. Importing a module runs it.
 
     Raises:
         UserError: it cannot be imported or started, or has no tools.

@@ -10,12 +10,13 @@ from pydantic import Field
 from callwright.files import parse_json
 from callwright.json_schema import Unchecked
 from callwright.records import Call, Case, Prediction, Record
+from callwright.results import STAGES, Verdict
 from callwright.text import fold_case
 from eval.agents.toolbox import ToolError, ToolResult
 from eval.scoring.cases import case_fault
-from eval.scoring.metrics import rounded, share
 from eval.scoring.stats import wilson
-from eval.scoring.verdict import STAGES, Verdict, judge, read_call
+from eval.scoring.summary import rounded, share
+from eval.scoring.verdict import judge, read_call
 
 Stop = Literal["answer", "cut", "empty", "max_steps", "infra_error"]
 """how a trajectory ends: an answer, one that the token limit cut, no words, calls up to the limit, our own failure"""
@@ -31,7 +32,7 @@ class AgentCase(Case):
     """what the final answer must say; of a list, one is enough"""
 
     def fault(self, tools: list[dict[str, Any]]) -> str | None:
-        """What is wrong with the case under the tools, in words; None where nothing is."""
+        """Return what is wrong with the case under the tools, in words; None where nothing is."""
         if self.tools:
             return "has tools; they come from --tools or --mcp"
         if not all(fact and all(map(str.strip, fact if isinstance(fact, list) else [fact])) for fact in self.facts):
@@ -73,7 +74,7 @@ class Trajectory(Record):
         return "cut" if self.turns[-1].prediction.finish_reason == "length" else "answer"
 
 
-class Made(Record):
+class PlayedCall(Record):
     """A call that the model made."""
 
     turn: int
@@ -103,7 +104,7 @@ class AgentResult(Record):
     """calls"""
     done: int
     """of these"""
-    calls: list[Made]
+    calls: list[PlayedCall]
     answer: str
     answer_verdict: Verdict | None
     """of the last words, given what was still due; None where there are none"""
@@ -116,22 +117,22 @@ class AgentResult(Record):
     @property
     def flawless(self) -> bool:
         """Success without a wrong call on the way."""
-        return bool(self.success) and all(made.verdict == "correct" for made in self.calls)
+        return bool(self.success) and all(call.verdict == "correct" for call in self.calls)
 
 
 def says(text: str, value: str) -> bool:
-    """Whether a text has a value, by itself: 13 is not in 2013, nor art in party. Compared as `contains` compares."""
+    """Return whether a text has a value, by itself: 13 is not in 2013, nor art in party. Compared as `contains` compares."""
     return re.search(rf"(?<![0-9a-z]){re.escape(fold_case(value))}(?![0-9a-z])", fold_case(text)) is not None
 
 
 def missing_facts(facts: Sequence[str | list[str]], answer: str) -> list[str | list[str]]:
-    """The facts that an answer does not say. Whether it says them in a true sentence is beyond this check."""
+    """Return the facts that an answer does not say. Whether it says them in a true sentence is beyond this check."""
     options = ((fact, [fact] if isinstance(fact, str) else fact) for fact in facts)
     return [fact for fact, either in options if not any(says(answer, one) for one in either)]
 
 
 def result_used(facts: Sequence[str | list[str]], result: str, before: str, after: str) -> bool | None:
-    """Whether a tool's result shows in what the model did afterwards; None where it brought nothing new.
+    """Return whether a tool's result shows in what the model did afterwards; None where it brought nothing new.
 
     What shows is one of its values, or a fact of the case that stands in it, which nobody had said before.
     """
@@ -153,7 +154,7 @@ def _leaves(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
+def score_trajectory(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
     """Score one trajectory; without one, or after a failure of ours, the case is unscored."""
     trajectory = trajectory or Trajectory(id=case.id, turns=[], error="not played")
     calls, done = _score_calls(case, trajectory)
@@ -163,8 +164,8 @@ def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
         spoken = judge(case.model_copy(update={"expected": left}), Prediction(id=case.id, content=answer)).verdict
     missing = missing_facts(case.facts, answer)
     right = spoken == "correct" and stop == "answer" and not left and not missing and (bool(case.expected) or not calls)
-    said = [turn.prediction for turn in trajectory.turns]
-    tokens = [prediction.usage.get("completion_tokens") for prediction in said]
+    predictions = [turn.prediction for turn in trajectory.turns]
+    tokens = [prediction.usage.get("completion_tokens") for prediction in predictions]
     return AgentResult(
         id=case.id,
         tags=case.tags,
@@ -178,18 +179,18 @@ def score(case: AgentCase, trajectory: Trajectory | None) -> AgentResult:
         answer=answer,
         answer_verdict=spoken,
         missing=missing,
-        seconds=[prediction.latency_s or 0.0 for prediction in said],
+        seconds=[prediction.latency_s or 0.0 for prediction in predictions],
         completion_tokens=sum(n for n in tokens if isinstance(n, int)),
     )
 
 
-def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[Made], set[int]]:
-    """Each call with its verdict, and which of the due ones were made.
+def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[PlayedCall], set[int]]:
+    """Give each call its verdict, and tell which of the due ones were made.
 
     A call is held against every step that is still due, and gets the verdict of the one that it comes nearest to. A right
     call whose tool failed may be made again.
     """
-    due, done, calls = dict(enumerate(case.expected)), set[int](), list[Made]()
+    due, done, calls = dict(enumerate(case.expected)), set[int](), list[PlayedCall]()
     before = "\n".join(_leaves(case.messages))
     for number, turn in enumerate(trajectory.turns):
         after = "\n".join(map(_words, trajectory.turns[number + 1 :]))
@@ -206,14 +207,16 @@ def _score_calls(case: AgentCase, trajectory: Trajectory) -> tuple[list[Made], s
                     del due[at]
             call = _as_object(tool_call)
             used = None if result.error else result_used(case.facts, result.text, before, after)
-            calls.append(Made(turn=number, call=call, verdict=verdict, detail=detail, error=result.error, used=used))
+            calls.append(
+                PlayedCall(turn=number, call=call, verdict=verdict, detail=detail, error=result.error, used=used)
+            )
         before += "\n".join(result.text for result in turn.results)
     return calls, done
 
 
 def _words(turn: Turn) -> str:
-    said = turn.prediction
-    return "\n".join([said.content or "", *_leaves([_as_object(call) for call in said.tool_calls]), ""])
+    answer = turn.prediction
+    return "\n".join([answer.content or "", *_leaves([_as_object(call) for call in answer.tool_calls]), ""])
 
 
 def _as_object(tool_call: dict[str, Any]) -> dict[str, Any]:
@@ -221,36 +224,36 @@ def _as_object(tool_call: dict[str, Any]) -> dict[str, Any]:
     return call.model_dump() if isinstance(call, Call) else call
 
 
-def summarise(results: Sequence[AgentResult]) -> dict[str, Any]:
-    """The contents of summary.json. Intervals are Wilson's; calls of one case hang together, so theirs are at best that."""
+def summarise_agents(results: Sequence[AgentResult]) -> dict[str, Any]:
+    """Summarise: return the contents of summary.json. Intervals are Wilson's; calls of one case hang together, so theirs are at best that."""
     scored = [result for result in results if result.success is not None]
-    calls = [made for result in scored for made in result.calls]
+    calls = [call for result in scored for call in result.calls]
     seconds = [turn for result in scored for turn in result.seconds]
     tags = sorted({item for result in scored for item in result.tags.items()})
     return {
         "n": len(results),
         "scored": len(scored),
         "infra_errors": len(results) - len(scored),
-        "task_success": figure([bool(result.success) for result in scored]),
-        "flawless": figure([result.flawless for result in scored]),
-        "step_accuracy": figure([at < result.done for result in scored for at in range(result.due)]),
-        "call_accuracy": figure([made.verdict == "correct" for made in calls]),
-        "result_use": figure([made.used for made in calls if made.used is not None]),
+        "task_success": share_figure([bool(result.success) for result in scored]),
+        "flawless": share_figure([result.flawless for result in scored]),
+        "step_accuracy": share_figure([at < result.done for result in scored for at in range(result.due)]),
+        "call_accuracy": share_figure([call.verdict == "correct" for call in calls]),
+        "result_use": share_figure([call.used for call in calls if call.used is not None]),
         "stops": Counter(result.stop for result in results),
-        "call_verdicts": Counter(made.verdict for made in calls),
+        "call_verdicts": Counter(call.verdict for call in calls),
         "answer_verdicts": Counter(result.answer_verdict for result in scored if result.answer_verdict),
-        "tool_errors": Counter(made.error for made in calls if made.error),
+        "tool_errors": Counter(call.error for call in calls if call.error),
         "turns": len(seconds),
         "seconds_per_turn": round(sum(seconds) / len(seconds), 3) if seconds else None,
         "completion_tokens": sum(result.completion_tokens for result in scored),
         "slices": {
-            f"{tag}={value}": figure([bool(result.success) for result in scored if result.tags.get(tag) == value])
+            f"{tag}={value}": share_figure([bool(result.success) for result in scored if result.tags.get(tag) == value])
             for tag, value in tags
         },
     }
 
 
-def figure(right: Sequence[bool]) -> dict[str, Any]:
-    """A share with its interval; null without a denominator."""
+def share_figure(right: Sequence[bool]) -> dict[str, Any]:
+    """Return a share with its interval; null without a denominator."""
     k, n = sum(right), len(right)
     return {"k": k, "n": n, "share": share(k, n), "ci95": rounded(wilson(k, n))}

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
 from callwright.bfcl import VERSION
 from callwright.errors import Parser, command
-from callwright.files import ROOT, write_json, write_jsonl
-from callwright.recipes import load_recipe, model_hash
+from callwright.files import ROOT, read_json, write_json, write_jsonl
+from callwright.recipes import load_recipe
 from callwright.records import Prediction
+from callwright.results import Result
 from callwright.tool_prompts import FORMATS
 from eval.bfcl import checker
 from eval.bfcl.questions import (
@@ -36,16 +34,15 @@ from eval.bfcl.questions import (
     relevance_case,
 )
 from eval.bfcl.replay import replay
-from eval.bfcl.table import Row, comparable, show
-from eval.bfcl.turns import Talk, converse, drop_rounds
+from eval.bfcl.table import CategoryRow, comparable, show
+from eval.bfcl.turns import Conversation, converse, drop_rounds
 from eval.endpoint import manifest
-from eval.endpoint.plan import Plan, ask, open_run_folder
+from eval.endpoint.plan import Plan, ask, open_run_folder, progress
 from eval.endpoint.server import serve
 from eval.endpoint.settings import Endpoint, Limits, Sampling, add_asking, endpoint_at, limits_of, positive
-from eval.reporting.report import write_report
-from eval.scoring.predictions import read_predictions
-from eval.scoring.score import write_scores
-from eval.scoring.verdict import Result, judge
+from eval.reporting.report import make_report
+from eval.scoring.runs import MANIFEST, Run, write_scores
+from eval.scoring.verdict import judge
 
 START_S = 300.0
 """for a recipe's server to load"""
@@ -54,7 +51,7 @@ SUMMARY, FAULTS = "bfcl.json", "bfcl.jsonl"
 
 
 def judge_single(question: Question, prediction: Prediction) -> tuple[Result, str | None]:
-    """How an answer went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored)."""
+    """Judge how an answer went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored)."""
     case = as_case(question)
     if question.category == "live_relevance":
         case = relevance_case(case, prediction)
@@ -64,7 +61,7 @@ def judge_single(question: Question, prediction: Prediction) -> tuple[Result, st
     return result, fault
 
 
-def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, limits: Limits) -> Row:
+def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, limits: Limits) -> CategoryRow:
     """Ask what is not answered yet, and score everything.
 
     Raises:
@@ -74,26 +71,24 @@ def run_category(questions: Sequence[Question], plan: Plan, endpoint: Endpoint, 
     if category == MULTI_TURN:
         if not plan.predictions.exists():
             drop_rounds(plan.out)
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task(f"{plan.name} {category}", total=len(questions))
-            told = lambda done: progress.update(bar, completed=done)  # noqa: E731
-            talks = converse(questions, [endpoint], plan.out, plan.sampling, limits, told)
-        judged = [talk.judge() for talk in talks]
+        with progress(f"{plan.name} {category}", len(questions)) as tell:
+            conversations = converse(questions, [endpoint], plan.out, plan.sampling, limits, tell)
+        judged = [conversation.judge() for conversation in conversations]
     else:
-        ask(plan, [endpoint], limits)
-        predictions = read_predictions(plan.predictions)
+        answers = ask(plan, [endpoint], limits)
         lost = [Prediction(id=question.id, error="not asked") for question in questions]
-        judged = [judge_single(q, predictions.get(q.id, none)) for q, none in zip(questions, lost, strict=True)]
+        judged = [judge_single(q, answers.get(q.id, none)) for q, none in zip(questions, lost, strict=True)]
     results = [result for result, _ in judged]
     lines = [{"id": r.id, "compatible": fault is None if r.scored else None, "fault": fault} for r, fault in judged]
-    write_scores(plan.out, results)
+    run = Run(plan.out, results, read_json(plan.out / MANIFEST))
+    write_scores(plan.out, results, run.summary)
     write_jsonl(plan.out / FAULTS, lines)
-    write_report(plan.out)
-    return Row(category, results, {result.id: fault for result, fault in judged})
+    make_report(run).write()
+    return CategoryRow(category, results, {result.id: fault for result, fault in judged})
 
 
 @dataclass(frozen=True)
-class Model:
+class AskedModel:
     """Who is asked."""
 
     name: str
@@ -104,8 +99,8 @@ class Model:
     """where a category is asked"""
 
 
-def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], stack: ExitStack) -> Model:
-    """The model that the command line names; what is served for it stops with `stack`.
+def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], stack: ExitStack) -> AskedModel:
+    """Return the model that the command line names; what is served for it stops with `stack`.
 
     Raises:
         UserError: a wrong URL, no such recipe, no weights.
@@ -113,20 +108,17 @@ def model_of(args: argparse.Namespace, asked: Mapping[str, Sequence[Question]], 
     if args.replay:
         url = stack.enter_context(replay(asked))
         out = args.out or ROOT / "runs" / "bfcl" / "gold"
-        return Model("gold", {"model": "gold"}, out, lambda category: Endpoint(f"{url}/{category}/v1", "gold"))
+        return AskedModel("gold", {"model": "gold"}, out, lambda category: Endpoint(f"{url}/{category}/v1", "gold"))
     if args.base_url:
         there = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
-        return Model(args.model, {"model": f"{args.model} at {args.base_url}"}, args.out, lambda category: there)
+        return AskedModel(args.model, {"model": f"{args.model} at {args.base_url}"}, args.out, lambda category: there)
     recipe, which = load_recipe(args.recipe), "base" if args.base else "tuned"
-    settings = recipe.serve(not args.base)
-    weights = {key: settings.get(key) for key in ("model_name_or_path", "adapter_name_or_path")}
-    decides = {key: model_hash(str(path)) if path else None for key, path in weights.items()}
-    served = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
+    endpoint = stack.enter_context(serve(recipe, not args.base)).wait(START_S)
     out = args.out or recipe.run_dir / "bfcl" / which
-    return Model(served.model, {**decides, "serve": manifest.value_hash(settings)}, out, lambda category: served)
+    return AskedModel(endpoint.model, manifest.served_model(recipe, not args.base), out, lambda category: endpoint)
 
 
-def replayed(rows: Sequence[Row]) -> int:
+def check_replay(rows: Sequence[CategoryRow]) -> int:
     """Compare what missed on gold answers with the known-bad gold; return the exit status."""
     asked = {result.id for row in rows for result in row.results}
     missed = {
@@ -177,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         model = model_of(args, asked, stack)
         for category, questions in asked.items():
-            cases = [Talk(q).case if category == MULTI_TURN else as_case(q) for q in questions]
+            cases = [Conversation(q).case if category == MULTI_TURN else as_case(q) for q in questions]
             out, about = model.out / category, {"suite": f"bfcl_{category}"}
             decides, files = {**asks, **model.fingerprint}, data_files(category)
             plan = Plan(model.name, out, files, cases, sampling, decides, args.command, about, "eval.bfcl")
@@ -189,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_json(model.out / SUMMARY, {**summary, "comparable": columns})
     print(f"{os.path.relpath(model.out / SUMMARY)}: {len(rows)} categories; a report.html in each one's folder")
     if args.replay:
-        return replayed(rows)
+        return check_replay(rows)
     return 0 if all(row.share(lambda result: True)[1] for row in rows) else 1
 
 

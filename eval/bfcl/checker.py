@@ -27,7 +27,7 @@ IGNORED = re.compile(r"[ ,./\-_*^]")
 
 
 def decode(tool_calls: Sequence[dict[str, Any]]) -> list[Call] | None:
-    """The calls that a server returned; None where one of them cannot be read, for then BFCL reads none of them."""
+    """Return the calls that a server returned; None where one of them cannot be read, for then BFCL reads none of them."""
     calls = []
     for tool_call in tool_calls:
         function = tool_call.get("function") or {}
@@ -44,7 +44,7 @@ def decode(tool_calls: Sequence[dict[str, Any]]) -> list[Call] | None:
 def fault(
     category: str, functions: Sequence[dict[str, Any]], calls: Sequence[Call] | None, accepted: Sequence[dict[str, Any]]
 ) -> str | None:
-    """What BFCL finds wrong with the calls of a single-turn answer; None where it credits them.
+    """Return what BFCL finds wrong with the calls of a single-turn answer; None where it credits them.
 
     Args:
         functions: BFCL's function documents.
@@ -124,12 +124,12 @@ def _right(schema: dict[str, Any], value: Any, accepted: list[Any]) -> bool:
 
 
 def _kind(accepted: Sequence[Any]) -> type | None:
-    """The type of the first accepted value; "" only says that the argument may be absent."""
+    """Return the type of the first accepted value; "" only says that the argument may be absent."""
     return next((type(one) for one in accepted if one != ""), None)
 
 
 def _fits(value: Any, accepted: Sequence[Any], expected: type, item: type | None) -> bool:
-    """Whether the type is right: the documented one, its items alike, or else that of the accepted values."""
+    """Return whether the type is right: the documented one, its items alike, or else that of the accepted values."""
     if (given := type(value)) is not expected:
         return given is _kind(accepted)
     if item is None:

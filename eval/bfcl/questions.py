@@ -81,7 +81,7 @@ class Question:
 
 
 def read_questions(category: str) -> list[Question]:
-    """The questions of a category, in BFCL's order.
+    """Read the questions of a category, in BFCL's order.
 
     Raises:
         UserError: the data is not there, or not whole.
@@ -108,13 +108,13 @@ def read_questions(category: str) -> list[Question]:
 
 
 def data_files(category: str) -> list[Path]:
-    """The files that decide a category."""
+    """Return the files that decide a category."""
     name = f"{PREFIX}{category}.json"
     return [path for path in (DATA / name, DATA / "possible_answer" / name) if path.exists()]
 
 
 def openai_tool(function: dict[str, Any]) -> dict[str, Any]:
-    """A function document as BFCL sends it to a model with function calling: no dots in names, JSON Schema's types.
+    """Convert a function document as BFCL sends it to a model with function calling: no dots in names, JSON Schema's types.
 
     Source: bfcl-eval, model_handler/utils.py, convert_to_tool. What a function returns (`response`, in multi-turn
     documents) is no part of OpenAI's form and stays out.
@@ -147,7 +147,7 @@ def _typed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_case(question: Question) -> Case:
-    """A single-turn question as a case of ours: strict verdicts want a value that fits the schema as well.
+    """Make a case of a single-turn question: strict verdicts want a value that fits the schema as well.
 
     live_relevance, which accepts any call, expects one of the first tool; see `relevance_case`.
     """
@@ -167,7 +167,7 @@ def _expected(name: str, values: dict[str, Any], tools: list[dict[str, Any]]) ->
 
 
 def relevance_case(case: Case, prediction: Prediction) -> Case:
-    """A live_relevance case, which any call answers: it expects what was called, whatever the arguments.
+    """Adapt a live_relevance case, which any call answers: it expects what was called, whatever the arguments.
 
     So the strict verdict asks that each call can be read, is of a tool on offer and fits its schema.
     """
@@ -177,7 +177,7 @@ def relevance_case(case: Case, prediction: Prediction) -> Case:
 
 
 def gold_calls(question: Question) -> list[list[checker.Call]]:
-    """A right answer, turn by turn: the first accepted value of each argument, one that fits the schema if there is one.
+    """Return a right answer, turn by turn: the first accepted value of each argument, one that fits the schema if there is one.
 
     Where any call will do (live_relevance), one of the first tool; where none is due, none.
     """
@@ -203,7 +203,7 @@ def _first(name: str, values: dict[str, Any], tools: list[dict[str, Any]]) -> ch
 
 
 def _parsed(source: str, functions: Sequence[dict[str, Any]]) -> checker.Call:
-    """A gold call from its source text, as data; positional arguments get the names of their documents."""
+    """Read a gold call from its source text, as data; positional arguments get the names of their documents."""
     call = ast.parse(source.strip(), mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise ValueError(f"{source!r} is no call")
@@ -217,7 +217,7 @@ def _parsed(source: str, functions: Sequence[dict[str, Any]]) -> checker.Call:
 
 
 def _sample(schema: dict[str, Any]) -> Any:
-    """A value that fits one of BFCL's schemas."""
+    """Return a value that fits one of BFCL's schemas."""
     if "enum" in schema:
         return schema["enum"][0]
     if schema["type"] == "object":

@@ -16,8 +16,8 @@ Golds = dict[str, list[checker.Call]]
 """the calls of a turn, by what has been said so far"""
 
 
-def golds(questions: Sequence[Question]) -> Golds:
-    """The gold calls of each turn of a category's questions.
+def gold_by_words(questions: Sequence[Question]) -> Golds:
+    """Return the gold calls of each turn of a category's questions.
 
     Raises:
         ValueError: the same words call for two different answers.
@@ -25,8 +25,8 @@ def golds(questions: Sequence[Question]) -> Golds:
     found: Golds = {}
     for question in questions:
         for number, calls in enumerate(gold_calls(question)):
-            said = [message for turn in question.turns[: number + 1] for message in turn]
-            if found.setdefault(_key(said, question.tools), calls) != calls:
+            so_far = [message for turn in question.turns[: number + 1] for message in turn]
+            if found.setdefault(_key(so_far, question.tools), calls) != calls:
                 raise ValueError(f"{question.id}: another question with the same words has another answer")
     return found
 
@@ -37,7 +37,7 @@ def _key(messages: Sequence[Mapping[str, Any]], tools: Any) -> str:
 
 
 def respond(request: Mapping[str, Any], known: Golds) -> dict[str, Any]:
-    """A completion that holds the gold calls of the turn, or words where they have been made or none are due."""
+    """Make a completion that holds the gold calls of the turn, or words where they have been made or none are due."""
     messages = request["messages"]
     due = [] if messages[-1]["role"] == "tool" else known[_key(messages, request.get("tools", []))]
     message: dict[str, Any] = {"role": "assistant", "content": None if due else ABSTENTION}
@@ -53,7 +53,7 @@ def respond(request: Mapping[str, Any], known: Golds) -> dict[str, Any]:
 @contextmanager
 def replay(categories: Mapping[str, Sequence[Question]]) -> Iterator[str]:
     """Serve the gold answers; yields the URL, to which `/<category>/v1` is added: categories contradict each other."""
-    known = {category: golds(questions) for category, questions in categories.items()}
+    known = {category: gold_by_words(questions) for category, questions in categories.items()}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

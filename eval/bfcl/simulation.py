@@ -44,7 +44,7 @@ class Simulation:
         }
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> str:
-        """What a tool answers, as the text that the model is given; whatever it dies of is an answer as well."""
+        """Return what a tool answers, as the text that the model is given; whatever it dies of is an answer as well."""
         if name not in self.methods:
             return f"Error during execution: name {name!r} is not defined"
         if large := next((key for key in MOST.keys() & arguments if not _bounded(arguments[key], MOST[key])), None):
@@ -56,7 +56,7 @@ class Simulation:
             return f"Error during execution: {error}"
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """The public attributes of each class."""
+        """Return the public attributes of each class."""
         return {
             name: {key: value for key, value in vars(owner).items() if not key.startswith("_")}
             for name, owner in self.owners.items()
@@ -64,7 +64,7 @@ class Simulation:
 
 
 def _load(name: str) -> Any:
-    """A class of the unpacked wheel, and of no other bfcl_eval that may be installed."""
+    """Load a class of the unpacked wheel, and of no other bfcl_eval that may be installed."""
     sys.path.insert(0, str(FOLDER))
     try:
         return getattr(importlib.import_module(f"{MODULES}.{DOCUMENTS[name]}"), name)
@@ -86,7 +86,7 @@ def _bounded(value: Any, most: float) -> bool:
 
 
 def fault(question: Question, turns: Sequence[Steps]) -> str | None:
-    """What BFCL finds wrong with what was called, turn by turn; None where it credits it.
+    """Return what BFCL finds wrong with what was called, turn by turn; None where it credits it.
 
     After each turn the classes must be in the state that the gold calls leave them in, and what the gold calls of the
     turn answered must be among what all calls so far answered.

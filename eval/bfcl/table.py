@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from callwright.files import read_json
+from callwright.results import Result
 from eval.bfcl.questions import CATEGORIES, GOLD_FAILS, GOLD_UNFIT
 from eval.scoring.stats import wilson
-from eval.scoring.verdict import Result
 
 WIDTH = 100
 """of the tables, also where no terminal says otherwise"""
@@ -26,7 +26,7 @@ strict = attrgetter("correct")
 
 
 @dataclass(frozen=True)
-class Row:
+class CategoryRow:
     """One category, scored twice."""
 
     category: str
@@ -36,17 +36,17 @@ class Row:
     """what BFCL finds wrong with each answer; None: nothing"""
 
     def share(self, right: Callable[[Result], bool], good_gold: bool = False) -> tuple[int, int]:
-        """How many of how many scored answers are right; with `good_gold`, without the known-bad entries."""
+        """Return how many of how many scored answers are right; with `good_gold`, without the known-bad entries."""
         bad = GOLD_FAILS | GOLD_UNFIT if good_gold else frozenset()
         scored = [result for result in self.results if result.scored and result.id not in bad]
         return sum(map(right, scored)), len(scored)
 
     def compatible(self, result: Result) -> bool:
-        """Whether BFCL credits an answer."""
+        """Return whether BFCL credits an answer."""
         return self.faults[result.id] is None
 
     def summary(self) -> dict[str, Any]:
-        """The row as JSON: right answers and scored ones, by both measures, with and without the known-bad gold."""
+        """Return the row as JSON: right answers and scored ones, by both measures, with and without the known-bad gold."""
         return {
             "n": len(self.results),
             "of": CATEGORIES[self.category],
@@ -65,8 +65,8 @@ class Row:
         return 100 * right / n if n == CATEGORIES[self.category] else None
 
 
-def comparable(rows: Sequence[Row]) -> list[float | None]:
-    """This run in the columns of published.json; None where a column has categories that were not run in full.
+def comparable(rows: Sequence[CategoryRow]) -> list[float | None]:
+    """Return this run in the columns of published.json; None where a column has categories that were not run in full.
 
     Non-live AST holds Java and JavaScript, which are not run here. Live AST weighs its categories by their size, and
     irrelevance does not (bfcl-eval, eval_checker/eval_runner_helper.py).
@@ -83,7 +83,7 @@ def comparable(rows: Sequence[Row]) -> list[float | None]:
     return [None, mean(["simple_python"], [1]), live, mean(IRRELEVANCE, [1, 1])]
 
 
-def show(name: str, rows: Sequence[Row]) -> None:
+def show(name: str, rows: Sequence[CategoryRow]) -> None:
     """Print both tables."""
     table = _table(f"BFCL, {name} (*: without the known-bad gold)", COLUMNS)
     for row in rows:

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from callwright.records import Call, Case, Prediction
+from callwright.results import Result, Verdict
 from callwright.schema import call_fault, parameters_of
 from eval.bfcl import checker, simulation
 from eval.bfcl.questions import Question
 from eval.endpoint.client import ask_all
 from eval.endpoint.settings import Endpoint, Limits, Sampling
-from eval.scoring.score import PREDICTIONS
-from eval.scoring.verdict import Result, Verdict, decide, judge, read_call
+from eval.scoring.runs import PREDICTIONS
+from eval.scoring.verdict import decide, judge, read_call
 
 MOST_STEPS = 20
 """answers with calls in one turn, after which BFCL stops a conversation"""
 
 
-class Talk:
+class Conversation:
     """One conversation, with the classes of its question behind the tools."""
 
     def __init__(self, question: Question) -> None:
@@ -68,7 +69,7 @@ class Talk:
         return Case(id=f"{self.question.id}/{len(self.heard)}", messages=self.messages, tools=self.tools, expected=[])
 
     def judge(self) -> tuple[Result, str | None]:
-        """How it went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored).
+        """Judge how it went by our verdicts, and what BFCL finds wrong with it (None: nothing, or it is unscored).
 
         Ours is correct where BFCL's is and, beyond it, every call could be read and fits its schema.
         """
@@ -110,23 +111,23 @@ def converse(
     sampling: Sampling,
     limits: Limits,
     tell: Callable[[int], None] = lambda done: None,
-) -> list[Talk]:
+) -> list[Conversation]:
     """Hold every conversation to its end, or to the first answer that does not come.
 
     Raises:
         UserError: see ask_all.
     """
-    talks = [Talk(question) for question in questions]
+    conversations = [Conversation(question) for question in questions]
     number = 0
-    while waiting := [talk for talk in talks if not talk.done]:
+    while waiting := [conversation for conversation in conversations if not conversation.done]:
         path = out / (f"predictions_{number:03}.jsonl" if number else PREDICTIONS)
-        cases = [talk.case for talk in waiting]
+        cases = [conversation.case for conversation in waiting]
         heard = asyncio.run(ask_all(endpoints, cases, path, sampling, limits))
-        for talk, case in zip(waiting, cases, strict=True):
-            talk.hear(heard[case.id])
-        tell(sum(talk.done for talk in talks))
+        for conversation, case in zip(waiting, cases, strict=True):
+            conversation.hear(heard[case.id])
+        tell(sum(conversation.done for conversation in conversations))
         number += 1
-    return talks
+    return conversations
 
 
 def drop_rounds(out: Path) -> None:

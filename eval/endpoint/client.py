@@ -1,12 +1,13 @@
 """Ask an OpenAI-compatible endpoint every case, several at a time, and log each answer as it arrives."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from callwright.call_readers import Reading, find_calls, read_calls
 from callwright.chat import MOST_WORDS, open_client, quoted, read_completion, refusal_words
@@ -22,6 +23,8 @@ from eval.scoring.predictions import answered, append, log
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
+T = TypeVar("T")
+
 GONE = 5
 """connections in a row that nobody took, after which the endpoint counts as gone and the rest is left for the next run"""
 
@@ -30,7 +33,7 @@ NO_CONNECTION, BROKEN, UNREADABLE = "no connection", "the connection broke", "an
 
 
 def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Messages as LLaMA-Factory 0.9.5 takes them.
+    """Write messages as LLaMA-Factory 0.9.5 takes them.
 
     It answers 422 to `developer`, 500 to null content without calls, and 400 to two tool results in a row: these are
     merged into one, as training rows hold them.
@@ -72,51 +75,56 @@ async def ask_all(
             async with AsyncExitStack() as stack:
                 opened = [open_client(e.base_url, e.api_key, limits.timeout_s, limits.retries) for e in endpoints]
                 clients = [await stack.enter_async_context(client) for client in opened]
-                asking = _Asking(list(zip(clients, endpoints, strict=True)), sampling, limits, found, file, tell)
-                await asking.all(missing)
+                asking = _Asking(sampling, limits, found, file, tell, proven=bool(found))
+                copies = [partial(asking.one, *pair) for pair in zip(clients, endpoints, strict=True)]
+                await first_alone(missing, copies * limits.concurrency)
     return {case.id: found[case.id, 0] for case in cases}
 
 
+async def first_alone(items: Sequence[T], workers: Sequence[Callable[[T, bool], Awaitable[None]]]) -> None:
+    """Do the first item alone, then share the others out among the workers, each one item at a time.
+
+    Args:
+        workers: called with an item, and whether it is the first.
+
+    Raises:
+        UserError: what the first worker that fails so raises; the others are stopped.
+    """
+    waiting = iter(items)
+    if items:
+        await workers[0](next(waiting), True)
+
+    async def work(worker: Callable[[T, bool], Awaitable[None]]) -> None:
+        for item in waiting:
+            await worker(item, False)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(work(worker))
+    except* UserError as errors:
+        raise errors.exceptions[0] from None
+
+
+@dataclass
 class _Asking:
-    """Asks cases by several workers, and puts each answer into `found` and the log as it arrives."""
+    """Asks one case after the other, and puts each answer into `found` and the log as it arrives."""
 
-    def __init__(
-        self,
-        servers: Sequence[tuple["AsyncOpenAI", Endpoint]],
-        sampling: Sampling,
-        limits: Limits,
-        found: dict[Key, Prediction],
-        file: IO[str],
-        tell: Callable[[int], None],
-    ) -> None:
-        self.servers, self.sampling, self.limits = servers, sampling, limits
-        self.found, self.file, self.tell = found, file, tell
-        self.proven = bool(found)
-        self.lost = 0
-        """connections in a row that nobody took"""
+    sampling: Sampling
+    limits: Limits
+    found: dict[Key, Prediction]
+    file: IO[str]
+    tell: Callable[[int], None]
+    proven: bool
+    lost: int = 0
+    """connections in a row that nobody took"""
 
-    async def all(self, missing: Sequence[tuple[Case, int]]) -> None:
-        """Ask the first case alone, then the others, each of so many samples."""
-        await self.one(0, *missing[0], first=True)
-        waiting = iter(missing[1:])
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(self.limits.concurrency * len(self.servers)):
-                    group.create_task(self.work(number % len(self.servers), waiting))
-        except* UserError as errors:
-            raise errors.exceptions[0] from None
-
-    async def work(self, copy: int, waiting: Iterator[tuple[Case, int]]) -> None:
-        """Ask one copy of the model what waits, one after the other."""
-        for case, sample in waiting:
-            await self.one(copy, case, sample)
-
-    async def one(self, copy: int, case: Case, sample: int, first: bool = False) -> None:
-        """Ask one case, unless the endpoint has gone."""
+    async def one(self, client: "AsyncOpenAI", endpoint: Endpoint, item: tuple[Case, int], first: bool) -> None:
+        """Ask one case for one sample, unless the endpoint has gone."""
+        case, sample = item
         if self.lost >= GONE:
             prediction = Prediction(id=case.id, error="not asked: the endpoint had gone")
         else:
-            client, endpoint = self.servers[copy]
             prediction = await _ask(client, endpoint, case, self.sampling, self.limits, first, self.proven)
             self.lost = self.lost + 1 if (prediction.error or "").startswith(NO_CONNECTION) else 0
         prediction = prediction.model_copy(update={"sample": sample}) if sample else prediction
@@ -126,7 +134,7 @@ class _Asking:
 
 
 def hints_at_call(text: str, case: Case) -> bool:
-    """Whether a call may have begun in a text: it names a tool, or holds a character that every call form begins with."""
+    """Return whether a call may have begun in a text: it names a tool, or holds a character that every call form begins with."""
     return any(mark in text for mark in ("<", "{", "[", "Action")) or any(
         tool["function"]["name"] in text for tool in tools_of(case)
     )
@@ -180,9 +188,13 @@ async def ask_once(
         return Prediction(id=case.id, error=_refusal(error, endpoint, first and not proven))
     except APIConnectionError as error:
         return Prediction(id=case.id, error=_lost(error, endpoint, first))
-    latency_s = round(raw.elapsed.total_seconds(), 4)
+    return _read_answer(raw.content, round(raw.elapsed.total_seconds(), 4), case, sampling)
+
+
+def _read_answer(body: bytes, latency_s: float, case: Case, sampling: Sampling) -> Prediction:
+    """Read what a server answered to a case; what cannot be read is an error, not the model's."""
     try:
-        answer = read_completion(raw.content)
+        answer = read_completion(body)
     except ValueError as error:
         return Prediction(id=case.id, error=str(error), latency_s=latency_s)
     choice = answer.choices[0]
@@ -198,7 +210,7 @@ async def ask_once(
 
 
 def request_of(endpoint: Endpoint, case: Case, sampling: Sampling) -> dict[str, Any]:
-    """The body of the request that asks a case.
+    """Build the body of the request that asks a case.
 
     Raises:
         ValueError: raw mode has no words for the case's history.
@@ -216,7 +228,7 @@ def request_of(endpoint: Endpoint, case: Case, sampling: Sampling) -> dict[str, 
 
 
 def _refusal(error: "APIStatusError", endpoint: Endpoint, unproven: bool) -> str:
-    """What a server that refuses a request says; what every request would meet is raised as the user's fault."""
+    """Say how a server refuses a request; what every request would meet is raised as the user's fault."""
     status = error.status_code
     if status == 401 or (status == 403 and unproven):
         remedy = "set OPENAI_API_KEY, or name the variable that holds the key with --api-key-env"
@@ -229,7 +241,7 @@ def _refusal(error: "APIStatusError", endpoint: Endpoint, unproven: bool) -> str
 
 
 def _lost(error: "APIConnectionError", endpoint: Endpoint, first: bool) -> str:
-    """How a connection failed; where the very first finds nobody, that is raised as the user's fault."""
+    """Say how a connection failed; where the very first finds nobody, that is raised as the user's fault."""
     from httpx2 import ConnectError, DecodingError, ProxyError
 
     cause, kind = error.__cause__, BROKEN
@@ -244,7 +256,7 @@ def _lost(error: "APIConnectionError", endpoint: Endpoint, first: bool) -> str:
 
 
 def read_raw(prediction: Prediction, case: Case, raw_format: str) -> Prediction:
-    """The prediction with the calls that stand in its text: in the format that was asked for, or else in any other."""
+    """Return the prediction with the calls that stand in its text: in the format that was asked for, or else in any other."""
     text = prediction.content or ""
     tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools_of(case)}
     reading: Reading | None = read_calls(text, raw_format)

@@ -1,28 +1,22 @@
-"""Serve a recipe's tuned model until Ctrl-C, and say in its run folder where, so that `make ask` finds it.
-
-python -m eval.serve smollm2-135m_lora
-"""
+"""A server that goes on: it says in its recipe's run folder where it is, so that `make ask` finds it."""
 
 import os
 import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from callwright.chat import NO_KEY
 from callwright.errors import UserError
-from callwright.files import ROOT, parse_json, read_text, to_json, write_private, write_text
+from callwright.files import ROOT, parse_json, read_text, to_json, write_private
 from callwright.recipes import Recipe, model_hash
 from callwright.records import Record
 from callwright.web import check_open
-from callwright.yaml12 import dump_yaml
 from eval.endpoint.manifest import value_hash
-from eval.endpoint.server import API, HOST, Server, answers, check_models, environment_of, start
+from eval.endpoint.server import HOST, Server, answers, check_models, start_api
 from eval.endpoint.settings import Endpoint
 
 RECORD = "server.json"
@@ -40,7 +34,7 @@ class Running(Record):
     model: str
     api_key: str
     serves: str
-    """what it was started with: see `serves`"""
+    """a hash of what it was started with"""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -48,14 +42,14 @@ class Running(Record):
         return Endpoint(self.base_url, self.model, self.api_key, llamafactory=True)
 
 
-def serves(recipe: Recipe) -> str:
-    """What a server of the recipe's tuned model would be made of now, as a hash over its settings and trained weights."""
+def served_hash(recipe: Recipe) -> str:
+    """Hash what a server of the recipe's tuned model would be made of now: its settings and trained weights."""
     args = recipe.serve(tuned=True)
     return value_hash([args, model_hash(recipe.train["output_dir"])])
 
 
-def read(recipe: Recipe) -> Running | None:
-    """The server of this recipe that runs, or loads; None where there is none, or where a killed one left its file."""
+def find_server(recipe: Recipe) -> Running | None:
+    """Find the server of this recipe that runs, or loads; None where there is none, or where a killed one left its file."""
     import psutil
 
     try:
@@ -65,16 +59,16 @@ def read(recipe: Recipe) -> Running | None:
         return None
 
 
-def running(recipe: Recipe) -> Running | None:
-    """The server that `read` finds, where it serves the weights that lie there now; otherwise standard error says so."""
-    found = read(recipe)
-    if found is None or found.serves == serves(recipe):
+def find_current_server(recipe: Recipe) -> Running | None:
+    """Find the server that `find_server` finds, where it serves the weights that lie there now; otherwise standard error says so."""
+    found = find_server(recipe)
+    if found is None or found.serves == served_hash(recipe):
         return found
     print(f"{found.base_url} serves other weights than {recipe.output_dir}: it is not asked", file=sys.stderr)
     return None
 
 
-def wait(found: Running, recipe: Recipe, timeout_s: float = 300.0) -> Endpoint:
+def wait_for(found: Running, recipe: Recipe, timeout_s: float = 300.0) -> Endpoint:
     """Wait until a server that another process started lists its model.
 
     Raises:
@@ -82,13 +76,13 @@ def wait(found: Running, recipe: Recipe, timeout_s: float = 300.0) -> Endpoint:
     """
     deadline = time.monotonic() + timeout_s
     while not answers(found.endpoint):
-        if read(recipe) is None or time.monotonic() > deadline:
+        if find_server(recipe) is None or time.monotonic() > deadline:
             raise UserError(found.base_url, "the server went, or took too long", "look at its output")
         time.sleep(0.2)
     return found.endpoint
 
 
-def background(recipe: Recipe) -> Running:
+def start_in_background(recipe: Recipe) -> Running:
     """Start this module for a recipe on a free port, to go on when we are gone; it may still be loading.
 
     Raises:
@@ -108,14 +102,14 @@ def background(recipe: Recipe) -> Running:
             start_new_session=True,
         )
     while process.poll() is None:
-        if (found := read(recipe)) is not None and found.pid == process.pid:
+        if (found := find_server(recipe)) is not None and found.pid == process.pid:
             return found
         time.sleep(0.1)
     raise UserError(log, "the server ended at once", f"run: {recipe.make_command('serve')}")
 
 
 @contextmanager
-def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
+def serve_and_tell(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     """Serve a recipe's tuned model at an address, with its file in the run folder as long as it lasts.
 
     Raises:
@@ -136,19 +130,15 @@ def serving(recipe: Recipe, host: str, port: int, key: str) -> Iterator[Server]:
     here = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104  # where we find it, not where it listens
     model = os.environ.get("API_MODEL_NAME") or recipe.stem
     endpoint = Endpoint(f"http://{here}:{port}/v1", model, key or NO_KEY, llamafactory=True)
-    settings = recipe.serve(tuned=True)
     me = psutil.Process()
     at = {"base_url": endpoint.base_url, "model": model, "api_key": endpoint.api_key}
-    found = Running(pid=me.pid, started=me.create_time(), serves=serves(recipe), **at)
+    found = Running(pid=me.pid, started=me.create_time(), serves=served_hash(recipe), **at)
     path = recipe.run_dir / RECORD
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / f"{recipe.stem}.yaml"
-        write_text(config, dump_yaml(settings))
-        environment = environment_of(settings, endpoint) | {"API_HOST": host, "API_KEY": key}
-        with start([*API, config], environment, endpoint, recipe.run_dir / "server.log") as server:
-            try:
-                write_private(path, to_json(found.model_dump()))
-                yield server
-            finally:
-                if read(recipe) == found:  # and not of another that was started since
-                    path.unlink(missing_ok=True)
+    variables = {"API_HOST": host, "API_KEY": key}
+    with start_api(recipe.serve(tuned=True), endpoint, recipe.run_dir / "server.log", variables) as server:
+        try:
+            write_private(path, to_json(found.model_dump()))
+            yield server
+        finally:
+            if find_server(recipe) == found:  # and not of another that was started since
+                path.unlink(missing_ok=True)

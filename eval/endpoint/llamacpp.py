@@ -1,17 +1,15 @@
-"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.endpoint.server: `serve_gguf(path, log)`.
-
-As a command it is that server itself: LLAMACPP_KEY=… python -m eval.llamacpp MODEL.gguf --alias NAME --port 8000
-"""
+"""Serve a GGUF file by llama.cpp's own server, with the guarantees of eval.endpoint.server."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from callwright.errors import UserError
 from callwright.files import read_json, sha256
-from callwright.llamacpp import environment, versions
+from callwright.llamacpp import CONTEXT, environment, versions
 from callwright.recipes import Recipe
 from eval.endpoint.manifest import cores
 from eval.endpoint.server import Server, local_endpoint, start
@@ -21,7 +19,7 @@ KEY = "LLAMACPP_KEY"
 
 
 def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
-    """The GGUF file of a recipe's tuned model.
+    """Find the GGUF file of a recipe's tuned model.
 
     Raises:
         UserError: it is not there, or made of another adapter.
@@ -38,7 +36,7 @@ def gguf_file(recipe: Recipe, kind: str = "F16") -> Path:
 
 
 def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
-    """The F16 GGUF files of a recipe's base and tuned model.
+    """Find the F16 GGUF files of a recipe's base and tuned model.
 
     Raises:
         UserError: they are not there, or made of another adapter.
@@ -50,14 +48,10 @@ def gguf_files(recipe: Recipe) -> tuple[Path, Path]:
     return base, gguf_file(recipe)
 
 
-def gguf_hash(gguf: Path) -> str:
-    """What stands for a GGUF file in a fingerprint."""
-    return f"{gguf.name} {sha256(gguf)}"
-
-
-def llama_cpp() -> str:
-    """The server in a fingerprint's words."""
-    return f"xllamacpp {versions().get('xllamacpp')}"
+def served_gguf(gguf: Path) -> dict[str, Any]:
+    """Return what decides the answers of a GGUF file behind llama.cpp's server; see manifest.served_model."""
+    server = f"xllamacpp {versions().get('xllamacpp')}"
+    return {"model": f"{gguf.name} {sha256(gguf)}", "adapter": None, "serve": str(CONTEXT), "server": server}
 
 
 @contextmanager

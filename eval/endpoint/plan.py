@@ -13,13 +13,13 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.files import read_json, sha256, write_json
 from callwright.locks import only_writer
-from callwright.records import Case
+from callwright.records import Case, Prediction
 from eval.endpoint import manifest
 from eval.endpoint.client import ask_all
 from eval.endpoint.settings import Endpoint, Limits, Sampling
 from eval.scoring.cases import unchecked
 from eval.scoring.predictions import answered, read_samples
-from eval.scoring.score import MANIFEST, PREDICTIONS, score_samples, write_scores
+from eval.scoring.runs import MANIFEST, PREDICTIONS, Run, score, write_scores
 from eval.scoring.stats import SEED
 
 RAW = "raw"
@@ -90,23 +90,22 @@ def open_run_folder(plan: Plan, fresh: bool, refuse: bool) -> Iterator[None]:
         yield
 
 
-def run_plan(plan: Plan, start: Callable[[int], Sequence[Endpoint]], limits: Limits) -> dict[str, Any]:
-    """Ask what is missing and score; return the summary.
+def run_plan(plan: Plan, start: Callable[[int], Sequence[Endpoint]], limits: Limits) -> Run:
+    """Ask what is missing, score everything, and complete the run folder.
 
     Args:
         start: gives the endpoints for so many cases; called only where any is missing.
     """
-    missing, seconds, copies = plan.missing, 0.0, 1
-    if missing:
+    if missing := plan.missing:
         endpoints = start(missing)
         started = time.monotonic()
         ask(plan, endpoints, limits)
-        seconds, copies = time.monotonic() - started, len(endpoints)
-    return finish(plan, missing, seconds, limits.concurrency * copies)
+        return score_plan(plan, missing, time.monotonic() - started, limits.concurrency * len(endpoints))
+    return score_plan(plan)
 
 
 def as_raw(plan: Plan, raw_format: str, raw_system: str = "") -> Plan:
-    """The same cases in raw mode, in the folder raw/ below."""
+    """Plan the same cases in raw mode, in the folder raw/ below."""
     sampling = replace(plan.sampling, mode="raw", raw_format=raw_format, raw_system=raw_system, probe_tokens=None)
     fingerprint = {**plan.fingerprint, "sampling": sampling.fingerprint()}
     return replace(plan, name=f"{plan.name} raw", out=plan.out / RAW, sampling=sampling, fingerprint=fingerprint)
@@ -122,12 +121,9 @@ def _hashes(plan: Plan) -> dict[str, str]:
     return {os.path.relpath(path): sha256(path) for path in plan.paths}
 
 
-def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
-    """Ask a model, of which there may be several copies, with a progress bar.
-
-    Raises:
-        UserError: see ask_all.
-    """
+@contextmanager
+def progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; call what this gives with the number that are done."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -139,18 +135,28 @@ def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> None:
     )
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bar = progress.add_task(plan.name, total=plan.sampling.samples * len(plan.asked))
-        told = lambda done: progress.update(bar, completed=done)  # noqa: E731
-        asyncio.run(ask_all(endpoints, plan.asked, plan.predictions, plan.sampling, limits, told))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as shown:
+        bar = shown.add_task(name, total=total)
+        yield lambda done: shown.update(bar, completed=done)
 
 
-def finish(plan: Plan, asked: int, seconds: float, concurrency: int) -> dict[str, Any]:
-    """Score what was answered and complete the manifest; return the summary."""
-    ids = {case.id for case in plan.cases}
+def ask(plan: Plan, endpoints: Sequence[Endpoint], limits: Limits) -> dict[str, Prediction]:
+    """Ask a model, of which there may be several copies; return the first sample of every case.
+
+    Raises:
+        UserError: see ask_all.
+    """
+    with progress(plan.name, plan.sampling.samples * len(plan.asked)) as tell:
+        return asyncio.run(ask_all(endpoints, plan.asked, plan.predictions, plan.sampling, limits, tell))
+
+
+def score_plan(plan: Plan, asked: int = 0, seconds: float = 0.0, concurrency: int = 1) -> Run:
+    """Score what was answered, write the scores, and complete the manifest where anything was asked."""
+    cases = {case.id: case for case in plan.cases}
     predictions = read_samples(plan.predictions) if plan.asked else {}
-    mine = {key: p for key, p in predictions.items() if p.id in ids}
-    summary = write_scores(plan.out, score_samples(plan.cases, mine))
+    results = score(plan.cases, {key: p for key, p in predictions.items() if p.id in cases})
     if asked:
         _write_manifest(plan, asked=asked, seconds=round(seconds, 1), concurrency=concurrency)
-    return summary
+    run = Run(plan.out, results, read_json(plan.out / MANIFEST), cases)
+    write_scores(run.out, run.results, run.summary)
+    return run

@@ -23,8 +23,6 @@ from callwright.yaml12 import dump_yaml
 from eval.endpoint.settings import Endpoint
 
 HOST = "127.0.0.1"
-API = (sys.executable, "-m", "eval.api")
-"""starts LLaMA-Factory's API server; its settings' file comes behind"""
 LOG_LINES = 12
 """of the server's log, shown when it dies"""
 GRACE_S = 5.0
@@ -69,7 +67,7 @@ class Server:
 
 
 def answers(endpoint: Endpoint) -> bool:
-    """Whether a server of ours lists its model."""
+    """Return whether a server of ours lists its model."""
     import httpx2
 
     sent = {"Authorization": f"Bearer {endpoint.api_key}"}
@@ -92,21 +90,30 @@ def serve(recipe: Recipe, tuned: bool, threads: int | None = None, copy: int = 0
     """
     which = "tuned" if tuned else "base"
     check_models(recipe, tuned)
-    args = recipe.serve(tuned)
     endpoint = local_endpoint(f"{recipe.stem}-{which}", llamafactory=True)
-    environment = environment_of(args, endpoint)
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
+    more = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     log = recipe.run_dir / f"server-{which}{f'-{copy}' if copy else ''}.log"
+    with start_api(recipe.serve(tuned), endpoint, log, more) as server:
+        yield server
+
+
+@contextmanager
+def start_api(settings: dict[str, Any], endpoint: Endpoint, log: Path, more: dict[str, str]) -> Iterator[Server]:
+    """Start `llamafactory-cli api` with these settings at an endpoint.
+
+    Args:
+        more: variables of its environment, beside those that the endpoint tells.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / f"{recipe.stem}.yaml"
-        write_text(config, dump_yaml(args))
-        with start([*API, config], environment, endpoint, log) as server:
+        config = Path(folder) / "serve.yaml"
+        write_text(config, dump_yaml(settings))
+        command: list[str | Path] = [sys.executable, "-m", "eval.api", config]
+        with start(command, environment_of(settings, endpoint) | more, endpoint, log) as server:
             yield server
 
 
 def environment_of(args: Mapping[str, Any], endpoint: Endpoint) -> dict[str, str]:
-    """The environment in which `llamafactory-cli api` serves these settings at an endpoint."""
+    """Return the environment in which `llamafactory-cli api` serves these settings at an endpoint."""
     environment = os.environ | {
         "API_HOST": HOST,
         "API_PORT": str(urlsplit(endpoint.base_url).port),
@@ -141,7 +148,7 @@ def start(
 
 
 def local_endpoint(model: str, llamafactory: bool = False) -> Endpoint:
-    """An endpoint on a free port of 127.0.0.1 behind a random key, for a server that is to be started."""
+    """Choose an endpoint on a free port of 127.0.0.1 behind a random key, for a server that is to be started."""
     return Endpoint(f"http://{HOST}:{_free_port()}/v1", model, secrets.token_urlsafe(24), llamafactory)
 
 

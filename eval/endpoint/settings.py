@@ -48,7 +48,7 @@ class Sampling:
             raise UserError("samples", f"{self.samples} at temperature 0 are all the same", "set --temperature 0.7")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What a manifest holds of it. One answer a case and native mode go without saying, as in older runs."""
+        """Return what a manifest holds of it. One answer a case and native mode go without saying, as in older runs."""
         silent = {"samples"} if self.samples == 1 else set()
         silent |= {"mode", "raw_format", "raw_system"} if self.mode == "native" else set()
         return {key: value for key, value in asdict(self).items() if key not in silent}
@@ -66,7 +66,7 @@ class Limits:
 
 
 def key_from(variable: str | None) -> str:
-    """The key in an environment variable: the named one, which must be set, or OPENAI_API_KEY where it is."""
+    """Read the key in an environment variable: the named one, which must be set, or OPENAI_API_KEY where it is."""
     key = os.environ.get(variable or "OPENAI_API_KEY") or (NO_KEY if variable is None else "")
     if not key:
         raise UserError(f"--api-key-env {variable}", "the variable is not set", f"export {variable}=… first")
@@ -75,7 +75,7 @@ def key_from(variable: str | None) -> str:
 
 
 def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: bool) -> Endpoint:
-    """An endpoint from the command line; `variable` is key_from's.
+    """Make an endpoint of the command line's options; `variable` is key_from's.
 
     Raises:
         UserError: no URL, one with a password in it, or no key.
@@ -84,14 +84,14 @@ def endpoint_at(base_url: str, model: str, variable: str | None, llamafactory: b
 
 
 def positive(text: str) -> int:
-    """A count from the command line."""
+    """Read a count from the command line."""
     if (value := int(text)) < 1:
         raise ValueError
     return value
 
 
 def add_asking(parser: Any, concurrency: int, max_tokens: int) -> None:
-    """The options of how to ask an endpoint; `parser` is argparse's, or a group of one.
+    """Add the options of how to ask an endpoint; `parser` is argparse's, or a group of one.
 
     Args:
         concurrency: requests at a time by default.
@@ -108,5 +108,5 @@ def add_asking(parser: Any, concurrency: int, max_tokens: int) -> None:
 
 
 def limits_of(args: argparse.Namespace) -> Limits:
-    """How hard to ask, as add_asking's options say."""
+    """Return how hard to ask, as add_asking's options say."""
     return Limits(args.concurrency, args.timeout, args.retries)

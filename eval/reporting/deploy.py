@@ -1,43 +1,38 @@
-"""Ask every runtime that can be had here the same cases, and tabulate what each makes of the model.
+"""Measure every runtime that can be had here on the same cases, and tabulate what each makes of the model."""
 
-python -m eval.deploy smollm2-135m_lora
-python -m eval.deploy smollm2-135m_lora --base-url http://127.0.0.1:8000/v1 --model NAME --name vLLM
-
-Table and picture go to runs/<recipe>/deploy/. The answers of a runtime are kept there: a rerun asks what is missing.
-"""
-
-import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from callwright.chat import open_client
 from callwright.errors import UserError
-from callwright.files import ROOT, parse_json, read_json, write_json
+from callwright.files import ROOT, read_json, write_json, write_text
+from callwright.locks import only_writer
 from callwright.machine import cores
-from callwright.recipes import Recipe, model_hash
-from callwright.records import Case
+from callwright.recipes import Recipe
+from callwright.summary import value_and_interval
+from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
-from eval.endpoint.llamacpp import gguf_file, gguf_hash, llama_cpp, serve_gguf
-from eval.endpoint.plan import Plan, ask, finish, open_run_folder
+from eval.endpoint.llamacpp import gguf_file, serve_gguf, served_gguf
+from eval.endpoint.plan import Plan, as_raw, ask, open_run_folder, score_plan
+from eval.endpoint.prompts import sameness, served_prompt, trained_prompts
 from eval.endpoint.server import Server, check_models, serve
 from eval.endpoint.settings import Endpoint
 from eval.reporting.compare import compare
 from eval.reporting.run import attribute_failures
-from eval.reporting.runs import load_run
 from eval.reporting.suites import Suite
-from eval.scoring.cases import tools_of
-from eval.scoring.predictions import read_predictions
+from eval.scoring.attribution import BROKEN_CALL
+from eval.scoring.runs import Run
 
 QUANTISED = ("F16", "Q8_0", "Q4_K_M")
-LOST = ("malformed_attempt", "text_call_unparsed", "bad_json", "truncated")
-"""the verdicts under which the model tried to call and no call that can be read arrived"""
 RUNTIME = "runtime.json"
+KEPT = ("name", "size", "load_s", "peak", "same", "tokens_s")
+"""what runtime.json keeps of a row for a rerun that has nothing to ask"""
 SAMPLE_S = 0.2
 """between two looks at a server's memory"""
 
@@ -57,8 +52,8 @@ class Runtime:
 
 
 @dataclass
-class Row:
-    """A line of the table. Times are seconds, sizes bytes."""
+class RuntimeRow:
+    """A line of the table, of what was measured or why nothing was. Times are seconds, sizes bytes."""
 
     name: str
     size: int | None = None
@@ -69,34 +64,33 @@ class Row:
     """whether the prompts are the trained ones"""
     tokens_s: float | None = None
     """tokens of the answers over the seconds that they took, reading the prompt included"""
-    summary: dict[str, Any] = field(default_factory=dict)
+    run: Run | None = None
     notes: list[str] = field(default_factory=list)
     fault: str = ""
     """why there are no figures"""
 
 
-def runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Iterator[Runtime | Row]:
-    """What can be started here; a row with the fault for what cannot."""
+def find_runtimes(recipe: Recipe, endpoint: Endpoint | None, name: str) -> Iterator[Runtime | RuntimeRow]:
+    """Find what can be started here; give a row with the fault for what cannot."""
     try:
         check_models(recipe, tuned=True)
         args = recipe.serve(tuned=True)
         folders = [str(args[key]) for key in ("model_name_or_path", "adapter_name_or_path") if key in args]
-        made_of = [args, manifest.package("llamafactory"), *map(model_hash, folders)]
         size = sum(path.stat().st_size for folder in folders for path in (ROOT / folder).glob("*.safetensors"))
-        opened = partial(serve, recipe, True, cores())
-        yield Runtime("LLaMA-Factory API", opened, {"model": manifest.value_hash(made_of)}, size)
+        start_api = partial(serve, recipe, True, cores())
+        yield Runtime("LLaMA-Factory API", start_api, manifest.served_model(recipe, tuned=True), size)
     except UserError as error:
-        yield Row("LLaMA-Factory API", fault=str(error))
+        yield RuntimeRow("LLaMA-Factory API", fault=str(error))
     for kind in QUANTISED:
         try:
             gguf = gguf_file(recipe, kind)
-            made = {"model": gguf_hash(gguf), "server": llama_cpp()}
-            runtime = Runtime(f"llama.cpp {kind}", partial(serve_gguf, gguf, recipe), made, gguf.stat().st_size)
+            start = partial(serve_gguf, gguf, recipe)
+            runtime = Runtime(f"llama.cpp {kind}", start, served_gguf(gguf), gguf.stat().st_size)
             yield runtime
             if kind == "F16":
                 yield replace(runtime, name="llama.cpp F16, unconstrained", raw=True)
         except UserError as error:
-            yield Row(f"llama.cpp {kind}", fault=str(error))
+            yield RuntimeRow(f"llama.cpp {kind}", fault=str(error))
     if endpoint:
         yield Runtime(name, lambda: nullcontext(endpoint), {"model": f"{endpoint.model} at {endpoint.base_url}"})
 
@@ -125,131 +119,133 @@ def memory_of(pid: int) -> Iterator[list[int]]:
         watcher.join()
 
 
-def trained_prompts(recipe: Recipe, cases: Sequence[Case]) -> list[list[int]] | None:
-    """Each case's prompt as the export's tokenizer makes it, which tools.export proved against training; None without one."""
-    if not (recipe.run_dir / "export/manifest.json").is_file():
-        return None
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(recipe.run_dir / "export")
-
-    def prompt(case: Case) -> str:
-        how: dict[str, Any] = {"tools": tools_of(case) or None, "add_generation_prompt": True, "tokenize": False}
-        return str(tokenizer.apply_chat_template(case.messages, **how))
-
-    return [tokenizer.encode(prompt(case), add_special_tokens=False) for case in cases]
-
-
-def served_prompt(endpoint: Endpoint, case: Case) -> list[int] | None:
-    """The token ids that a server makes of a case, where it tells: llama.cpp's by two calls, vLLM's by one."""
-    from openai import OpenAIError
-
-    asked: dict[str, Any] = {"model": endpoint.model, "messages": case.messages, "tools": tools_of(case)}
-    faults = OpenAIError, ValueError, LookupError, TypeError
-    try:
-        prompt = asyncio.run(post(endpoint, "/apply-template", asked))["prompt"]
-        said = {"content": prompt, "add_special": True, "parse_special": True}
-    except faults:
-        said = {**asked, "add_generation_prompt": True}
-    try:
-        return list(asyncio.run(post(endpoint, "/tokenize", said))["tokens"])
-    except faults:
-        return None
-
-
-async def post(endpoint: Endpoint, path: str, body: dict[str, Any]) -> Any:
-    """Post JSON beside an endpoint's /v1; return what it answers."""
-    from httpx2 import Response
-
-    async with open_client(endpoint.base_url, endpoint.api_key, timeout_s=60, retries=0) as client:
-        answer = await client.post(endpoint.base_url.removesuffix("/v1") + path, cast_to=Response, body=body)
-    return parse_json(answer.content.decode())
-
-
-def sameness(trained: list[list[int]] | None, served: Sequence[list[int] | None], counted: Sequence[int | None]) -> str:
-    """Whether prompts are the trained ones, by their ids where the server tells them, else by their number.
-
-    Args:
-        counted: `usage.prompt_tokens` of the answers.
-    """
-    if trained is None:
-        return "not compared: no export"
-    if all(served):
-        wrong = sum(one != other for one, other in zip(trained, served, strict=True))
-        return f"ids differ in {wrong} of {len(trained)}" if wrong else "ids equal"
-    wrong = sum(len(one) != count for one, count in zip(trained, counted, strict=True))
-    return f"number differs in {wrong} of {len(trained)}" if wrong else "number equal"
-
-
-def measure(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]] | None, fresh: bool) -> Row:
+def measure(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]] | None, fresh: bool) -> RuntimeRow:
     """Serve, ask what is missing, score.
 
     Raises:
         UserError: it does not start or cannot be asked.
     """
     known = plan.out / RUNTIME
-    with open_run_folder(plan, fresh or not known.is_file(), refuse=False), ExitStack() as stack:
-        if missing := plan.missing:
-            started = time.monotonic()
-            server = stack.enter_context(runtime.open())
-            row = Row(runtime.name, runtime.size)
-            peak = [0]
-            if isinstance(server, Server):
-                peak = stack.enter_context(memory_of(server.process.pid))
-                endpoint = server.wait()
-                row.load_s = round(time.monotonic() - started, 2)
-            else:
-                endpoint = server
-            served = [None if runtime.raw else served_prompt(endpoint, case) for case in plan.cases]
-            started = time.monotonic()
-            ask(plan, [endpoint], suite.limits)
-            seconds = time.monotonic() - started
-            row.peak = peak[0] or None
+    with open_run_folder(plan, fresh or not known.is_file(), refuse=False):
+        if plan.missing:
+            row = _ask(runtime, plan, suite, trained)
         else:
-            row, seconds, served = Row(**read_json(known)), 0.0, []
-        row.summary = finish(plan, missing, seconds, suite.concurrency)
-        results = load_run(plan.out).results
-        if served:
-            answers = read_predictions(plan.predictions)
-            row.same = sameness(trained, served, [answers[case.id].usage.get("prompt_tokens") for case in plan.cases])
-        busy = sum(result.latency_s or 0 for result in results if result.scored)
-        row.tokens_s = round(row.summary["completion_tokens"] / busy, 1) if busy else None
-        write_json(known, {**asdict(row), "summary": {}, "notes": []})
+            written = read_json(known)
+            row = RuntimeRow(**{key: written.get(key) for key in KEPT}, run=score_plan(plan))
+        assert row.run
+        busy = sum(result.latency_s or 0 for result in row.run.results if result.scored)
+        row.tokens_s = round(row.run.summary.completion_tokens / busy, 1) if busy else None
+        write_json(known, {key: getattr(row, key) for key in KEPT})
     return row
 
 
-def judged(plan: Plan, best: Plan, explain: Callable[[], str]) -> str:
-    """What a runtime's F1 lost against the first one's; and whose fault it is, where that is more than chance."""
-    found = compare(load_run(best.out).results, load_run(plan.out).results)
-    if found is None or found.f1_gain is None or found.f1_gain_ci95 is None:
+def _ask(runtime: Runtime, plan: Plan, suite: Suite, trained: list[list[int]] | None) -> RuntimeRow:
+    row, missing = RuntimeRow(runtime.name, runtime.size), plan.missing
+    with ExitStack() as stack:
+        started, peak = time.monotonic(), [0]
+        server = stack.enter_context(runtime.open())
+        if isinstance(server, Server):
+            peak = stack.enter_context(memory_of(server.process.pid))
+            endpoint = server.wait()
+            row.load_s = round(time.monotonic() - started, 2)
+        else:
+            endpoint = server
+        served = [None if runtime.raw else served_prompt(endpoint, case) for case in plan.cases]
+        started = time.monotonic()
+        answers = ask(plan, [endpoint], suite.limits)
+        seconds = time.monotonic() - started
+    row.peak = peak[0] or None
+    row.same = sameness(trained, served, [answers[case.id].usage.get("prompt_tokens") for case in plan.cases])
+    row.run = score_plan(plan, missing, seconds, suite.concurrency)
+    return row
+
+
+def compare_with_best(run: Run, best: Run, explain: Callable[[], str]) -> str:
+    """Say what a runtime's F1 lost against the first one's; and whose fault it is, where that is more than chance."""
+    found = compare(best.results, run.results)
+    if found is None or found.f1.value is None or found.f1.ci95 is None:
         return "nothing to compare: no case of both that was answered"
-    low, high = found.f1_gain_ci95
-    said = f"F1 {found.f1_gain:+.3f} [{low:+.3f}, {high:+.3f}] against {best.name}"
-    if high < 0:
-        return f"**{said}: more than the interval**; {explain()}"
-    return f"{said}; {len(found.changed())} of {found.n} verdicts differ"
+    line = f"F1 {found.f1} against {best.name}"
+    if found.f1.ci95[1] < 0:
+        return f"**{line}: more than the interval**; {explain()}"
+    return f"{line}; {len(found.changed())} of {found.n} verdicts differ"
+
+
+def measure_all(
+    recipe: Recipe, suite: Suite, runtimes: Iterator[Runtime | RuntimeRow], plan: Plan, fresh: bool
+) -> list[RuntimeRow]:
+    """Measure each runtime on the plan's cases, print its row, and write the table and the picture.
+
+    Args:
+        plan: what is asked; each runtime gets a folder of its own below its `out`.
+    """
+    rows: list[RuntimeRow] = []
+    with only_writer(plan.out):
+        trained = trained_prompts(recipe, plan.cases)
+        for runtime in runtimes:
+            if isinstance(runtime, RuntimeRow):
+                rows.append(runtime)
+            elif own := _plan_of(runtime, plan, recipe):
+                best = next((row.run for row in rows if row.run), None)
+                rows.append(_measure(recipe, suite, runtime, own, trained, fresh, best))
+                print(table(rows[-1:]).splitlines()[2], flush=True)
+        write_text(plan.out / "table.md", table(rows))
+        plot_runtimes(rows, plan.out / "table.png")
+    names = ", ".join(os.path.relpath(plan.out / name) for name in ("table.md", "table.png"))
+    print(f"\n{table(rows)}\ndeploy: {names}")
+    return rows
+
+
+def _plan_of(runtime: Runtime, plan: Plan, recipe: Recipe) -> Plan | None:
+    """Plan to ask one runtime; None where raw mode has no words for the tool format."""
+    out = plan.out / slug(runtime.name)
+    fingerprint = {"cases": plan.fingerprint["cases"], **runtime.fingerprint, "sampling": plan.fingerprint["sampling"]}
+    own = replace(plan, name=runtime.name, out=out, fingerprint=fingerprint)
+    if not runtime.raw:
+        return own
+    raw_format, system = format_of(recipe.serve(tuned=True))
+    return replace(as_raw(own, raw_format, system), name=own.name, out=out) if raw_format in FORMATS else None
+
+
+def _measure(
+    recipe: Recipe,
+    suite: Suite,
+    runtime: Runtime,
+    plan: Plan,
+    trained: list[list[int]] | None,
+    fresh: bool,
+    best: Run | None,
+) -> RuntimeRow:
+    """Measure one runtime, and compare it with the first that was measured."""
+    try:
+        row = measure(runtime, plan, suite, trained, fresh)
+        if best and row.run and not runtime.raw:
+            explain = partial(attribute_runtime, recipe, runtime, plan, row.run, suite)
+            row.notes.append(compare_with_best(row.run, best, explain))
+    except UserError as error:
+        return RuntimeRow(runtime.name, fault=str(error))
+    return row
 
 
 COLUMNS = ("runtime", "F1 [95%]", "strict", "lost calls", "p50 s", "p95 s", "tokens/s", "load s", "peak MiB", "file MiB", "prompt against training")  # fmt: skip
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows in Markdown, with what is to be said of each below."""
+def table(rows: Sequence[RuntimeRow]) -> str:
+    """Write the rows in Markdown, with what is to be said of each below."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     for row in rows:
-        if row.fault:
+        if row.run is None:
             first = row.fault.splitlines()[0].replace("|", "\\|")
             lines.append(f"| {row.name} | not measured: {first} |" + " |" * (len(COLUMNS) - 2))
             continue
-        decision, summary = row.summary["decision"], row.summary
-        ci = decision["ci95"]
-        lost = sum(summary["verdicts"].get(verdict, 0) for verdict in LOST)
+        summary = row.run.summary
+        lost = sum(summary.verdicts.get(verdict, 0) for verdict in BROKEN_CALL)
         cells = [
-            f"{number(decision['f1'], 3)} [{ci[0]:.3f}, {ci[1]:.3f}]" if ci else number(decision["f1"], 3),
-            number(summary["strict_accuracy"], 3),
-            f"{lost}" + (f", {summary['infra_errors']} unanswered" if summary["infra_errors"] else ""),
-            *(number(summary["latency"][key], 2) for key in ("p50", "p95")),
-            *(number(row.tokens_s, 1), number(row.load_s, 1)),
+            value_and_interval(*summary.figure("f1")),
+            _cell(summary.strict_accuracy, 3),
+            f"{lost}" + (f", {summary.infra_errors} unanswered" if summary.infra_errors else ""),
+            *(_cell(summary.latency.p50, 2), _cell(summary.latency.p95, 2)),
+            *(_cell(row.tokens_s, 1), _cell(row.load_s, 1)),
             *("" if size is None else f"{size / 2**20:.0f}" for size in (row.peak, row.size)),
             row.same,
         ]
@@ -259,43 +255,45 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", *notes, *logs]) + "\n"
 
 
-def number(value: float | None, digits: int) -> str:
-    """A figure; nothing where it is not defined."""
+def _cell(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
-    """F1 with its interval, and the median latency, a bar a runtime."""
+def plot_runtimes(rows: Sequence[RuntimeRow], path: Path) -> None:
+    """Plot F1 with its interval, and the median latency, a bar a runtime."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = [row for row in rows if not row.fault and row.summary["decision"]["ci95"]][::-1]
-    figure, (left, right) = pyplot.subplots(1, 2, sharey=True, figsize=(9, 1 + 0.45 * len(shown)), layout="constrained")
-    names = [row.name for row in shown]
-    f1 = [row.summary["decision"]["f1"] for row in shown]
-    bounds = [row.summary["decision"]["ci95"] for row in shown]
-    reach = [[max(0, v - low) for v, (low, _) in zip(f1, bounds, strict=True)], [max(0, high - v) for v, (_, high) in zip(f1, bounds, strict=True)]]  # fmt: skip
-    left.barh(names, f1, xerr=reach, color="#4477aa", capsize=3)
+    summaries = {row.name: row.run.summary for row in reversed(rows) if row.run and row.run.summary.decision.ci95}
+    size = (9, 1 + 0.45 * len(summaries))
+    figure, (left, right) = pyplot.subplots(1, 2, sharey=True, figsize=size, layout="constrained")
+    f1, below, above = [], [], []
+    for summary in summaries.values():
+        value, (low, high) = summary.decision.f1 or 0.0, summary.decision.ci95 or (0.0, 0.0)
+        f1.append(value)
+        below.append(max(0, value - low))
+        above.append(max(0, high - value))
+    left.barh(list(summaries), f1, xerr=[below, above], color="#4477aa", capsize=3)
     left.set(xlim=(0, 1), title="F1 of the decision to call, 95% interval")
-    right.barh(names, [row.summary["latency"]["p50"] for row in shown], color="#ccbb44")
+    right.barh(list(summaries), [summary.latency.p50 or 0.0 for summary in summaries.values()], color="#ccbb44")
     right.set(title="median seconds an answer")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
 
 
 def slug(name: str) -> str:
-    """A runtime's name as a folder's."""
+    """Return a runtime's name as a folder's."""
     return "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in name.lower())
 
 
-def reason(recipe: Recipe, runtime: Runtime, plan: Plan, suite: Suite) -> str:
-    """Whose fault a runtime's failures are: asked again in raw mode by the same server."""
+def attribute_runtime(recipe: Recipe, runtime: Runtime, plan: Plan, run: Run, suite: Suite) -> str:
+    """Tell whose fault a runtime's failures are: ask them again in raw mode by the same server."""
     with ExitStack() as stack:
 
         def start(missing: int) -> Sequence[Endpoint]:
             server = stack.enter_context(runtime.open())
             return [server.wait() if isinstance(server, Server) else server]
 
-        return attribute_failures(plan, recipe.serve(tuned=True), suite, False, start)
+        return attribute_failures(plan, run, recipe.serve(tuned=True), suite, False, start)

@@ -1,8 +1,4 @@
-"""Ask a model every case, score the answers and write the report: of any endpoint, or of a recipe's base and tuned.
-
-python -m eval.run --recipe smollm2-135m_lora --suite golden
-python -m eval.run --cases FILE --base-url http://127.0.0.1:8000/v1 --model NAME --out DIR --mode both
-"""
+"""Evaluate: ask every case, score the answers, tell whose fault the failures are, write the report."""
 
 import argparse
 import os
@@ -15,21 +11,20 @@ from typing import Any
 from callwright import machine
 from callwright.config import config_path
 from callwright.files import ROOT, sha256, write_jsonl
-from callwright.llamacpp import CONTEXT
-from callwright.recipes import Recipe, chosen_recipe, model_hash
+from callwright.recipes import Recipe, chosen_recipe
 from callwright.tool_prompts import FORMATS, format_of
 from eval.endpoint import manifest
-from eval.endpoint.llamacpp import gguf_files, gguf_hash, llama_cpp, serve_gguf
+from eval.endpoint.llamacpp import gguf_files, serve_gguf, served_gguf
 from eval.endpoint.plan import Plan, as_raw, open_run_folder, run_plan
 from eval.endpoint.server import Server, check_models, serve
 from eval.endpoint.settings import Endpoint, Sampling, endpoint_at, limits_of
-from eval.reporting.pages import spread
-from eval.reporting.report import print_summary, write_report
-from eval.reporting.runs import load_run
+from eval.reporting.pages import take_turns
+from eval.reporting.report import make_report
 from eval.reporting.suites import Suite, load_suite
 from eval.scoring.attribution import attribute, sentence, write_attribution
 from eval.scoring.cases import read_cases
-from eval.scoring.figures import gate
+from eval.scoring.gates import gate
+from eval.scoring.runs import Run
 
 MOST_COPIES = 4
 """of a server at a time"""
@@ -42,7 +37,6 @@ SERVER_BYTES = 1 << 30
 def run_endpoint(args: argparse.Namespace) -> int:
     """Evaluate any OpenAI-compatible endpoint; return the exit status."""
     endpoint = endpoint_at(args.base_url, args.model, args.api_key_env, args.llamafactory)
-    limits = limits_of(args)
     cases, sampling = read_cases(args.cases), Sampling(args.max_tokens, args.temperature, samples=args.samples)
     fingerprint = {
         "cases": manifest.cases_hash(args.cases),
@@ -55,22 +49,48 @@ def run_endpoint(args: argparse.Namespace) -> int:
     with ExitStack() as folders:
         for plan in plans:
             folders.enter_context(open_run_folder(plan, args.fresh, refuse=True))
-        summaries = [run_plan(plan, lambda missing: [endpoint], limits) for plan in plans]
+        runs = [run_plan(plan, lambda missing: [endpoint], limits_of(args)) for plan in plans]
+        causes = ""
         if args.mode == "both":
-            rows = attribute(*(load_run(plan.out).results for plan in plans))
+            rows = attribute(*(run.results for run in runs))
             write_attribution(args.out, rows)
-        for plan in plans:
-            print_summary(load_run(plan.out))
-            print(f"report: {write_report(plan.out)}")
-    if args.mode == "both":
-        print(sentence(rows))
-    return 0 if gate(args.fail_under, summaries[0]) and all(summary["scored"] for summary in summaries) else 1
+            causes = f"{sentence(rows)}\n"
+        for run in runs:
+            report = make_report(run)
+            report.print()
+            print(f"report: {report.write()}")
+    print(causes, end="")
+    return 0 if gate(args.fail_under, runs[0].summary) and all(run.summary.scored for run in runs) else 1
+
+
+def run_recipe(args: argparse.Namespace) -> int:
+    """Evaluate a recipe's base and tuned model, one after the other behind one server; return the exit status."""
+    recipe, suite = chosen_recipe(args), load_suite(args.suite)
+    check_models(recipe, tuned=True)
+    base_gguf, tuned_gguf = gguf_files(recipe) if args.runtime == "llamacpp" else (None, None)
+    base = plan_recipe(recipe, args.suite, suite, False, args.command, base_gguf)
+    tuned = plan_recipe(recipe, args.suite, suite, True, args.command, tuned_gguf)
+    with ExitStack() as folders:
+        for plan in (base, tuned):
+            folders.enter_context(open_run_folder(plan, args.fresh, refuse=False))
+        with served(recipe, False, args.start_timeout, base_gguf) as start:
+            base_run = run_plan(base, start, suite.limits)
+        with served(recipe, True, args.start_timeout, tuned_gguf) as start:
+            tuned_run = run_plan(tuned, start, suite.limits)
+            causes = attribute_failures(tuned, tuned_run, recipe.serve(tuned=True), suite, args.fresh, start)
+        make_report(base_run).write()
+        report = make_report(tuned_run, base_run)
+        report.print()
+        print(causes)
+        print(f"report: {os.path.relpath(report.write())}")
+    held = gate({**suite.gates, **args.fail_under}, tuned_run.summary)
+    return 0 if held and base_run.summary.scored and tuned_run.summary.scored else 1
 
 
 def plan_recipe(
     recipe: Recipe, name: str, suite: Suite, tuned: bool, command: Sequence[str], gguf: Path | None = None
 ) -> Plan:
-    """The plan of a recipe's base or tuned model on a suite.
+    """Plan to ask a recipe's base or tuned model on a suite.
 
     Args:
         gguf: asked behind llama.cpp instead of LLaMA-Factory; its run folder is beside the other's.
@@ -81,18 +101,12 @@ def plan_recipe(
     task = recipe.task
     paths = suite.files(task)
     cases = read_cases(paths)
-    args = recipe.serve(tuned)
     sampling = suite.sampling(probe=not tuned and not machine.gpus())
     fingerprint = {
         "cases": manifest.cases_hash(paths),
-        "model": model_hash(str(args["model_name_or_path"])),
-        "adapter": model_hash(str(args["adapter_name_or_path"])) if "adapter_name_or_path" in args else None,
-        "serve": manifest.value_hash(args),
-        "server": f"llamafactory {manifest.package('llamafactory')}",
+        **(served_gguf(gguf) if gguf else manifest.served_model(recipe, tuned)),
         "sampling": sampling.fingerprint(),
     }
-    if gguf:
-        fingerprint |= {"model": gguf_hash(gguf), "adapter": None, "serve": str(CONTEXT), "server": llama_cpp()}
     data = [ROOT / "data" / f"{dataset}.jsonl" for dataset in recipe.datasets]
     files = [ROOT / recipe.train_path, ROOT / config_path("configs/serve", recipe.stem, "recipe")]
     about = {
@@ -107,7 +121,7 @@ def plan_recipe(
 
 
 def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
-    """How many copies of a server to start, and the CPU threads of each (None: it computes on a GPU).
+    """Decide how many copies of a server to start, and the CPU threads of each (None: it computes on a GPU).
 
     A server computes one answer at a time and gains little from a second core, so that one-threaded copies side by side
     are the fastest; each takes memory and the time to load, which few cases do not pay back.
@@ -127,7 +141,7 @@ def share_out(cases: int, weights: int | None) -> tuple[int, int | None]:
 def served(
     recipe: Recipe, tuned: bool, timeout_s: float, gguf: Path | None = None
 ) -> Iterator[Callable[[int], Sequence[Endpoint]]]:
-    """Copies of a model's server, started once, when they are first asked for."""
+    """Start copies of a model's server once, when they are first asked for."""
     endpoints: list[Endpoint] = []
 
     def one(threads: int | None, number: int) -> AbstractContextManager[Server]:
@@ -147,9 +161,14 @@ def served(
 
 
 def attribute_failures(
-    plan: Plan, settings: dict[str, Any], suite: Suite, fresh: bool, start: Callable[[int], Sequence[Endpoint]]
+    plan: Plan,
+    run: Run,
+    settings: dict[str, Any],
+    suite: Suite,
+    fresh: bool,
+    start: Callable[[int], Sequence[Endpoint]],
 ) -> str:
-    """Ask a finished run's failures (or all its cases) again in raw mode, write attribution.json, say what came out.
+    """Ask a run's failures (or all its cases) again in raw mode, write attribution.json, say what came out.
 
     The cases that are asked stand beside their answers, so that raw/ is a run folder like any other.
 
@@ -161,12 +180,11 @@ def attribute_failures(
     raw_format, system = format_of(settings)
     if raw_format not in FORMATS:
         return f"attribution: none, as there are no words for tool format {raw_format or 'of this template'}"
-    native = load_run(plan.out).results
-    wanted = [result for result in native if suite.attribution == "all" or (result.scored and not result.correct)]
+    wanted = [result for result in run.results if suite.attribution == "all" or (result.scored and not result.correct)]
     more = ""
     if suite.attribution_cases and not machine.gpus() and len(wanted) > suite.attribution_cases:
         more = f" (of {len(wanted)} that could be asked: see attribution_cases)"
-        wanted = spread(wanted, lambda result: result.verdict, suite.attribution_cases)
+        wanted = take_turns(wanted, lambda result: result.verdict, suite.attribution_cases)
     ids = {result.id for result in wanted}
     cases = [case for case in plan.asked if case.id in ids]
     if not cases:
@@ -176,30 +194,6 @@ def attribute_failures(
     raw = replace(raw, cases=cases, paths=[raw.out / "cases.jsonl"], about={**plan.about, "asked": suite.attribution})
     write_jsonl(raw.paths[0], (case.model_dump() for case in cases))
     with open_run_folder(raw, fresh, refuse=False):
-        run_plan(raw, start, suite.limits)
-        rows = attribute(native, load_run(raw.out).results)
+        rows = attribute(run.results, run_plan(raw, start, suite.limits).results)
     write_attribution(plan.out, rows)
     return sentence(rows) + more
-
-
-def run_recipe(args: argparse.Namespace) -> int:
-    """Evaluate a recipe's base and tuned model, one after the other behind one server; return the exit status."""
-    recipe, suite = chosen_recipe(args), load_suite(args.suite)
-    check_models(recipe, tuned=True)
-    files = gguf_files(recipe) if args.runtime == "llamacpp" else (None, None)
-    plans = [plan_recipe(recipe, args.suite, suite, bool(n), args.command, gguf) for n, gguf in enumerate(files)]
-    base, best = plans
-    with ExitStack() as folders:
-        for plan in plans:
-            folders.enter_context(open_run_folder(plan, args.fresh, refuse=False))
-        with served(recipe, False, args.start_timeout, files[0]) as start:
-            summaries = [run_plan(base, start, suite.limits)]
-        with served(recipe, True, args.start_timeout, files[1]) as start:
-            summaries.append(run_plan(best, start, suite.limits))
-            causes = attribute_failures(best, recipe.serve(tuned=True), suite, args.fresh, start)
-        print_summary(load_run(best.out), load_run(base.out))
-        print(causes)
-        write_report(base.out)
-        print(f"report: {os.path.relpath(write_report(best.out, base.out))}")
-    held = gate({**suite.gates, **args.fail_under}, summaries[1])
-    return 0 if held and all(summary["scored"] for summary in summaries) else 1

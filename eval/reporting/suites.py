@@ -10,7 +10,7 @@ from callwright.config import Config, config_path, load_config
 from callwright.errors import UserError
 from callwright.files import ROOT
 from eval.endpoint.settings import Limits, Sampling
-from eval.scoring.figures import Gates
+from eval.scoring.gates import Gates
 
 
 class Suite(Config):
@@ -35,7 +35,7 @@ class Suite(Config):
     """what the tuned model must reach, like --fail-under"""
 
     def sampling(self, probe: bool) -> Sampling:
-        """What decides an answer, besides the model and the case."""
+        """Return what decides an answer, besides the model and the case."""
         return Sampling(self.max_tokens, self.temperature, self.base_probe_tokens if probe else None)
 
     @property
@@ -44,7 +44,7 @@ class Suite(Config):
         return Limits(self.concurrency, self.timeout_s, self.retries)
 
     def files(self, task: str) -> list[Path]:
-        """The cases files of a task.
+        """Return the cases files of a task.
 
         Raises:
             UserError: one is not there, with what writes it.
@@ -57,7 +57,7 @@ class Suite(Config):
 
 
 def load_suite(name: str) -> Suite:
-    """The suite called `name`.
+    """Load the suite called `name`.
 
     Raises:
         UserError: there is none (the message lists those that exist), or it is broken.

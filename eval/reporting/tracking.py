@@ -1,25 +1,28 @@
 """A run's figures for an experiment tracker that is installed: TensorBoard (it comes with LLaMA-Factory) or Trackio."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from callwright.errors import UserError
+from eval.reporting.section import Section
 
 TRACKERS = ("tensorboard", "trackio")
 
 
-def log_figures(tracker: str, out: Path, sections: Sequence[Mapping[str, Any]]) -> None:
-    """Log each figure of each set of cases (of eval.pages) as `golden/f1` into the run folder.
+def log_figures(tracker: str, out: Path, sections: Sequence[Section]) -> None:
+    """Log each figure of each set of cases as `golden/f1` into the run folder.
 
     Raises:
         UserError: the tracker is not installed.
     """
-    rows = [(section["name"], row) for section in sections for row in [*section["figures"], *section["parts"]]]
-    figures = {f"{name}/{row['key']}": row["cells"][-1][0] for name, row in rows if row["key"]}
-    figures = {name: value for name, value in figures.items() if value is not None}
+    figures: dict[str, float] = {}
+    for section in sections:
+        for row in section.rows:
+            value, _ = row.cells[-1]
+            if row.key and value is not None:
+                figures[f"{section.name}/{row.key}"] = value
     os.environ["TRACKIO_DIR"] = str((out / "trackio").resolve())  # read when it is imported
     try:
         tracking = import_module({"tensorboard": "tensorboard.summary"}.get(tracker, tracker))

@@ -6,25 +6,34 @@ tells the serving stack's faults from the model's.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
-from callwright.files import write_json
-from callwright.records import Record
-from eval.scoring.verdict import STAGES, Result, Verdict
+from pydantic import TypeAdapter, ValidationError
+
+from callwright.errors import UserError
+from callwright.files import read_json, write_json
+from callwright.records import Record, explain
+from callwright.results import STAGES, Result, Verdict
 
 ATTRIBUTION = "attribution.json"
 
 Cause = Literal["server", "model and server", "model", "raw prompt", "both right", "unscored"]
-"""`server`: its parser, or the prompt that it makes of the tools, loses what raw mode shows the model can do.
-`model and server`: natively no call arrives, and the one of raw mode is wrong as well. `raw prompt`: right natively
-only, so the model needs the prompt that its server makes. `unscored`: one of the two was not answered."""
-CAUSES: tuple[Cause, ...] = get_args(Cause)
+CAUSES: dict[Cause, str] = {
+    "server": "its parser, or the prompt that it makes of the tools, loses what the model can do",
+    "model and server": "through the server no call arrives, and the raw one is wrong as well",
+    "model": "wrong both ways",
+    "raw prompt": "right only with the prompt that the server makes",
+    "both right": "right both ways",
+    "unscored": "one of the two got no answer",
+}
+"""What each cause means, the most telling first."""
 
-LOST: tuple[Verdict, ...] = ("truncated", "no_call", "text_call_unparsed", "bad_json", "malformed_attempt")
-"""the verdicts under which no call reaches the program"""
+BROKEN_CALL: tuple[Verdict, ...] = ("truncated", "text_call_unparsed", "bad_json", "malformed_attempt")
+"""The verdicts under which the model tried to call and no call that can be read arrived."""
+NO_CALL_ARRIVED = ("no_call", *BROKEN_CALL)
 
 
-class Row(Record):
+class CauseRow(Record):
     """The cases that had the same two verdicts: a line of the table."""
 
     native: Verdict
@@ -35,40 +44,59 @@ class Row(Record):
 
 
 def cause_of(native: Result, raw: Result) -> Cause:
-    """Whose fault one case is."""
+    """Tell whose fault one case is."""
     if not native.scored or not raw.scored:
         return "unscored"
     if native.correct:
         return "both right" if raw.correct else "raw prompt"
     if raw.correct:
         return "server"
-    if native.expected and native.verdict in LOST and STAGES.index(raw.verdict) > STAGES.index(LOST[-1]):
+    if (
+        native.expected
+        and native.verdict in NO_CALL_ARRIVED
+        and STAGES.index(raw.verdict) > STAGES.index("malformed_attempt")
+    ):
         return "model and server"
     return "model"
 
 
-def attribute(native: Iterable[Result], raw: Iterable[Result]) -> list[Row]:
-    """The table over the cases that were asked in both ways, most telling causes first."""
+def attribute(native: Iterable[Result], raw: Iterable[Result]) -> list[CauseRow]:
+    """Tabulate the cases that were asked in both ways, the most telling causes first."""
     others = {result.key: result for result in raw}
     found: dict[tuple[Cause, Verdict, Verdict], list[str]] = {}
     for result in native:
         if other := others.get(result.key):
             found.setdefault((cause_of(result, other), result.verdict, other.verdict), []).append(result.id)
-    order = sorted(found, key=lambda key: (CAUSES.index(key[0]), -len(found[key])))
-    return [
-        Row(native=native, raw=raw, n=len(found[key]), cause=cause, ids=list(dict.fromkeys(found[key])))
-        for key in order
-        for cause, native, raw in [key]
+    causes = list(CAUSES)
+    rows = [
+        CauseRow(native=one, raw=other, n=len(ids), cause=cause, ids=list(dict.fromkeys(ids)))
+        for (cause, one, other), ids in found.items()
     ]
+    return sorted(rows, key=lambda row: (causes.index(row.cause), -row.n))
 
 
-def write_attribution(out: Path, rows: Sequence[Row]) -> None:
+def write_attribution(out: Path, rows: Sequence[CauseRow]) -> None:
     """Write the table into a run folder."""
     write_json(out / ATTRIBUTION, [row.model_dump() for row in rows])
 
 
-def sentence(rows: Sequence[Row]) -> str:
-    """The table in one line."""
+def sentence(rows: Sequence[CauseRow]) -> str:
+    """Say the table in one line."""
     counts = {cause: sum(row.n for row in rows if row.cause == cause) for cause in CAUSES}
     parts = ", ".join(f"{cause} {n}" for cause, n in counts.items() if n)
     return f"attribution: {sum(counts.values())} answers native and raw: {parts or 'none'}"
+
+
+def read_attribution(out: Path) -> list[CauseRow]:
+    """Read the table of a run folder; empty where the cases were not asked in both ways.
+
+    Raises:
+        UserError: the file is broken.
+    """
+    path = out / ATTRIBUTION
+    if not path.exists():
+        return []
+    try:
+        return TypeAdapter(list[CauseRow]).validate_python(read_json(path))
+    except ValidationError as error:
+        raise UserError(path, explain(error), "run the evaluation again") from None

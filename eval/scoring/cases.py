@@ -22,7 +22,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Hold the garbage collector back: records have no cycles, and walking them takes a third of the time of scoring."""
     on = gc.isenabled()
     gc.disable()
@@ -33,9 +33,9 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@uncollected()
+@gc_paused()
 def read_cases(paths: Sequence[str | Path]) -> list[Case]:
-    """The cases of one or more files; of several, each case is tagged `set: golden` after the end of its file's name.
+    """Read the cases of one or more files; of several, each case is tagged `set: golden` after the end of its file's name.
 
     A case that cannot be checked (`unchecked`) is among them: it costs itself, not the file.
 
@@ -62,7 +62,7 @@ def read_cases(paths: Sequence[str | Path]) -> list[Case]:
 
 
 def tools_of(case: Case) -> list[dict[str, Any]]:
-    """The case's tools in canonical form; most cases share theirs, and a schema is checked once.
+    """Return the case's tools in canonical form; most cases share theirs, and a schema is checked once.
 
     Raises:
         Unchecked: the schema of a tool cannot be used.
@@ -72,7 +72,7 @@ def tools_of(case: Case) -> list[dict[str, Any]]:
 
 
 def validators_of(case: Case) -> dict[str, ArgumentSchema]:
-    """What the arguments of each tool are checked against, by the tool's name; made once a tool.
+    """Return what the arguments of each tool are checked against, by the tool's name; made once a tool.
 
     Raises:
         Unchecked: the schema of a tool cannot be used.

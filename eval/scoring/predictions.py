@@ -10,24 +10,19 @@ from pydantic import ValidationError
 from callwright.errors import UserError
 from callwright.files import RedactedFile, parse_json, to_json, write_jsonl
 from callwright.records import Case, Key, Prediction, Record, explain
-from eval.scoring.cases import uncollected
+from eval.scoring.cases import gc_paused
 
 R = TypeVar("R", bound=Record)
 
 
-def read_predictions(path: str | Path) -> dict[str, Prediction]:
-    """The first sample's prediction of each id; see read_samples."""
-    return {prediction.id: prediction for prediction in read_samples(path).values() if prediction.sample == 0}
-
-
 def read_samples(path: str | Path) -> dict[Key, Prediction]:
-    """The last prediction of each id and sample; see read_log."""
+    """Read the last prediction of each id and sample; see read_log."""
     return {prediction.key: prediction for prediction in read_log(path, Prediction)}
 
 
-@uncollected()
+@gc_paused()
 def read_log(path: str | Path, kind: type[R]) -> list[R]:
-    """The records of a log.
+    """Read the records of a log.
 
     A last line without its line end that cannot be read was torn by a kill: it is dropped, so that it is asked again.
 
@@ -55,7 +50,7 @@ def read_log(path: str | Path, kind: type[R]) -> list[R]:
 
 
 def answered(path: str | Path, cases: Sequence[Case], samples: int = 1) -> dict[Key, Prediction]:
-    """The predictions that a rerun keeps: of these cases and so many samples of each, and not errors."""
+    """Read the predictions that a rerun keeps: of these cases and so many samples of each, and not errors."""
     if not Path(path).exists():
         return {}
     ids = {case.id for case in cases}

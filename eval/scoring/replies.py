@@ -4,13 +4,20 @@ import re
 import unicodedata
 from collections import Counter
 
+from callwright.results import Result
 from callwright.text import chinese_form, letters_of, script_of
 from callwright.thoughts import split_thoughts
-from eval.scoring.verdict import Result
 
-FAULTS = ("empty", "cut", "script", "loop", "echo", "leak")
-"""nothing but spaces and punctuation; ended by the token limit; another script than the user's (Latin for Han, Simplified for Traditional);
-a loop at the end; the user's own words given back; a template's token, or a call that was not made"""
+FAULTS = {
+    "empty": "hold no words",
+    "cut": "are cut at the token limit",
+    "script": "are in another script than the user's",
+    "loop": "loop at the end",
+    "echo": "give the user's own words back",
+    "leak": "leak a token of the template",
+}
+"""What can be wrong with replies, and how a table says it. `empty` is nothing but spaces and punctuation; `script` is Latin
+for Han, or Simplified for Traditional; `leak` is also a call that was not made."""
 
 SAME_SCRIPT = 0.2
 """the least share of the user's script in the reply, in bytes of UTF-8: a Han character weighs as much as three letters"""
@@ -30,7 +37,7 @@ _LEAK = re.compile(
 
 
 def reply_faults(result: Result) -> list[str]:
-    """What is wrong with the reply to a case without a call, of FAULTS in their order."""
+    """Return what is wrong with the reply to a case without a call, of FAULTS in their order."""
     reply, text = split_thoughts(result.content or "").answer, result.text
     checks = {
         "empty": not any(unicodedata.category(mark)[0] in "LNS" for mark in reply),
@@ -44,11 +51,11 @@ def reply_faults(result: Result) -> list[str]:
 
 
 def _fits(text: str, reply: str) -> bool:
-    asked, said = _scripts(text), _scripts(reply)
-    if not asked or not said:
+    asked, replied = _scripts(text), _scripts(reply)
+    if not asked or not replied:
         return True
     script = asked.most_common(1)[0][0]
-    if said[script] < SAME_SCRIPT * said.total():
+    if replied[script] < SAME_SCRIPT * replied.total():
         return False
     return script != "CJK" or {chinese_form(text), chinese_form(reply)} != {"traditional", "simplified"}
 
@@ -66,7 +73,7 @@ def _scripts(text: str) -> Counter[str]:
 
 
 def _loops(reply: str) -> bool:
-    """Whether most n-grams at the end stand there twice: seq-rep-n over characters instead of tokens.
+    """Return whether most n-grams at the end stand there twice: seq-rep-n over characters instead of tokens.
 
     S. Welleck et al., "Neural text generation with unlikelihood training", ICLR 2020: 1 - |unique n-grams| / |n-grams|.
     """
@@ -83,5 +90,5 @@ def _repeats(text: str, size: int) -> bool:
 
 
 def _echoes(text: str, reply: str) -> bool:
-    asked, said = letters_of(text), letters_of(reply)
-    return len(asked.encode()) >= ECHO_BYTES and asked in said and len(asked) >= ECHO_SHARE * len(said)
+    asked, replied = letters_of(text), letters_of(reply)
+    return len(asked.encode()) >= ECHO_BYTES and asked in replied and len(asked) >= ECHO_SHARE * len(replied)

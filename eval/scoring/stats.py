@@ -26,17 +26,18 @@ Statistic = Callable[[Counts], NDArray[np.float64]]
 """from counts (…, columns) to one number each (…), NaN where it is not defined"""
 
 
-def wilson(successes: float, n: int, z: float = Z95) -> Interval | None:
-    """The score interval of a share; None where n is 0.
+def wilson(successes: float, n: int) -> Interval | None:
+    """Return the 95% score interval of a share; None where n is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209-212:
-    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with p = successes/n.
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with p = successes/n. Not scipy.stats.binomtest's: that takes whole
+    successes alone, and clusters give fractions.
     """
     if n == 0:
         return None
-    p, zz = successes / n, z * z
+    p, zz = successes / n, Z95 * Z95
     centre = (p + zz / (2 * n)) / (1 + zz / n)
-    half = z / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    half = Z95 / (1 + zz / n) * math.sqrt(p * (1 - p) / n + zz / (4 * n * n))
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == n else min(1.0, centre + half)
     return low, high
@@ -50,7 +51,7 @@ def f1(counts: Counts) -> NDArray[np.float64]:
 
 
 def ratio(counts: Counts) -> NDArray[np.float64]:
-    """The first column over the second; NaN where that is 0."""
+    """Return the first column over the second; NaN where that is 0."""
     with np.errstate(invalid="ignore"):
         return np.asarray(counts[..., 0] / counts[..., 1])
 
@@ -70,7 +71,7 @@ class McNemar:
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool], groups: Sequence[str] | None = None) -> McNemar:
-    """The exact test of whether two models err alike on the same cases: two-sided, binomial with share 1/2.
+    """Test exactly whether two models err alike on the same cases: two-sided, binomial with share 1/2.
 
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
     Psychometrika 12 (1947) 153-157, with the exact binomial in place of χ². Cases of one cluster are not independent,
@@ -92,7 +93,7 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool], groups: Sequence[str] | None =
 
 
 def binomial_p(k: int, n: int) -> float:
-    """The two-sided p-value of k successes in n throws of a fair coin; 1 where n is 0."""
+    """Return the two-sided p-value of k successes in n throws of a fair coin; 1 where n is 0."""
     if n == 0:
         return 1.0
     from scipy.special import bdtr
@@ -101,12 +102,12 @@ def binomial_p(k: int, n: int) -> float:
 
 
 def independent(base: float, gain: float) -> float:
-    """The share of cases on which two models differ when they err independently, one right on `base`, one on `gain` more."""
+    """Return the share of cases on which two models differ when they err independently, one right on `base`, one on `gain` more."""
     return base * (1 - base - gain) + (1 - base) * (base + gain)
 
 
 def mcnemar_power(n: int, gain: float, discordance: float) -> float:
-    """How likely the exact McNemar test at 5% shows a model to be better.
+    """Return how likely the exact McNemar test at 5% shows a model to be better.
 
     Exact: over all counts d ~ Bin(n, discordance) of cases that differ, the chance that so few are for the worse model
     that twice the tail of Bin(d, 1/2) is at most 0.05.
@@ -128,7 +129,7 @@ def mcnemar_power(n: int, gain: float, discordance: float) -> float:
 
 
 def cases_needed(gain: float, discordance: float, power: float = 0.8) -> int:
-    """Cases that McNemar's test at 5% needs to show a gain: (z₀.₉₇₅ √ψ + z_power √(ψ - δ²))² / δ², ψ discordance, δ gain.
+    """Return the cases that McNemar's test at 5% needs to show a gain: (z₀.₉₇₅ √ψ + z_power √(ψ - δ²))² / δ², ψ discordance, δ gain.
 
     R. J. Connor, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43 (1987)
     207-211. The formula is for χ²; cases are added until the exact test has the power.
@@ -141,7 +142,7 @@ def cases_needed(gain: float, discordance: float, power: float = 0.8) -> int:
 
 
 def detectable(n: int, base: float, discordance: float | None = None, power: float = 0.8) -> float | None:
-    """The least gain over a share `base` that n cases show with this power; None where even a perfect model is not shown.
+    """Return the least gain over a share `base` that n cases show with this power; None where even a perfect model is not shown.
 
     Args:
         discordance: share of cases on which the two differ; None where they err independently.
@@ -160,7 +161,7 @@ def detectable(n: int, base: float, discordance: float | None = None, power: flo
 
 
 def bootstrap(counts: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
-    """The 95% percentile interval of a statistic when whole clusters are drawn; None where it is not defined, or where
+    """Return the 95% percentile interval of a statistic when whole clusters are drawn; None where it is not defined, or where
     there is only one cluster, which would be drawn again and again and claim certainty.
 
     B. Efron and R. Tibshirani, "An introduction to the bootstrap" (1993), §13.3; clusters are drawn, not cases, since
@@ -170,13 +171,13 @@ def bootstrap(counts: Counts, statistic: Statistic, seed: int = SEED) -> Interva
 
 
 def paired_bootstrap(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED) -> Interval | None:
-    """The 95% percentile interval of statistic(b) - statistic(a), the same clusters drawn for both."""
+    """Return the 95% percentile interval of statistic(b) - statistic(a), the same clusters drawn for both."""
     both = _totals(np.hstack([a, b]), seed)
     return _percentiles(statistic(both[:, a.shape[1] :]) - statistic(both[:, : a.shape[1]]), len(a))
 
 
 def randomisation_p(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED) -> float | None:
-    """How likely a difference of the statistic at least as large is, either way, if it does not matter which model is which.
+    """Return how likely a difference of the statistic at least as large is, either way, if it does not matter which model is which.
 
     The answers of whole clusters are swapped between the models at random, SWAPS times (A. Yeh, "More accurate tests for
     the statistical significance of result differences", COLING 2000); clusters with the same counts are swapped as one
@@ -196,7 +197,7 @@ def randomisation_p(a: Counts, b: Counts, statistic: Statistic, seed: int = SEED
 
 
 def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
-    """The 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, no hit, all clusters alike) Wilson's.
+    """Return the 95% interval of F1: the cluster bootstrap, or where nothing varies (no error, no hit, all clusters alike) Wilson's.
 
     F1 = 2q / (1 + q) rises with the share q = tp / (tp + fp + fn), so Wilson's interval of q over the clusters that
     count gives one of F1. A bootstrap of a perfect score would claim certainty.
@@ -210,7 +211,7 @@ def f1_interval(counts: Counts, seed: int = SEED) -> Interval | None:
 
 
 def share_interval(counts: Counts, seed: int = SEED) -> Interval | None:
-    """The 95% interval of a share, from its part and its whole a cluster, (clusters, 2); None where there is no whole.
+    """Return the 95% interval of a share, from its part and its whole a cluster, (clusters, 2); None where there is no whole.
 
     Wilson's where no cluster counts twice, else the cluster bootstrap; where nothing varies, Wilson's over clusters.
     """
@@ -228,7 +229,7 @@ def _vary(counts: Counts) -> bool:
 
 
 def _totals(counts: Counts, seed: int) -> Counts:
-    """Counts of each resample, (RESAMPLES, columns).
+    """Draw the counts of each resample, (RESAMPLES, columns).
 
     Clusters with the same counts are drawn as one kind, so many at a time as fit in little memory: n draws with
     replacement are multinomial over the kinds.

@@ -4,35 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from callwright.json_schema import ArgumentSchema, Fault, Unchecked
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Record
-
-Counts3 = tuple[int, int, int]
-"""right, given, wanted"""
-
-
-class Tally(Record):
-    """The counts of one answer."""
-
-    emitted: int = 0
-    """calls that the server returned; where it returned none, those that stand in the text, whole or broken"""
-    parsed: int = 0
-    """of those, the ones that the server returned and that can be read"""
-    valid: int = 0
-    """of those, the ones whose tool is on offer and whose arguments fit its schema"""
-    names: int = 0
-    """expected calls whose tool was called; of `len(got)` given and `len(expected)` wanted"""
-    arguments: dict[str, Counts3] = Field(default_factory=dict)
-    """JSON type → arguments of the calls that are paired with an expected one of their name"""
-    slots: tuple[int, int] = (0, 0)
-    """words of `contains` matchers in those calls: arrived, asked for"""
+from callwright.records import Call
+from callwright.results import Counts3, Tally
 
 
 @dataclass(frozen=True)
-class Given:
+class CheckedCall:
     """A call, checked once against its tool's schema."""
 
     call: Call
@@ -48,17 +27,17 @@ class Given:
         return self.schema is not None and not self.faults and not self.unchecked
 
 
-def check(call: Call, offered: Mapping[str, ArgumentSchema]) -> Given:
-    """A call under the schema of its tool, of those on offer."""
+def check_call(call: Call, offered: Mapping[str, ArgumentSchema]) -> CheckedCall:
+    """Check a call under the schema of its tool, of those on offer."""
     if (schema := offered.get(call.name)) is None:
-        return Given(call, None, [])
+        return CheckedCall(call, None, [])
     try:
-        return Given(call, schema, schema.faults(call.arguments))
+        return CheckedCall(call, schema, schema.faults(call.arguments))
     except Unchecked as error:
-        return Given(call, schema, [], str(error))
+        return CheckedCall(call, schema, [], str(error))
 
 
-def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[Given]) -> Tally:
+def count_answer(pairs: Sequence[tuple[Call, CheckedCall]], emitted: int, readable: Sequence[CheckedCall]) -> Tally:
     """Count an answer.
 
     Args:
@@ -95,7 +74,7 @@ def tally(pairs: Sequence[tuple[Call, Given]], emitted: int, readable: Sequence[
 
 
 def _json_type(declared: dict[str, Any], value: Any) -> str:
-    """The one type that an argument's schema declares, else that of a value."""
+    """Return the one type that an argument's schema declares, else that of a value."""
     if isinstance(declared.get("type"), str):
         return str(declared["type"])
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
@@ -103,7 +82,7 @@ def _json_type(declared: dict[str, Any], value: Any) -> str:
 
 
 def _example(matcher: Any) -> Any:
-    """A value that a matcher accepts, as far as its type goes."""
+    """Return a value that a matcher accepts, as far as its type goes."""
     if not is_matcher(matcher):
         return matcher
     return "" if "contains" in matcher else next(iter(matcher.get("any_of", [])), None)

@@ -17,95 +17,17 @@ is not credited). A plain reply that is cut at the token limit is still a clean 
 
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from callwright.call_readers import attempts_call, find_calls
 from callwright.matchers import accepts, is_matcher, is_optional, missing_words
-from callwright.records import Call, Case, Key, Prediction, Record, read_arguments
+from callwright.records import Call, Case, Prediction, read_arguments
+from callwright.results import STAGES, Decision, Result, Tally, Verdict
 from eval.scoring.cases import unchecked, validators_of
-from eval.scoring.tally import Given, Tally, check, tally
-
-Verdict = Literal[
-    "infra_error",
-    "truncated",
-    "no_call",
-    "text_call_unparsed",
-    "bad_json",
-    "malformed_attempt",
-    "unknown_tool",
-    "wrong_tool",
-    "missing_call",
-    "extra_call",
-    "missing_required",
-    "extra_argument",
-    "wrong_type",
-    "schema_violation",
-    "unchecked",
-    "wrong_value",
-    "state_mismatch",
-    "false_call",
-    "correct",
-]
-STAGES: tuple[Verdict, ...] = get_args(Verdict)
-"""in the order in which an answer can fail"""
-
-Decision = Literal["tp", "fp", "fn", "tn"]
+from eval.scoring.tally import CheckedCall, check_call, count_answer
 
 Fault = tuple[Verdict, str]
 """a stage that failed, and how, in words"""
-
-
-class Result(Record):
-    """How one case went: a line of `results.jsonl`, enough by itself for a report and for comparing two runs."""
-
-    id: str
-    group: str
-    """what the case is clustered by: its lineage, or itself"""
-    tags: dict[str, str]
-    text: str
-    """what the user said last"""
-    verdict: Verdict
-    decision: Decision | None
-    """whether a program would have acted (`decide`), against whether it should; None where the case is unscored"""
-    detail: str
-    """the verdict in words; empty where there is nothing to say"""
-    expected: list[Call]
-    got: list[dict[str, Any]]
-    """the calls that the server returned; arguments that cannot be read stay a string"""
-    content: str | None
-    """the model's raw words"""
-    finish_reason: str | None
-    latency_s: float | None
-    completion_tokens: int | None
-    sample: int = 0
-    """which of several answers to the case"""
-    tally: Tally = Tally()
-    """what the figures for names, arguments and schemas are summed from"""
-
-    @property
-    def key(self) -> Key:
-        """What no two results of a run share."""
-        return self.id, self.sample
-
-    @property
-    def scored(self) -> bool:
-        """Whether the endpoint answered, and the answer could be judged."""
-        return self.decision is not None
-
-    @property
-    def replied(self) -> bool:
-        """Whether no call was due, and none came: what was said is a reply in words."""
-        return self.decision == "tn" and not self.got
-
-    @property
-    def decided_right(self) -> bool:
-        """Whether the model called exactly when it should."""
-        return self.decision in ("tp", "tn")
-
-    @property
-    def correct(self) -> bool:
-        """Whether everything is right: the strict measure."""
-        return self.verdict == "correct"
 
 
 def decide(due: bool, got: Sequence[Call | dict[str, Any]], offered: Collection[str]) -> Decision:
@@ -127,7 +49,7 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     """Score one case.
 
     It is unscored without a prediction, after an infrastructure error, and where it cannot be checked whatever the
-    answer is (`eval.cases.unchecked`).
+    answer is (see `unchecked`).
     """
     if prediction is None:
         prediction = Prediction(id=case.id, error="not asked")
@@ -135,13 +57,10 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
         return _result(case, prediction, "unchecked", why)
     got = [read_call(call) for call in prediction.tool_calls]
     offered = validators_of(case)
-    given = [check(_as_call(call), offered) for call in got]
-    pairs = _assign(case.expected, given)
-    said = (
-        _Said()
-        if got
-        else _read_text(prediction.content or "", {name: fits.parameters for name, fits in offered.items()})
-    )
+    given = [check_call(_as_call(call), offered) for call in got]
+    pairs = pair_calls(case.expected, given)
+    schemas = {name: fits.parameters for name, fits in offered.items()}
+    reading = _TextReading() if got else _read_text(prediction.content or "", schemas)
     verdict: Verdict
     decision: Decision | None = None
     if prediction.error is not None:
@@ -149,13 +68,13 @@ def judge(case: Case, prediction: Prediction | None) -> Result:
     else:
         decision = decide(bool(case.expected), got, offered)
         if case.expected:
-            verdict, detail = _judge_call(prediction, got, said, len(case.expected), list(offered), pairs)
+            verdict, detail = _judge_call(prediction, got, reading, len(case.expected), list(offered), pairs)
             decision = None if verdict == "unchecked" else decision
         else:
-            verdict, detail = _judge_no_call(prediction, got, said, decision == "fp", list(offered))
+            verdict, detail = _judge_no_call(prediction, got, reading, decision == "fp", list(offered))
     readable = [checked for checked, call in zip(given, got, strict=True) if isinstance(call, Call)]
-    emitted = len(got) or len(said.calls) or (said.fault is not None)
-    counts = tally(pairs, int(emitted), readable)
+    begun_in_text = len(reading.calls) or int(reading.fault is not None)
+    counts = count_answer(pairs, len(got) or begun_in_text, readable)
     return _result(case, prediction, verdict, detail, decision, got, counts)
 
 
@@ -188,7 +107,7 @@ def _result(
     )
 
 
-class _Said(NamedTuple):
+class _TextReading(NamedTuple):
     """What stands in a text."""
 
     calls: Sequence[Call] = ()
@@ -198,21 +117,23 @@ class _Said(NamedTuple):
     """whether the attempt is none because its JSON is broken"""
 
 
-def _read_text(text: str, tools: dict[str, Any]) -> _Said:
-    if reading := find_calls(text, tools):
-        fault = f"a call in {reading.form} form stands in the text; the server returned none"
-        return _Said([found.call for found in reading.calls], fault)
+def _read_text(text: str, tools: dict[str, Any]) -> _TextReading:
+    if found := find_calls(text, tools):
+        fault = f"a call in {found.form} form stands in the text; the server returned none"
+        return _TextReading([read.call for read in found.calls], fault)
     attempt = attempts_call(text, tools)
-    return _Said(fault=attempt.fault, bad_json=attempt.bad_json) if attempt else _Said()
+    return _TextReading(fault=attempt.fault, bad_json=attempt.bad_json) if attempt else _TextReading()
 
 
-def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said, acted: bool, offered: list[str]) -> Fault:
+def _judge_no_call(
+    prediction: Prediction, got: list[Any], reading: _TextReading, acted: bool, offered: list[str]
+) -> Fault:
     if acted:
         return "false_call", f"called {_names(got)}"
     if got:
         return "malformed_attempt", (_call_fault(got, offered) or ("", ""))[1]
-    if said.fault:
-        return "malformed_attempt", said.fault + ("" if said.calls else _cut(prediction))
+    if reading.fault:
+        return "malformed_attempt", reading.fault + ("" if reading.calls else _cut(prediction))
     if not (prediction.content or "").strip():
         return "correct", "an empty reply"
     return "correct", _cut(prediction).removeprefix("; ")
@@ -221,27 +142,27 @@ def _judge_no_call(prediction: Prediction, got: list[Any], said: _Said, acted: b
 def _judge_call(
     prediction: Prediction,
     got: list[Any],
-    said: _Said,
+    reading: _TextReading,
     due: int,
     offered: list[str],
-    pairs: Sequence[tuple[Call, Given]],
+    pairs: Sequence[tuple[Call, CheckedCall]],
 ) -> Fault:
-    verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", said)
+    verdict, detail = _judge_calls(got, due, offered, pairs) if got else _judge_text(prediction.content or "", reading)
     if prediction.finish_reason == "length" and verdict in ("bad_json", "malformed_attempt", "missing_call"):
         return "truncated", f"cut at the token limit: {detail}"
     return verdict, detail + (_cut(prediction) if verdict == "no_call" else "")
 
 
-def _judge_text(text: str, said: _Said) -> Fault:
-    if said.calls:
-        return "text_call_unparsed", said.fault or ""
-    if said.fault:
-        return ("bad_json" if said.bad_json else "malformed_attempt"), said.fault
+def _judge_text(text: str, reading: _TextReading) -> Fault:
+    if reading.calls:
+        return "text_call_unparsed", reading.fault or ""
+    if reading.fault:
+        return ("bad_json" if reading.bad_json else "malformed_attempt"), reading.fault
     return "no_call", "plain text" if text.strip() else "an empty reply"
 
 
 def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
-    """Why a program could not act on one of the calls; None where it could on all."""
+    """Return why a program could not act on one of the calls; None where it could on all."""
     for call in got:
         if not isinstance(call, Call):
             return "bad_json", f"arguments of {call['name']}: {call['fault']}"
@@ -251,10 +172,10 @@ def _call_fault(got: list[Any], offered: list[str]) -> Fault | None:
     return None
 
 
-def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, Given]]) -> Fault:
+def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[tuple[Call, CheckedCall]]) -> Fault:
     if fault := _call_fault(got, offered):
         return fault
-    faults = [fault for expected, given in pairs if (fault := _pair_fault(expected, given))]
+    faults = [fault for expected, given in pairs if (fault := pair_fault(expected, given))]
     if len(got) < due:
         faults.append(("missing_call", f"{len(got)} of {due} calls"))
     if len(got) > due:
@@ -262,7 +183,7 @@ def _judge_calls(got: list[Any], due: int, offered: list[str], pairs: Sequence[t
     return min(faults, key=lambda fault: STAGES.index(fault[0])) if faults else ("correct", "")
 
 
-def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
+def pair_calls(expected: list[Call], got: list[CheckedCall]) -> list[tuple[Call, CheckedCall]]:
     """Pair expected with given calls so that the most pairs are right, and the rest fail as late as possible."""
     if len(expected) == len(got) == 1 or not expected or not got:
         return list(zip(expected, got, strict=False))
@@ -273,16 +194,16 @@ def _assign(expected: list[Call], got: list[Given]) -> list[tuple[Call, Given]]:
         return [(mine[name], theirs[name]) for name in mine if name in common] + list(zip(*rest, strict=False))
     from scipy.optimize import linear_sum_assignment
 
-    def cost(e: Call, g: Given) -> int:
-        fault = _pair_fault(e, g)
+    def cost(e: Call, g: CheckedCall) -> int:
+        fault = pair_fault(e, g)
         return 1_000 + len(STAGES) - STAGES.index(fault[0]) if fault else 0
 
     rows, columns = linear_sum_assignment([[cost(e, g) for g in got] for e in expected])
     return [(expected[row], got[column]) for row, column in zip(rows, columns, strict=True)]
 
 
-def _pair_fault(expected: Call, given: Given) -> Fault | None:
-    """The first stage at which a call with a known tool fails against the expected one; None where it is right."""
+def pair_fault(expected: Call, given: CheckedCall) -> Fault | None:
+    """Return the first stage at which a call with a known tool fails against the expected one; None where it is right."""
     got = given.call
     if got.name != expected.name:
         return "wrong_tool", f"{got.name}, expected {expected.name}"
@@ -311,7 +232,7 @@ def _why(matcher: Any, value: Any) -> str:
 
 
 def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
-    """A call with its arguments read strictly, or what there is with a `fault`."""
+    """Read a call with its arguments, strictly, or what there is with a `fault`."""
     function = tool_call.get("function") or {}
     name, arguments = str(function.get("name")), function.get("arguments")
     fault = f"a {type(arguments).__name__}, not a JSON string"
@@ -324,7 +245,7 @@ def read_call(tool_call: dict[str, Any]) -> Call | dict[str, Any]:
 
 
 def _as_call(call: Call | dict[str, Any]) -> Call:
-    """A call for pairing: one that cannot be read has its name, and no arguments."""
+    """Return a call for pairing: one that cannot be read has its name, and no arguments."""
     return call if isinstance(call, Call) else Call(name=call["name"], arguments={})
 
 

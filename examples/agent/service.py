@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @cache
 def address() -> str:
-    """Where the service is; the first call starts it."""
+    """Return where the service is; the first call starts it."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_address[1]}"

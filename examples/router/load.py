@@ -25,7 +25,7 @@ SLACK_MIB = 8.0
 
 
 async def scripted() -> asyncio.Server:
-    """A model's server that calls generate_image after DELAY_S, whatever it is asked."""
+    """Start a model's server that calls generate_image after DELAY_S, whatever it is asked."""
     function = {"name": "generate_image", "arguments": '{"prompt": "a cat"}'}
     message = {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": function}]}
     body = json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}], "data": []}).encode()
@@ -43,7 +43,7 @@ async def scripted() -> asyncio.Server:
 
 
 async def fire(session: aiohttp.ClientSession, url: str, count: int, at_once: int) -> list[tuple[int, float]]:
-    """The status (0: no answer) and the seconds of so many requests, `at_once` of them under way all the time."""
+    """Send so many requests; return the status (0: no answer) and the seconds of so many requests, `at_once` of them under way all the time."""
     left, results = iter(range(count)), []
 
     async def worker() -> None:
@@ -59,14 +59,29 @@ async def fire(session: aiohttp.ClientSession, url: str, count: int, at_once: in
     return results
 
 
-def told(results: Sequence[tuple[int, float]], status: int) -> str:
-    """The middle and the slow end of the answers with a status."""
+def percentiles(results: Sequence[tuple[int, float]], status: int) -> str:
+    """Return the middle and the slow end of the answers with a status."""
     times = sorted(1_000 * seconds for found, seconds in results if found == status)
     return f"{len(times):,} × {status}" + (
         f" (p50 {times[len(times) // 2]:.0f} ms, p99 {times[int(0.99 * len(times))]:.0f} ms, slowest {times[-1]:.0f} ms)"
         if times
         else ""
     )
+
+
+async def wait_for(session: aiohttp.ClientSession, url: str) -> None:
+    """Wait until a URL answers with 200.
+
+    Raises:
+        UserError: it did not within 30 s.
+    """
+    for _ in range(150):
+        with suppress(aiohttp.ClientError):
+            async with session.get(url) as answer:
+                if answer.status == 200:
+                    return
+        await asyncio.sleep(0.2)
+    raise UserError("router", "did not answer within 30 s", "start it by itself and look")
 
 
 async def measure(requests: int) -> bool:
@@ -88,21 +103,14 @@ async def measure(requests: int) -> bool:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=2 * TIMEOUT_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            for _ in range(150):
-                with suppress(aiohttp.ClientError):
-                    async with session.get(f"{url}/healthz") as answer:
-                        if answer.status == 200:
-                            break
-                await asyncio.sleep(0.2)
-            else:
-                raise UserError("router", "did not answer within 30 s", "start it by itself and look")
+            await wait_for(session, f"{url}/healthz")
             process, memory, steady = psutil.Process(router.pid), [], []
             started = time.perf_counter()
             for _ in range(10):
                 steady += await fire(session, f"{url}/intent", requests // 10, CONCURRENCY + QUEUE)
                 memory.append(process.memory_info().rss / 2**20)
             seconds = time.perf_counter() - started
-            print(f"{len(steady):,} requests, {CONCURRENCY + QUEUE} under way: {told(steady, 200)}", end="; ")
+            print(f"{len(steady):,} requests, {CONCURRENCY + QUEUE} under way: {percentiles(steady, 200)}", end="; ")
             print(f"{len(steady) / seconds:.0f} requests/s of {CONCURRENCY / DELAY_S:.0f} at best")
             print("memory after each tenth, MiB:", " ".join(f"{mib:.1f}" for mib in memory))
             started = time.perf_counter()
@@ -111,7 +119,7 @@ async def measure(requests: int) -> bool:
             print(
                 f"{len(over):,} requests, {4 * (CONCURRENCY + QUEUE)} under way, none waits after a refusal:", end=" "
             )
-            print(f"{told(over, 200)}, {rate:.0f}/s; {told(over, 429)}")
+            print(f"{percentiles(over, 200)}, {rate:.0f}/s; {percentiles(over, 429)}")
             lost = Counter(status for status, _ in steady if status != 200)
             lost += Counter(status for status, _ in over if status not in (200, 429))
             flat = memory[-1] - memory[0] <= SLACK_MIB

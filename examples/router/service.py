@@ -33,7 +33,7 @@ from callwright.errors import Parser, UserError, command
 from callwright.files import to_json
 from callwright.records import Call, Case, Prediction, explain
 from callwright.web import OwnHosts, check_open, listen, make_server
-from eval.agents.ask import MAX_TOKENS, case_of, decision
+from eval.agents.ask import MAX_TOKENS, case_of, read_decision
 from eval.agents.handlers import HANDLERS, dispatch
 from eval.endpoint.client import ask_once
 from eval.endpoint.settings import Endpoint, Limits, Sampling, endpoint_at, positive
@@ -78,11 +78,12 @@ class Router:
         self.slots = asyncio.Semaphore(bounds.concurrency)
         self.pool = ThreadPoolExecutor(bounds.concurrency, "handler")
         self.in_flight = 0
+        self.probe, self.probed_at, self.lives = asyncio.Lock(), 0.0, False
         self.outcomes: Counter[str] = Counter()
         self.seconds, self.sum_s = [0] * (len(BUCKETS) + 1), 0.0
 
     async def answer(self, text: str) -> tuple[int, dict[str, Any]]:
-        """The HTTP status and the decision, with what the handlers returned under `done`."""
+        """Return the HTTP status and the decision, with what the handlers returned under `done`."""
         if self.in_flight >= self.bounds.concurrency + self.bounds.queue:
             raise HTTPException(429, "too many requests are waiting", {"Retry-After": "1"})
         self.in_flight += 1
@@ -105,22 +106,22 @@ class Router:
             slot.callback(self.slots.release)
             asked = self.case_of(text)
             try:  # with the evaluator's own request, so that the figure it measured holds here
-                said = await ask_once(self.client, self.endpoint, asked, Sampling(MAX_TOKENS), self.limits, False)
-                fault = re.split("[:(]", said.error or "")[0].strip()  # what follows may repeat the user's words
+                prediction = await ask_once(self.client, self.endpoint, asked, Sampling(MAX_TOKENS), self.limits, False)
+                fault = re.split("[:(]", prediction.error or "")[0].strip()  # what follows may repeat the user's words
             except UserError as error:
                 fault = error.fault
             if fault:
                 log.error("the model's server: %s", fault)
                 raise HTTPException(502, f"the model's server: {fault}")
-            done = asyncio.get_running_loop().run_in_executor(self.pool, self._act, said)
+            done = asyncio.get_running_loop().run_in_executor(self.pool, self._act, prediction)
             # No thread can be stopped: a handler that is overdue keeps its slot, so that they never pile up.
             release = slot.pop_all().close
             done.add_done_callback(lambda _: release())
             return await asyncio.shield(done)
 
-    def _act(self, said: Prediction) -> tuple[str, dict[str, Any]]:
+    def _act(self, prediction: Prediction) -> tuple[str, dict[str, Any]]:
         """Check the calls of an answer and run their handlers, in a thread: both may take their time."""
-        found = decision(said, self.tools)
+        found = read_decision(prediction, self.tools)
         if found["intent"] is None:
             return "invalid_call" if "fault" in found else "reply", found
         well, done = self._handle([Call.model_validate(call) for call in found.get("calls", [found["call"]])])
@@ -139,8 +140,19 @@ class Router:
             done.append(result)
         return True, done
 
+    async def model_lives(self) -> bool:
+        """Return whether the model's server answers: asked once a second at most, however many ask us."""
+        async with self.probe:
+            if time.monotonic() - self.probed_at > 1:
+                try:
+                    self.lives = bool(await self.client.with_options(timeout=2).models.list())
+                except OpenAIError:
+                    self.lives = False
+                self.probed_at = time.monotonic()
+        return self.lives
+
     def metrics(self) -> str:
-        """Prometheus' text format 0.0.4."""
+        """Write the counts in Prometheus' text format 0.0.4."""
         lines = ["# TYPE router_answers_total counter"]
         lines += [f'router_answers_total{{outcome="{name}"}} {n}' for name, n in sorted(self.outcomes.items())]
         lines += ["# TYPE router_in_flight gauge", f"router_in_flight {self.in_flight}"]
@@ -151,8 +163,30 @@ class Router:
         return "\n".join(lines) + "\n"
 
 
+async def read_text(request: Request, body_s: float) -> str:
+    """Read the utterance of a request whose body must arrive within so many seconds.
+
+    Raises:
+        HTTPException: another content type, too large, too late, or of another form.
+    """
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "send application/json")  # which no other site's page can, from a user's browser
+    body = b""
+    try:
+        async with asyncio.timeout(body_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise HTTPException(413, f"the body is larger than {MOST_BYTES:,} bytes")
+        return Utterance.model_validate_json(body).text
+    except (TimeoutError, ClientDisconnect):
+        raise HTTPException(408, f"the body did not arrive within {body_s:g} s") from None
+    except ValidationError as error:
+        raise HTTPException(422, explain(error)) from None
+
+
 def make_app(router: Router, key: str = "") -> FastAPI:
-    """The service; clients must send `key` as `Authorization: Bearer`, unless it is empty."""
+    """Make the service; clients must send `key` as `Authorization: Bearer`, unless it is empty."""
 
     def let_in(request: Request) -> None:
         given = request.headers.get("Authorization", "").encode("latin-1")
@@ -166,7 +200,6 @@ def make_app(router: Router, key: str = "") -> FastAPI:
 
     app = FastAPI(title="router", openapi_url=None, lifespan=lifespan)
     guarded = [Depends(let_in)]  # before any of the body is read
-    probe, probed_at, lives = asyncio.Lock(), 0.0, False
 
     @app.exception_handler(AnyHTTPException)
     async def refuse(request: Request, error: AnyHTTPException) -> Response:
@@ -176,32 +209,11 @@ def make_app(router: Router, key: str = "") -> FastAPI:
 
     @app.post("/intent", dependencies=guarded)
     async def intent(request: Request) -> Response:
-        if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-            raise HTTPException(415, "send application/json")  # which no other site's page can, from a user's browser
-        body = b""
-        try:
-            async with asyncio.timeout(router.bounds.body_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise HTTPException(413, f"the body is larger than {MOST_BYTES:,} bytes")
-            text = Utterance.model_validate_json(body).text
-        except (TimeoutError, ClientDisconnect):
-            raise HTTPException(408, f"the body did not arrive within {router.bounds.body_s:g} s") from None
-        except ValidationError as error:
-            raise HTTPException(422, explain(error)) from None
-        return reply(*await router.answer(text))
+        return reply(*await router.answer(await read_text(request, router.bounds.body_s)))
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        nonlocal probed_at, lives
-        async with probe:  # one a second at most, however many ask
-            if time.monotonic() - probed_at > 1:
-                try:
-                    lives = bool(await router.client.with_options(timeout=2).models.list())
-                except OpenAIError:
-                    lives = False
-                probed_at = time.monotonic()
+        lives = await router.model_lives()
         return reply(200 if lives else 503, {"model": "answers" if lives else "does not answer"})
 
     @app.get("/metrics", dependencies=guarded)
@@ -212,7 +224,7 @@ def make_app(router: Router, key: str = "") -> FastAPI:
 
 
 def reply(status: int, value: Any, headers: Any = None) -> Response:
-    """A JSON response."""
+    """Return a JSON response."""
     return Response(to_json(value), status, headers, "application/json")
 
 

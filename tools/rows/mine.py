@@ -7,12 +7,11 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field
-
 from callwright.config import DataConfig
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, sha256, to_json, write_jsonl
-from callwright.records import Example, Record, Seed, as_line, read_records
+from callwright.records import Example, Seed, as_line, read_records
+from callwright.results import Result
 from callwright.schema import load_tools
 from callwright.tasks import read_golden
 from tools.formats import sharegpt
@@ -28,20 +27,6 @@ Held = Sequence[tuple[Sequence[Seed], float]]
 """golden and test, each with the similarity (0 to 100) from which a line is too near to it"""
 LEFT: Cause = "near golden or test", ""
 """of a failure that is left alone, whatever its verdict"""
-
-
-class Failure(Record):
-    """A line of results.jsonl, as far as we read it; written by a model, through a server."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    text: str
-    verdict: str
-    got: list[dict[str, Any]] = Field(default_factory=list)
-    """the calls that the server returned; one that could not be read has a `fault`"""
-    content: str | None = None
-    """the model's words"""
 
 
 def mining_split(config: DataConfig, folder: Path) -> dict[str, Example]:
@@ -81,13 +66,13 @@ def leaking(examples: Sequence[Example], held: Held) -> Found:
     return {index: why for seeds, near in held for index, why in leaks(examples, seeds, near).items()}
 
 
-def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, list[tuple[Failure, Example]]]:
+def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, list[tuple[Result, Example]]]:
     """Group the wrong answers of results.jsonl by cause, each with what was right; unscored cases are not wrong.
 
     Raises:
         UserError: results of other cases, or of a case that golden or test asks as well.
     """
-    results, examples = read_records(path, Failure), list(split.values())
+    results, examples = read_records(path, Result), list(split.values())
     for result in results:
         if result.id not in split or split[result.id].utterance != result.text:
             raise UserError(path, f"{result.id!r} is no case of the mining split", "run make eval again")
@@ -95,7 +80,7 @@ def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, l
         fault = f"{examples[twin[0]].id!r} is {twin[1]}: what is measured on is never mined"
         raise UserError(path, fault, "run make data again")
     near = {examples[index].id for index in leaking(examples, held)}
-    causes: dict[Cause, list[tuple[Failure, Example]]] = {}
+    causes: dict[Cause, list[tuple[Result, Example]]] = {}
     for result in results:
         if result.verdict not in ("correct", "infra_error", "unchecked"):
             cause = LEFT if result.id in near else cause_of(result.verdict, split[result.id])
@@ -103,7 +88,7 @@ def failures(path: Path, split: dict[str, Example], held: Held) -> dict[Cause, l
     return causes
 
 
-def rejected(failure: Failure) -> dict[str, str] | None:
+def rejected(failure: Result) -> dict[str, str] | None:
     """Write what the model did as a turn; None where it left no trace that can be trained on."""
     calls = [{"name": call.get("name"), "arguments": call.get("arguments")} for call in failure.got]
     if calls and all(isinstance(call["name"], str) and isinstance(call["arguments"], dict) for call in calls):
@@ -112,7 +97,7 @@ def rejected(failure: Failure) -> dict[str, str] | None:
     return {"from": "gpt", "value": words} if words.strip() else None
 
 
-def to_pair(failure: Failure, example: Example, config: DataConfig, functions: str) -> dict[str, Any] | None:
+def to_pair(failure: Result, example: Example, config: DataConfig, functions: str) -> dict[str, Any] | None:
     """Write a preference pair: the right answer as train's rows write it, over the model's own; None where there are not two."""
     try:
         *asked, chosen = with_prefix(to_turns(example), config.rows.reply_prefix)

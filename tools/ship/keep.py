@@ -10,6 +10,7 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, read_json, sha256, write_json
 from callwright.recipes import Recipe
+from callwright.summary import read_summary
 from callwright.trained import check_trained
 from tools.training.preflight import dataset_files
 
@@ -46,8 +47,8 @@ def figures(recipe: Recipe) -> dict[str, Any]:
     for path in sorted(recipe.run_dir.glob("eval/*/tuned/summary.json")):
         if not recipe.is_measured(path.parent):
             continue
-        summary = read_json(path)
-        found[path.parts[-3]] = {key: summary[key] for key in ("n", "infra_errors", "decision", "strict_accuracy")}
+        kept = {"n", "infra_errors", "decision", "strict_accuracy"}
+        found[path.parts[-3]] = read_summary(path).model_dump(include=kept, exclude_unset=True)
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, sha256, write_text
 from callwright.recipes import Recipe
+from callwright.summary import FIGURES, interval, number, read_summary
 from callwright.yaml12 import dump_yaml
 from tools.checks.parity import SERVERS
 from tools.ship.modelfile import DIFFERS
@@ -31,9 +32,8 @@ BASE_LICENCES = {
 HUB = {"Apache-2.0": "apache-2.0", "MIT": "mit"}
 """a licence in the hub's words; `other` for those with terms of their own"""
 
-SHOWN = {"F1 of the decision to call": ("decision", "f1", "ci95"), "precision": ("decision", "precision", "precision_ci95"),
-         "recall": ("decision", "recall", "recall_ci95"), "strict accuracy": (None, "strict_accuracy", "strict_accuracy_ci95")}  # fmt: skip
-"""figure → where eval's summary.json holds it and its 95% interval"""
+SHOWN = ("f1", "precision", "recall", "strict_accuracy")
+"""The figures of an evaluation that a card shows."""
 
 
 def published_name(model: str) -> str:
@@ -84,14 +84,13 @@ def measured(recipe: Recipe) -> str:
         return (
             f"Not measured: no evaluation asked these weights. Run `{recipe.make_command('eval')}`, then export again."
         )
-    summary: dict[str, Any] = read_json(run / "summary.json")
+    summary = read_summary(run / "summary.json")
     rows = ["| figure | value | 95% interval |", "|---|---|---|"]
-    for name, (group, key, bounds) in SHOWN.items():
-        values = summary[group] if group else summary
-        if values[key] is not None:
-            low, high = values[bounds]
-            rows.append(f"| {name} | {values[key]:.3f} | [{low:.3f}, {high:.3f}] |")
-    about = f"{summary['scored']} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
+    for key in SHOWN:
+        value, bounds = summary.figure(key)
+        if value is not None:
+            rows.append(f"| {FIGURES[key].name} | {number(value)} | {interval(bounds)} |")
+    about = f"{summary.scored} hand-written utterances (golden) of the task, by LLaMA-Factory's API, temperature 0."
     return f"{about}\n\n" + "\n".join(rows)
 
 

@@ -61,7 +61,7 @@ def tokenise(path: str) -> None:
 
 
 def load(args: dict[str, Any]) -> Any:
-    """The model of a train file's keys with a new LoRA, through transformers and peft."""
+    """Return the model of a train file's keys with a new LoRA, through transformers and peft."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -83,7 +83,7 @@ def load(args: dict[str, Any]) -> Any:
 
 
 def load_unsloth(args: dict[str, Any]) -> Any:
-    """The same through Unsloth, without checkpointing."""
+    """Return the same through Unsloth, without checkpointing."""
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(

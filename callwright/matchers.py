@@ -33,7 +33,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def missing_words(words: list[str], value: str) -> list[str]:
-    """The words of a `contains` matcher that did not arrive in `value`."""
+    """Return the words of a `contains` matcher that did not arrive in `value`."""
     folded = fold_case(value)
     return [word for word in words if fold_case(word) not in folded]
 

@@ -1,7 +1,8 @@
 """The house keeps its order: which room may import which, what a command is, and what a public name says of itself."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,50 @@ def test_every_public_function_says_what_it_does():
     silent = []
     for path in FILES:
         tree = parse(path)
-        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        silent += [f"{path}: {f.name}" for f in functions if not f.name.startswith("_") and not ast.get_docstring(f)]
+        silent += [f"{path}: {f.name}" for f in functions(tree.body) if not ast.get_docstring(f)]
         assert ast.get_docstring(tree), path
     assert not silent
+
+
+NO_VERBS = {
+    "The",
+    "A",
+    "An",
+    "One",
+    "Each",
+    "All",
+    "What",
+    "Whether",
+    "How",
+    "Why",
+    "Who",
+    "Whose",
+    "Where",
+    "Which",
+    "Of",
+}
+
+
+def test_what_a_function_does_begins_with_a_verb():
+    """A property is named and described like a value."""
+    nouns = []
+    for path in FILES:
+        for function in functions(ast.walk(parse(path))):
+            first = (ast.get_docstring(function) or "Be").split()[0]
+            is_property = any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
+            if not is_property and (first in NO_VERBS or not re.fullmatch(r"[A-Z][a-z]+[,:]?", first)):
+                nouns.append(f"{path}:{function.lineno} {first}")
+    assert not nouns
+
+
+def functions(nodes: Iterable[ast.AST]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Return the public functions among nodes."""
+    found = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [function for function in found if not function.name.startswith("_")]
+
+
+def test_no_file_and_no_function_is_longer_than_a_reader_holds():
+    for path in FILES:
+        assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 300, path
+        for function in functions(ast.walk(parse(path))):
+            assert (function.end_lineno or 0) - function.lineno <= 51, f"{path}:{function.lineno} {function.name}"

@@ -28,7 +28,7 @@ CHOICES = {
 
 
 def secret_headers(pairs: Sequence[str]) -> dict[str, str]:
-    """Headers of `NAME=VARIABLE`, each with what the environment variable holds: a key in a command would be seen.
+    """Read headers of the form `NAME=VARIABLE`, each with what the environment variable holds: a key in a command would be seen.
 
     Raises:
         UserError: no such form, or the variable is not set.
@@ -46,7 +46,7 @@ def secret_headers(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def costs(tools: ToolSet, model: str | None) -> list[str]:
-    """A table of what each tool takes in a prompt, the dearest first."""
+    """Return a table of what each tool takes in a prompt, the dearest first."""
     unit, count = counter(model)
     sizes = sorted(((count(tool), tool["function"]["name"]) for tool in tools.tools), reverse=True)
     rows = [f"{size:>8,}  {name}" for size, name in sizes[:MOST_ROWS]]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from callwright.errors import Parser, command
 from callwright.files import ROOT
+from tools.training.watch import SETTINGS
 
 
 @command
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         at = f"http://{args.host}:{server.getsockname()[1]}"
         print(f"webui: loading LLaMA-Factory's board, half a minute; then it is at {at} until Ctrl-C", flush=True)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        for name, value in SETTINGS.items():  # the board starts training as a process of its own
+            os.environ.setdefault(name, value)
         os.chdir(ROOT)
         import gradio
         from fastapi import FastAPI

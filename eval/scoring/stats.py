@@ -44,7 +44,7 @@ def wilson(successes: float, n: int) -> Interval | None:
 
 
 def f1(counts: Counts) -> NDArray[np.float64]:
-    """F1 = 2tp / (2tp + fp + fn) of columns tp, fp, fn, …; NaN where nothing was or should have been called."""
+    """Compute F1 = 2tp / (2tp + fp + fn) of columns tp, fp, fn, …; NaN where nothing was or should have been called."""
     tp, wrong = counts[..., 0], counts[..., 1] + counts[..., 2]
     with np.errstate(invalid="ignore"):
         return np.asarray(2 * tp / (2 * tp + wrong))

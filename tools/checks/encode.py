@@ -37,7 +37,7 @@ class Verbatim:
         return token
 
     def add_special_tokens(self, tokens: dict[str, Any], **_: Any) -> int:
-        """Templates with `replace_eos` set a new end token."""
+        """Set a new end token, as templates with `replace_eos` do."""
         self.eos_token = self.eos_token_id = tokens.get("eos_token", self.eos_token)
         return 0
 

@@ -19,12 +19,12 @@ DIFFERS = (
 
 
 def literal(text: str) -> str:
-    """Text as an action of Go's text/template: no brace in it has a meaning, and no blank is trimmed."""
+    """Write text as an action of Go's text/template: no brace in it has a meaning, and no blank is trimmed."""
     return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}" if text else ""
 
 
 def write_modelfile(render: Render, tools: list[dict[str, Any]], weights: str, stop: str) -> str:
-    """The Modelfile of a GGUF file beside it; its TEMPLATE is what `render` puts around the turns.
+    """Return the Modelfile of a GGUF file beside it; its TEMPLATE is what `render` puts around the turns.
 
     The pieces are found by rendering talks of known contents: what stands between two of them belongs to the turns on
     both sides, and is told apart by the talk that ends there.

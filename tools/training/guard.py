@@ -19,7 +19,7 @@ scores are strongly negative, as Qwen's are (pytorch/pytorch#196678). The kernel
 REMEDIES = {
     "weights": "fetch the base model again: its weights are broken",
     "half": "set bf16 in place of fp16, whose range is too small for this model",
-    "attention": f"set {CUDNN_OFF}=1 (make does), or pass flash_attn=disabled",
+    "attention": f"set {CUDNN_OFF}=1 (make train does), or pass flash_attn=disabled",
     "rate": "lower learning_rate; if it stays, pass flash_attn=disabled",
     "labels": "raise cutoff_len or look at the rows with python -m tools.render: no token of them is learned",
 }

@@ -12,9 +12,10 @@ from endpoint import TOOL
 from callwright.config import DataConfig
 from callwright.files import ROOT, read_json, write_json, write_jsonl
 from callwright.records import Call, Example
+from callwright.results import Result
 from tools.formats import sharegpt
 from tools.formats.dataset_info import PAIRS
-from tools.rows.mine import Failure, to_pair
+from tools.rows.mine import to_pair
 
 LLAMAFACTORY = Path(sys.executable).with_name("llamafactory-cli")
 RECIPE = "configs/train/smollm2-135m_dpo.yaml"
@@ -23,7 +24,7 @@ RECIPE = "configs/train/smollm2-135m_dpo.yaml"
 def pair(text: str, right: bool, **wrong: object) -> dict[str, object] | None:
     calls = [Call(name="generate_image", arguments={"prompt": text})] if right else []
     example = Example(id=text, text=text, calls=calls, reply=None if right else "Hi.", lineage=text, source="seed")
-    failure = Failure.model_validate({"id": text, "text": text, "verdict": "x", **wrong})
+    failure = Result.model_validate({"id": text, "text": text, "verdict": "wrong_value", **wrong})
     return to_pair(failure, example, DataConfig(task="tiny"), sharegpt.tools_text([TOOL]))
 
 

@@ -1,4 +1,4 @@
-"""Two processes of one machine train together, through LLaMA-Factory's own launcher, over gloo."""
+"""Two processes of one machine train together, as `make train NPROC=2` starts them, over gloo."""
 
 import math
 import os
@@ -31,8 +31,8 @@ def test_two_processes_train_one_adapter(tiny_model: Path, tmp_path: Path):
     programs = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
                                 "FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2"}  # fmt: skip
-    command = [programs / "llamafactory-cli", "train", tmp_path / "recipe.yaml"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "tools.train", tmp_path / "recipe.yaml"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-2000:]
     assert "Process rank: 1, world size: 2" in said

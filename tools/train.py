@@ -47,7 +47,7 @@ def train(arguments: Sequence[str]) -> int:
 
     is_worker = "LOCAL_RANK" in os.environ
     if not is_worker and (is_env_enabled("FORCE_TORCHRUN") or (get_device_count() > 1 and not use_ray())):
-        launcher.__file__ = __file__  # what torchrun starts in each process
+        launcher.__file__ = "-m tools.train"  # what torchrun starts in each process; a file would not find its imports
         sys.argv.insert(1, "train")
         launcher.launch()
         return 0

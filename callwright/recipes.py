@@ -288,11 +288,12 @@ def is_there(model: str | Path) -> bool:
     return (ROOT / model / "config.json").is_file()
 
 
-def check_base_is_there(recipe: Recipe) -> None:
-    """Find out whether a base model of models/ has been fetched.
+def check_base_is_there(recipe: Recipe, model: str = "") -> None:
+    """Find out whether a base model of models/ has been fetched: the recipe's, or the one that it is served on.
 
     Raises:
         UserError: it has not.
     """
-    if recipe.model.startswith("models/") and not is_there(recipe.model):
-        raise UserError(recipe.model, "the base model is not there", f"run: {recipe.make_command('model')}")
+    model = model or recipe.model
+    if model.startswith("models/") and not is_there(model):
+        raise UserError(model, "the base model is not there", f"run: {recipe.make_command('model')}")

@@ -145,3 +145,33 @@ def test_no_file_and_no_function_is_longer_than_a_reader_holds():
         assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 300, path
         for function in functions(ast.walk(parse(path))):
             assert (function.end_lineno or 0) - function.lineno <= 51, f"{path}:{function.lineno} {function.name}"
+
+
+def test_modules_that_docstrings_and_yaml_name_exist():
+    texts = {
+        path: (ROOT / path).read_text(encoding="utf-8")
+        for folder in ("configs", "data/seeds", "tools")
+        for path in sorted((ROOT / folder).rglob("*.yaml"))
+    }
+    for path in FILES:
+        nodes = [
+            node for node in ast.walk(parse(path)) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        ]
+        texts[path] = "\n".join(ast.get_docstring(node) or "" for node in nodes)
+    lost = []
+    for path, text in texts.items():
+        for name in re.findall(r"\b(?:callwright|tools|eval|bench)(?:\.[a-z_]\w*)+(?!\.?\w)", text):
+            parent, _, last = name.rpartition(".")
+            if last not in ("json", "jsonl", "log") and not (_is_module(name) or _defines(parent, last)):
+                lost.append(f"{path}: {name}")
+        for name in re.findall(r"\b(?:callwright|tools|eval|bench)/[\w/]+\.\w+", text):
+            if not (ROOT / name).is_file():
+                lost.append(f"{path}: {name}")
+    assert not lost
+
+
+def _defines(module: str, name: str) -> bool:
+    path = Path(f"{module.replace('.', '/')}.py")
+    return (ROOT / path).is_file() and re.search(
+        rf"^(?:def |class )?{name}\b", (ROOT / path).read_text(), re.M
+    ) is not None

@@ -14,7 +14,7 @@ from callwright import machine
 from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
-from callwright.recipes import load_recipe
+from callwright.recipes import Recipe, load_recipe
 from callwright.records import Case
 from eval.endpoint.plan import Plan, open_run_folder, run_plan
 from eval.endpoint.server import check_models
@@ -404,6 +404,18 @@ def test_an_adapter_of_another_base_is_named(tmp_path):
     save_file({"a": numpy.ones(2, numpy.float32)}, tmp_path / "adapter_model.safetensors")
     recipe = load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path}"])
     with pytest.raises(UserError, match="another base: models/other, and the recipe's is models/smollm2-135m-instruct"):
+        check_models(recipe, tuned=True)
+
+
+def test_the_base_that_an_adapter_is_served_on_must_be_there(tmp_path, monkeypatch):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "models/none"}')
+    save_file({"a": numpy.ones(2, numpy.float32)}, tmp_path / "adapter_model.safetensors")
+    recipe = load_recipe("smollm2-135m_lora", [f"output_dir={tmp_path}"])
+    served = recipe.serve(tuned=True) | {"model_name_or_path": "models/none"}
+    monkeypatch.setattr(Recipe, "serve", lambda recipe, tuned: served)
+    with pytest.raises(
+        UserError, match="models/none: the base model is not there; run: make model RECIPE=smollm2-135m_lora"
+    ):
         check_models(recipe, tuned=True)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import struct
 import subprocess
 import sys
@@ -20,18 +19,6 @@ from tools.train import main
 from tools.training.guard import set_aside
 
 TURNS = [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello, how are you?"}]
-
-
-def with_infinity(model: Path, folder: Path) -> Path:
-    """Copy a model, one weight of which becomes infinite."""
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    shutil.copytree(model, folder)
-    tensors = load_file(folder / "model.safetensors")
-    tensors["model.layers.1.mlp.down_proj.weight"][0, 0] = torch.inf
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
 
 
 def train(folder: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -53,8 +40,8 @@ def train(folder: Path, model: Path, *more: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-def test_an_infinite_weight_ends_the_run_at_its_first_step(tiny_model: Path, tmp_path: Path):
-    done = train(tmp_path, with_infinity(tiny_model, tmp_path / "broken"))
+def test_an_infinite_weight_ends_the_run_at_its_first_step(infinite_model: Path, tmp_path: Path):
+    done = train(tmp_path, infinite_model)
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "step 1" in line and "nan" in line and "fetch the base model again" in line

@@ -9,6 +9,7 @@ there where there is a GPU. NPROC and NNODES in the environment let LLaMA-Factor
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,9 +48,12 @@ def train(arguments: Sequence[str]) -> int:
 
     is_worker = "LOCAL_RANK" in os.environ
     if not is_worker and (is_env_enabled("FORCE_TORCHRUN") or (get_device_count() > 1 and not use_ray())):
-        launcher.__file__ = __file__  # what torchrun starts in each process
+        launcher.__file__ = "-m tools.train"  # what torchrun starts in each process; a file would not find its imports
         sys.argv.insert(1, "train")
-        launcher.launch()
+        try:
+            launcher.launch()
+        except subprocess.CalledProcessError:  # what went wrong, one of the processes has said
+            return 2
         return 0
     try:
         run_exp(callbacks=[guard()])

@@ -164,8 +164,7 @@ def check_models(recipe: Recipe, tuned: bool) -> None:
         trained = check_trained(recipe)
         if adapter:
             check_base(trained, str(args["model_name_or_path"]), "choose the RECIPE that it was trained by")
-    if args["model_name_or_path"] == recipe.model:  # a model that was trained whole does without its base
-        check_base_is_there(recipe)
+    check_base_is_there(recipe, str(args["model_name_or_path"]))  # a model that was trained whole is in runs/
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Find the texts of a row that become control tokens: `TokenCheck(view, True).faults(row)`; tools.lint_template runs it.
+"""Find the texts of a row that become control tokens: `TokenCheck(view, True).faults(row)`; tools.checks.lint_template runs it.
 
 What a control token is, the tokenizer says. A row is rendered twice, as it stands and with every `<`, `|>` … of its texts
 made harmless: a control token that only the first holds comes from a text, and not from the template.

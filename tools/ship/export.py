@@ -81,9 +81,8 @@ def check_whole(recipe: Recipe) -> None:
         if part.startswith("B."):  # B is outputs × rank, A is rank × inputs
             inputs = shapes.get(name.replace(".lora_B.", ".lora_A."), [0, 0])[1]
             wanted[f"{module}.weight"] = [shape[0], inputs]
-    for module in (
-        wanted.keys() & known.keys()
-    ):  # of a base that is not here, or that names its modules otherwise, none is
+    # A base that is not here, or that names its modules in another way, has none in common with the adapter.
+    for module in sorted(wanted.keys() & known.keys()):
         if known[module] != wanted[module]:
             sizes = f"{module} is {wanted[module]} in it, and {known[module]} in {recipe.model}"
             raise UserError(folder, f"an adapter of another base: {sizes}", remedy)

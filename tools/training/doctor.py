@@ -73,7 +73,8 @@ def llamafactory() -> Finding:
 def gpu(recipe: Recipe) -> Finding:
     """Look for a GPU, where the recipe needs one."""
     if found := gpus():
-        return Finding("ok", f"GPU: {'; '.join(f'{gpu.name}, {gpu.mib or 0:.0f} MiB' for gpu in found)}")
+        named = [gpu.name if gpu.mib is None else f"{gpu.name}, {gpu.mib:.0f} MiB" for gpu in found]
+        return Finding("ok", f"GPU: {'; '.join(named)}")
     if recipe.needs_gpu:
         fault = f"no NVIDIA GPU, and {recipe.stem} needs one"
         return Finding("bad", fault, "choose another recipe, or another machine")

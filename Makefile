@@ -12,8 +12,8 @@ $(foreach name,RECIPE TASK ADAPTER SUITE RUNTIME GGUF GPU NPROC NNODES Q A B TOO
 
 # A recipe names its own task; with TASK=… the same recipe trains, serves and evaluates another one, in a folder of its own.
 DATA_OF = "$${TASK:-image_intent}"
-TRAINED = "$$RECIPE" --task "$$TASK"
-CHOSEN = $(TRAINED) --adapter "$$ADAPTER"
+TRAINED = "$$RECIPE" --task="$$TASK"
+CHOSEN = $(TRAINED) --adapter="$$ADAPTER"
 # The words in ARGS, each as it stands; quotes keep a word together.
 WORDS = "ARGS=$$ARGS"
 
@@ -59,7 +59,7 @@ sbom: .venv/stamp  ## a bill of materials of .venv, as CycloneDX: runs/sbom.cdx.
 audit-deps: .venv/stamp  ## known vulnerabilities of what the locks pin; asks PyPI, or with ARGS="-s osv" OSV
 	printf '%s ' --strict "$$ARGS" | xargs $(TOOL) pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.txt -r requirements-llamacpp.txt
 doctor: .venv/stamp  ## test what really breaks, and say what to do about it
-	$(PY) -m tools.doctor --recipe "$$RECIPE"
+	$(PY) -m tools.doctor --recipe="$$RECIPE"
 
 # ---- data ------------------------------------------------------------------------------------------------------------
 data: .venv/stamp  ## seeds → rows and cases for TASK, registered with LLaMA-Factory
@@ -72,28 +72,28 @@ mix: .venv/stamp  ## convert, mix, split and register the sources of TASK (xlam,
 	$(PY) -m tools.convert $(DATA_OF) $(WORDS)
 	$(PY) -m tools.register $(DATA_OF)
 new: .venv/stamp  ## lay out a new task: make new TASK=my_task TOOLS=tools.json
-	$(PY) -m tools.new $(DATA_OF) --tools "$$TOOLS" $(WORDS)
+	$(PY) -m tools.new $(DATA_OF) --tools="$$TOOLS" $(WORDS)
 audit: .venv/stamp  ## what the data of TASK gives away, lacks and leaks, as a dataset card; ARGS=--gate fails on a bound
 	$(PY) -m tools.audit $(DATA_OF) $(WORDS)
 review: .venv/stamp  ## look at the generated lines of TASK in a browser: accept, reject, edit, relabel
 	$(PY) -m tools.review $(DATA_OF) $(WORDS)
 lint: model  ## what LLaMA-Factory would drop, die of or corrupt in the data of RECIPE
-	$(PY) -m tools.lint --recipe $(TRAINED) $(WORDS)
+	$(PY) -m tools.lint --recipe=$(TRAINED) $(WORDS)
 parity: model  ## a chat template with tools for RECIPE that sends the trained bytes, and the proof
 	$(PY) -m tools.parity $(TRAINED) $(WORDS)
 
 # ---- train -----------------------------------------------------------------------------------------------------------
 model: .venv/stamp  ## fetch the base model of RECIPE, where it is a local one
-	$(PY) -m tools.fetch_model --recipe "$$RECIPE"
+	$(PY) -m tools.fetch_model --recipe="$$RECIPE"
 estimate: .venv/stamp  ## the memory that RECIPE takes, and what makes it fit: make estimate GPU=24
-	$(PY) -m tools.estimate $(TRAINED) --gpu "$$GPU" $(WORDS)
+	$(PY) -m tools.estimate $(TRAINED) --gpu="$$GPU" $(WORDS)
 train: model  ## train RECIPE; resumes after an interruption; ARGS="key=value …" overrides; NPROC=2 for two GPUs
 	$(PY) -m tools.preflight $(TRAINED) $(WORDS)
-	$(PY) -m tools.lint --recipe $(TRAINED) $(WORDS)
+	$(PY) -m tools.lint --recipe=$(TRAINED) $(WORDS)
 	$(PY) -m tools.train $(TRAINED) $(WORDS)
 	$(PY) -m tools.curve $(TRAINED) $(WORDS)
 keep: .venv/stamp  ## put the trained adapter of RECIPE into adapters/, in float16, with its manifest; AS=its_name
-	$(PY) -m tools.keep $(TRAINED) --name "$$AS" $(WORDS)
+	$(PY) -m tools.keep $(TRAINED) --name="$$AS" $(WORDS)
 watch: .venv/stamp  ## TensorBoard on 127.0.0.1:6006, for runs with ARGS="report_to=tensorboard"
 	.venv/bin/tensorboard --logdir runs --host 127.0.0.1
 
@@ -103,25 +103,25 @@ serve: model  ## serve RECIPE on 127.0.0.1:8000, OpenAI-compatible, where make a
 LLAMACPP = $(filter llamacpp,$(RUNTIME))
 eval: model $(LLAMACPP)  ## base against tuned on golden (SUITE=full: and test; talk: in conversations), with a report; ADAPTER=adapters/… for a kept one; RUNTIME=llamacpp
 	$(if $(LLAMACPP),$(PY) -m tools.export $(CHOSEN) --gguf f16 --base)
-	$(PY) -m eval.run --recipe $(CHOSEN) --suite "$$SUITE" --runtime "$$RUNTIME" $(WORDS)
+	$(PY) -m eval.run --recipe=$(CHOSEN) --suite="$$SUITE" --runtime="$$RUNTIME" $(WORDS)
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
-	@$(PY) -m eval.ask " $$Q" --recipe $(CHOSEN) $(WORDS)
+	@$(PY) -m eval.ask " $$Q" --recipe=$(CHOSEN) $(WORDS)
 export: model $(if $(GGUF),llamacpp)  ## RECIPE merged, with the trained template with tools, card and manifest; GGUF=f16,q8_0,q4_k_m
-	$(PY) -m tools.export $(CHOSEN) --gguf "$$GGUF" $(WORDS)
+	$(PY) -m tools.export $(CHOSEN) --gguf="$$GGUF" $(WORDS)
 deploy-table: model llamacpp  ## every runtime on the same cases: table and picture; ARGS="--fresh --cases 50"
 	$(PY) -m tools.export $(CHOSEN) --gguf f16,q8_0,q4_k_m
-	$(PY) -m eval.deploy $(CHOSEN) --suite "$$SUITE" $(WORDS)
+	$(PY) -m eval.deploy $(CHOSEN) --suite="$$SUITE" $(WORDS)
 report: .venv/stamp  ## score the last answers again and draw the report; ARGS="--junit F --markdown F --fail-under f1=0.9"
-	$(PY) -m eval.report --recipe $(CHOSEN) --suite "$$SUITE" $(WORDS)
+	$(PY) -m eval.report --recipe=$(CHOSEN) --suite="$$SUITE" $(WORDS)
 compare: .venv/stamp  ## two runs case by case: make compare A=RUN B=RUN
 	$(PY) -m eval.compare $(if $(A),"$$A") $(if $(B),"$$B") $(WORDS)
 mine: .venv/stamp  ## failures of RECIPE on its mining split → lines to train on, preference pairs (after make eval SUITE=mine)
 	$(PY) -m tools.mine $(TRAINED) $(WORDS)
 agent: model  ## base against tuned on tasks that run real tools (examples/agent), step by step
-	$(PY) -m eval.agent --cases examples/agent/cases.jsonl --tools examples/agent/lookups.py --recipe $(TRAINED) $(WORDS)
+	$(PY) -m eval.agent --cases examples/agent/cases.jsonl --tools examples/agent/lookups.py --recipe=$(TRAINED) $(WORDS)
 bfcl: model  ## BFCL to the tuned model of RECIPE, or ARGS="--base-url URL --model NAME --out DIR", or ARGS=--replay
 	$(PY) -m tools.fetch_bfcl
-	$(PY) -m eval.bfcl $(if $(findstring --base-url,$(ARGS))$(findstring --replay,$(ARGS)),,--recipe "$$RECIPE") $(WORDS)
+	$(PY) -m eval.bfcl $(if $(findstring --base-url,$(ARGS))$(findstring --replay,$(ARGS)),,--recipe="$$RECIPE") $(WORDS)
 webui: model  ## LLaMA-Factory's own board on 127.0.0.1:7860, with our datasets in its list
 	$(PY) -m tools.webui
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from callwright.files import write_jsonl
-from callwright.recipes import read_settings
+from callwright.settings import read_settings
 from tools.training.estimate import GIB, Shape
 
 __all__ = ["Shape", "make_model", "matrix_product", "tokenise", "train"]

@@ -31,7 +31,7 @@ class UserError(Exception):
 
     def __init__(self, place: str | Path, fault: str, remedy: str) -> None:
         self.place, self.fault, self.remedy = str(place).removeprefix(f"{Path.cwd()}/"), fault, remedy
-        super().__init__(f"{self.place}: {fault}; {remedy}")
+        super().__init__(f"{self.place}: {fault}; {remedy}".replace("\n", "\\n"))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -138,7 +138,7 @@ class _RedactedStream:
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Main:
-    """Wrap `main`, so that a UserError or a full disk becomes one line and exit status 2, Ctrl-C 130, SIGTERM 143.
+    """Wrap `main`, so that a UserError, a full disk or a name too long becomes one line and exit status 2, Ctrl-C 130, SIGTERM 143.
 
     Where whoever read the output has gone (`| head`), it ends with 141, without a word, as tools do that SIGPIPE ends. Any
     other exception keeps its traceback: it is our fault, not the user's. Known secrets are blotted from all of it.
@@ -185,6 +185,9 @@ def _status(main: Callable[[Sequence[str] | None], int], argv: Sequence[str], en
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            print(f"error: {str(error.filename)[:60]}…: {error.strerror}; choose a shorter one", file=sys.stderr)
+            return 2
         if error.errno not in FULL:
             raise
         print(f"error: {error.filename or 'the disk'}: {error.strerror}; free some space", file=sys.stderr)

@@ -1,23 +1,19 @@
 """Recipes: one stem names LLaMA-Factory's own train, serve and export YAML and the folder runs/<stem>/."""
 
 import argparse
-import ast
-import functools
 import hashlib
-import importlib.util
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from yaml import YAMLError
-
-from callwright.config import config_path, read_yaml
-from callwright.errors import UserError, did_you_mean
+from callwright.config import config_path
+from callwright.errors import UserError
 from callwright.files import ROOT, read_json, sha256, to_json
+from callwright.settings import read_settings
 
 ADAPTER_CONFIG = "adapter_config.json"
 TASK_OF_DATASET = re.compile(r"(.+)_(train|pairs)")
@@ -177,60 +173,6 @@ def check_base(adapter: Path, model: str, remedy: str) -> None:
         raise UserError(config, f"an adapter of another base: {named}, and the recipe's is {model}", remedy)
 
 
-@functools.cache
-def known_settings() -> frozenset[str]:
-    """List the keys that LLaMA-Factory takes in a train, serve or export file, read from its source: to import it takes 15 s."""
-    own, base = (Path(importlib.util.find_spec(name).origin).parent for name in ("llamafactory", "transformers"))  # type: ignore
-    sources = [*(own / "hparams").glob("*_args.py"), *base.glob("training_args*.py")]
-    classes = (node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    fields = (field for node in classes if isinstance(node, ast.ClassDef) for field in node.body)
-    return frozenset(
-        field.target.id for field in fields if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-    )
-
-
-def check_settings(keys: Iterable[str], place: str | Path) -> None:
-    """Find out whether LLaMA-Factory takes these keys; it dies of another one, half a minute later.
-
-    Raises:
-        UserError: at `place`, with the key that was probably meant.
-    """
-    for key in keys:
-        if key not in known_settings():
-            meant = did_you_mean(key, known_settings()) or "see `llamafactory-cli train -h`"
-            raise UserError(f"{place}: {key}", "LLaMA-Factory has no such setting", meant)
-
-
-def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read the settings in a train, serve or export YAML with `key=value` overrides, as LLaMA-Factory reads them: by OmegaConf.
-
-    It follows YAML 1.1 but for numbers such as 1e-4: `no` and `off` are false, where all other YAML of ours has them as
-    text. What a file means for us must be what it means for the program that trains.
-
-    Raises:
-        UserError: the file is missing or not YAML, or an override is not key=value.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    read_yaml(path)  # says what is wrong, in which line
-    try:
-        settings: Any = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise UserError(path, f"LLaMA-Factory cannot read it ({error})".replace("\n", " "), "fix it") from None
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        try:
-            if not equals or not key.isidentifier():
-                raise ValueError
-            check_settings([key], "override")
-            settings = OmegaConf.merge(settings, OmegaConf.from_dotlist([override]))
-        except (YAMLError, OmegaConfBaseException, ValueError):
-            remedy = "write it as, say, num_train_epochs=2"
-            raise UserError(f"override {override!r}", "not key=value", remedy) from None
-    return cast(dict[str, Any], OmegaConf.to_container(settings))
-
-
 def load_recipe(stem: str, overrides: Sequence[str] = ()) -> Recipe:
     """Load the recipe called `stem`, with the `key=value` overrides that `llamafactory-cli train` takes.
 
@@ -266,8 +208,10 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
         UserError: as `load_recipe` does, or the task's name is none.
     """
     overrides = list(args.overrides)
-    if args.task and not re.fullmatch(r"[\w.-]+", args.task):
+    if args.task and not re.fullmatch(r"\w[\w.-]*", args.task):
         raise UserError(f"task {args.task!r}", "is no name of a task", "write letters, digits, _ - and .")
+    if args.adapter:
+        check_is_kept(args.adapter)
     own = TASK_OF_DATASET.fullmatch(next(iter(load_recipe(args.recipe).datasets), ""))
     if args.task and not (own and own[1] == args.task):
         moved = {"dataset": f"{args.task}_train", "eval_dataset": f"{args.task}_val_sample"}
@@ -276,6 +220,18 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
     if args.adapter:
         overrides.append(f"output_dir={args.adapter}")
     return load_recipe(args.recipe, overrides)
+
+
+def check_is_kept(adapter: str) -> None:
+    """Find out whether adapters/ holds an adapter.
+
+    Raises:
+        UserError: it does not, with those that it holds.
+    """
+    folders = {found.parent for found in (ROOT / "adapters").glob(f"*/{ADAPTER_CONFIG}")}
+    if ROOT / adapter not in folders:
+        kept = ", ".join(sorted(f"adapters/{folder.name}" for folder in folders)) or "(none)"
+        raise UserError(f"ADAPTER={adapter}", "there is no such adapter", f"choose one of: {kept}")
 
 
 def stems() -> list[str]:

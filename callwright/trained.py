@@ -6,10 +6,9 @@ import struct
 from pathlib import Path
 
 from callwright.errors import UserError
-from callwright.files import ROOT, read_text
+from callwright.files import read_text
 from callwright.recipes import Recipe
 
-ADAPTERS = ROOT / "adapters"
 STATE = "trainer_state.json"
 KEYS = ("loss", "grad_norm", "eval_loss", "train_loss")
 """figures in the trainer's log that must be numbers"""
@@ -92,11 +91,6 @@ def check_trained(recipe: Recipe) -> Path:
     name, what = ("adapter_config.json", "adapter") if recipe.is_lora else ("config.json", "trained model")
     again = f"run: {recipe.make_command('train')}"
     if not (folder / name).is_file():
-        if folder.parent == ADAPTERS:
-            kept = sorted(f"adapters/{found.parent.name}" for found in ADAPTERS.glob("*/adapter_config.json"))
-            raise UserError(
-                f"ADAPTER=adapters/{folder.name}", "there is no such adapter", f"choose one of: {', '.join(kept)}"
-            )
         failed = folder.with_name(f"{folder.name}.failed")
         why = f" (training failed: see {failed.name}/ beside it)" if failed.is_dir() else ""
         raise UserError(folder, f"no {what} there{why}", again)

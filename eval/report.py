@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from callwright.errors import Parser, command
+from callwright.config import config_path
+from callwright.errors import Parser, UserError, command
 from callwright.recipes import add_recipe, chosen_recipe
 from eval.reporting import ci, console
 from eval.reporting.report import make_report
 from eval.reporting.tracking import TRACKERS, log_figures
 from eval.scoring.gates import add_gates, gate
-from eval.scoring.runs import read_run
+from eval.scoring.runs import MANIFEST, read_run
 
 
 @command
@@ -34,7 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.run is None and args.recipe is None:
         parser.error("give a run folder or --recipe")
     if args.run is None:
-        runs = chosen_recipe(args).run_dir / "eval" / args.suite
+        config_path("configs/eval", args.suite, "suite")  # a suite that there is
+        recipe = chosen_recipe(args)
+        runs = recipe.run_dir / "eval" / args.suite
+        if not (runs / "tuned" / MANIFEST).is_file():
+            remedy = f"run: {recipe.make_command('eval', suite=args.suite)}"
+            raise UserError(runs / "tuned", "was not evaluated yet", remedy)
         args.run, args.base = runs / "tuned", runs / "base"
     run, base = read_run(args.run), read_run(args.base) if args.base else None
     if base and base.name == run.name:  # two folders of one model

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from callwright.config import config_path
 from callwright.errors import Parser, UserError, command, did_you_mean
 
 
@@ -136,3 +137,17 @@ def test_every_command_says_in_one_line_what_is_wrong_with_its_arguments() -> No
     root = Path(__file__).parent.parent
     sources = {path: path.read_text() for part in ("tools", "eval", "examples") for path in (root / part).rglob("*.py")}
     assert [path for path, text in sources.items() if "ArgumentParser(" in text] == []
+
+
+def test_a_mistake_stays_one_line() -> None:
+    assert str(UserError("a\nb", "is\nno name", "choose another")) == r"a\nb: is\nno name; choose another"
+
+
+def test_a_name_that_no_file_system_takes_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def main(argv: Sequence[str] | None = None) -> int:
+        return len(config_path("configs/data", "a" * 5000, "task").parts)
+
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and "choose a shorter one" in said and len(said) < 200

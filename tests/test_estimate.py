@@ -65,3 +65,9 @@ def test_every_recipe_has_an_estimate_and_unknown_models_say_so():
 def test_the_longest_row_is_never_longer_than_the_cutoff():
     assert longest_row(load_recipe("smollm2-135m_lora", ["cutoff_len=64"]))[0] == 64
     assert longest_row(load_recipe("smollm2-135m_lora", ["dataset=none"])) == (1536, "cutoff_len")
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "inf"])
+def test_a_size_that_no_gpu_has_is_refused(size: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["smollm2-135m_lora", f"--gpu={size}"]) == 2
+    assert "is no size of a GPU" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, write_json
 from callwright.recipes import Recipe, model_hash
+from tools.keep import main
 from tools.ship import keep as module
 from tools.ship.keep import WEIGHTS, keep
 
@@ -77,3 +78,9 @@ def test_shipped_adapters_are_of_their_recipes_base_and_small():
         assert read_json(folder / "adapter_config.json")["base_model_name_or_path"] == manifest["base"]["model"]
         assert (folder / WEIGHTS).stat().st_size <= module.MOST
         assert manifest["data"] and manifest["recipe"]["stem"] in {p.stem for p in (ROOT / "configs/train").iterdir()}
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../x", "a/b"])
+def test_a_name_stays_below_adapters(name: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["smollm2-135m_lora", f"--name={name}"]) == 2
+    assert "not a name of a folder" in capsys.readouterr().err

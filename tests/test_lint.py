@@ -305,6 +305,7 @@ def test_a_recipe_lints_its_datasets_against_its_cases(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(lint, "ROOT", tmp_path)
+    monkeypatch.setattr("tools.training.preflight.ROOT", tmp_path)
     names = "image_intent_train", "image_intent_val"
     write_json(tmp_path / "dataset_info.json", {n: {"file_name": f"data/{n}.jsonl", **SHAREGPT} for n in names})
     write_jsonl(tmp_path / "data/image_intent_train.jsonl", [sound(0), sound(1)])

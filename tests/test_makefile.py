@@ -94,6 +94,10 @@ def test_no_line_of_a_recipe_holds_what_was_typed():
             assert not re.findall(rf"\$\((?:{names})[):]", bare), line
 
 
+def test_what_begins_with_a_dash_is_still_the_value_of_its_option():
+    assert not re.findall(r"--[a-z]+ (?:\"\$\$(?!ARGS)|\$\((?:CHOSEN|TRAINED))", MAKEFILE)
+
+
 @pytest.mark.parametrize(("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 13), True), ((3, 14), False)])
 def test_only_a_python_that_the_lock_was_made_for_makes_an_environment(
     version: tuple[int, int], fits: bool, tmp_path: Path

@@ -335,7 +335,7 @@ def append(house: Path, name: str, text: str) -> None:
 RUN = "runs/r/eval/mine/tuned"
 REFUSED: list[tuple[Callable[[Path], Any], str]] = [
     (lambda house: configure(house, split={"mine": 0}), "has no mining split, and nothing else is mined; set split.mine"),
-    (lambda house: shutil.rmtree(house / RUN), "no finished run there; run: make eval"),
+    (lambda house: shutil.rmtree(house / RUN), "no finished run there; run make eval RECIPE=r SUITE=mine"),
     (asked_golden, "assistant_tools_golden.jsonl; only assistant_tools_mine.jsonl is mined, golden and test never"),
     (lambda house: manifest(house, {"/etc/\0": 1}), "only assistant_tools_mine.jsonl is mined"),
     (lambda house: manifest(house, ["x"]), "nobody knows what"),

@@ -327,6 +327,14 @@ def test_a_tool_that_requires_more_than_a_line_can_say_gets_few_lines(
     check(house, "claims")
 
 
+@pytest.mark.parametrize(
+    "money", [["--price", "-1", "0"], ["--price", "0", "nan"], ["--price", "1", "2", "--budget=-1"]]
+)
+def test_what_a_model_costs_is_dollars(money: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(["x", "--tools=tools.json", "--write=m", *money]) == 2
+    assert "are no dollars" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("task", ["", "a b", "../x", "天氣"])
 def test_names_of_tasks(house: Path, capsys: pytest.CaptureFixture[str], task: str) -> None:
     assert main([task, "--tools", str(CASES / "nasty.json")]) == 2

@@ -218,7 +218,7 @@ def test_what_the_models_own_template_does_otherwise_is_told_by_aspect():
 def test_the_command_writes_the_template_and_says_how_to_serve_it(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    for place in ("tools.checks.lint", "tools.checks.parity", "tools.parity"):
+    for place in ("tools.checks.lint", "tools.checks.parity", "tools.parity", "tools.training.preflight"):
         monkeypatch.setattr(f"{place}.ROOT", tmp_path, raising=False)
     monkeypatch.setattr("callwright.recipes.ROOT", tmp_path)
     write_json(tmp_path / "dataset_info.json", {"d": {"file_name": "d.jsonl", **SHAREGPT}})

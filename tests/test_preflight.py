@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from callwright.errors import UserError
-from callwright.files import write_json
+from callwright.errors import Main, UserError
+from callwright.files import ROOT, write_json
 from callwright.machine import Gpu, gpus
 from callwright.recipes import Recipe, load_recipe
+from tools import lint, parity
 from tools.formats.dataset_info import making
 from tools.preflight import main
 from tools.training import preflight
@@ -43,7 +44,7 @@ def test_what_is_missing_is_named(recipe: Recipe):
         check(replace(recipe, train={**recipe.train, "dataset": "d_pairs"}))
     with pytest.raises(UserError, match=r"configs/train/r.yaml: cutof_len: .* did you mean 'cutoff_len'"):
         check(replace(recipe, train={**recipe.train, "cutof_len": 5}))
-    for elsewhere in ("/tmp/x", None):
+    for elsewhere in ("/tmp/x", "../x", "runs/../../x", None):
         with pytest.raises(UserError, match="write output_dir: runs/r/train"):
             check(replace(recipe, train={**recipe.train, "output_dir": elsewhere}))
     with pytest.raises(UserError, match="runs/sft/train: no adapter to start from; run: make train RECIPE=sft"):
@@ -176,3 +177,15 @@ def test_another_adapter_to_start_from_is_another_run(recipe: Recipe):
     before = fingerprint(recipe, check(recipe))
     start.write_bytes(b"two")
     assert fingerprint(recipe, check(recipe)) != before
+
+
+@pytest.mark.parametrize("main", [lint.main, parity.main])
+def test_lint_and_parity_name_the_verb_that_builds_what_is_missing(
+    main: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "dataset_info.json").write_text((ROOT / "dataset_info.json").read_text())
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.setattr("tools.training.preflight.ROOT", tmp_path)
+    recipe = ["--recipe"] if main is lint.main else []
+    assert main([*recipe, "smollm2-135m_lora", "--task=assistant_tools"]) == 2
+    assert "run: make data TASK=assistant_tools" in capsys.readouterr().err

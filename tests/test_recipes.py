@@ -1,5 +1,6 @@
 """Every recipe through LLaMA-Factory's own parser, and what we read from it."""
 
+import re
 import subprocess
 import sys
 
@@ -11,13 +12,11 @@ from callwright.files import ROOT
 from callwright.recipes import (
     Recipe,
     add_recipe,
-    check_settings,
     chosen_recipe,
     evaluate_again,
-    known_settings,
     load_recipe,
-    read_settings,
 )
+from callwright.settings import check_settings, known_settings, read_settings
 
 STEMS = sorted(path.stem for path in (ROOT / "configs/train").glob("*.yaml"))
 PARSE = """
@@ -87,7 +86,10 @@ def test_overrides():
 def test_recipes_say_what_llamafactory_reads(tmp_path):
     from omegaconf import OmegaConf
 
-    path, overrides = tmp_path / "recipe.yaml", ["learning_rate=2e-4", "do_eval=off", "lora_target=q,k", "seed=0o17"]
+    path, overrides = (
+        tmp_path / "recipe.yaml",
+        ["learning_rate=2e-4", "do_eval=off", "lora_target=q,k", "run_name=0o17"],
+    )
     path.write_text(
         "learning_rate: 1e-4\nplot_loss: no\nbf16: on\nseed: 010\nreport_to: [none]\nlogging_steps: 1.0e1\n"
     )
@@ -141,6 +143,9 @@ def test_a_task_that_is_not_the_recipe_s_own_moves_it(words: list[str], moved: b
     )
 
 
+KEPT = "adapters/smollm2-135m_caller"
+
+
 def parsed(words: list[str]) -> Recipe:
     parser = Parser("x", None)
     add_recipe(parser)
@@ -148,16 +153,25 @@ def parsed(words: list[str]) -> Recipe:
 
 
 def test_a_kept_adapter_comes_last():
-    words = ["smollm2-135m_lora", "--task", "t", "--adapter", "adapters/a", "seed=1", "output_dir=runs/b"]
+    words = ["smollm2-135m_lora", "--task", "t", "--adapter", KEPT, "seed=1", "output_dir=runs/b"]
     recipe = parsed(words)
-    assert recipe.overrides[-3:] == ("seed=1", "output_dir=runs/b", "output_dir=adapters/a")
-    assert recipe.make_command("eval") == "make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER=adapters/a ARGS=seed=1"
+    assert recipe.overrides[-3:] == ("seed=1", "output_dir=runs/b", f"output_dir={KEPT}")
+    assert recipe.make_command("eval") == f"make eval RECIPE=smollm2-135m_lora TASK=t ADAPTER={KEPT} ARGS=seed=1"
 
 
-@pytest.mark.parametrize("task", ["a b", "; touch x", "../x", "a/b", "$(x)", "a=b", "{"])
+@pytest.mark.parametrize(
+    "adapter", ["adapters/none", "adapters", "adapters/", "../x", "adapters/../../x", "/etc", "-x", "a" * 5000]
+)
+def test_an_adapter_is_one_of_those_that_are_kept(adapter: str):
+    with pytest.raises(UserError, match=re.escape(f"ADAPTER={adapter}: ")) as told:
+        parsed(["smollm2-135m_lora", f"--adapter={adapter}"])
+    assert KEPT in told.value.remedy
+
+
+@pytest.mark.parametrize("task", ["a b", "; touch x", "../x", "..", "-x", "a/b", "$(x)", "a=b", "{"])
 def test_a_task_s_name_is_a_name(task: str):
     with pytest.raises(UserError, match="is no name of a task"):
-        parsed(["smollm2-135m_lora", "--task", task])
+        parsed(["smollm2-135m_lora", f"--task={task}"])
 
 
 @pytest.mark.parametrize(
@@ -214,7 +228,7 @@ def test_a_setting_that_llamafactory_does_not_have_is_named_before_it_dies_of_it
 
 
 def test_the_settings_are_llamafactory_s():
-    assert known_settings() >= {
+    assert known_settings().keys() >= {
         "learning_rate",
         "cutoff_len",
         "lora_rank",
@@ -224,4 +238,26 @@ def test_the_settings_are_llamafactory_s():
     }
     for path in (ROOT / "configs").glob("*/*.yaml"):
         if path.parent.name in ("train", "serve", "export"):
-            check_settings(yaml.safe_load(path.read_text()), path)
+            check_settings(read_settings(path), path)
+
+
+@pytest.mark.parametrize(
+    ("override", "needed"),
+    [
+        ("max_steps=x", "a whole number"),
+        ("seed=0o17", "a whole number"),
+        ("learning_rate=fast", "a number"),
+        ("packing=perhaps", "true or false"),
+        ("per_device_train_batch_size='2'", "a whole number"),
+    ],
+)
+def test_a_text_where_llamafactory_needs_a_number_is_refused(override: str, needed: str):
+    with pytest.raises(UserError, match=f"write {needed}"):
+        load_recipe("smollm2-135m_lora", [override])
+
+
+@pytest.mark.parametrize(
+    "override", ["max_steps=2", "learning_rate=2e-4", "packing=off", "eval_steps=0.5", "val_size=null"]
+)
+def test_what_llamafactory_takes_passes(override: str):
+    load_recipe("smollm2-135m_lora", [override])

@@ -207,3 +207,21 @@ def test_the_n_grams_of_these_very_cases_stand_beside_the_models(tmp_path, capsy
     assert "n-grams" not in capsys.readouterr().out
     write_json(baseline_path(cases), {"cases": 1})
     assert main([str(run)]) == 2
+
+
+KEPT = "adapters/smollm2-135m_caller"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--task=no_task", f"--adapter={KEPT}", "--suite=talk"],
+            f"run: make eval RECIPE=smollm2-135m_lora TASK=no_task ADAPTER={KEPT} SUITE=talk",
+        ),
+        (["--suite=no_suite"], "there is no configs/eval/no_suite.yaml"),
+    ],
+)
+def test_a_recipe_that_was_not_evaluated_is_told_how(words: list[str], said: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["--recipe", "smollm2-135m_lora", *words]) == 2
+    assert said in capsys.readouterr().err

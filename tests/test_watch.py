@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from callwright.errors import UserError
 from callwright.files import ROOT, read_jsonl
 from callwright.locks import only_writer
 from tools.train import main
@@ -56,3 +57,6 @@ def test_several_processes_are_started_by_torchrun():
     many = training_environment({"NPROC": "2", "NNODES": "3"})
     assert (many["FORCE_TORCHRUN"], many["NPROC_PER_NODE"], many["NNODES"]) == ("1", "2", "3")
     assert "NPROC_PER_NODE" not in training_environment({"NPROC": "", "NNODES": "3"})
+    for number in ("x", "0", "-1", "2 3", "$(touch PWN)"):
+        with pytest.raises(UserError, match="is no number of processes"):
+            training_environment({"NPROC": number})

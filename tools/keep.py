@@ -17,10 +17,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     recipe = chosen_recipe(args)
     name = args.name or recipe.stem
-    if Path(name).name != name:
-        raise UserError(f"--name {name}", "not a name of a folder", "leave the slashes out")
+    if Path(name).name != name or name == "..":
+        raise UserError(f"--name {name}", "not a name of a folder", "choose one without slashes")
     size = keep(recipe, FOLDER / name)
-    print(f"keep: adapters/{name}, {size / 1e6:.1f} MB; try it: make eval RECIPE={recipe.stem} ADAPTER=adapters/{name}")
+    print(
+        f"keep: adapters/{name}, {size / 1e6:.1f} MB; try it: {recipe.make_command('eval', adapter=f'adapters/{name}')}"
+    )
     return 0
 
 

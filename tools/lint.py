@@ -21,6 +21,7 @@ from tools.checks.lint import (
     template_check,
 )
 from tools.formats.dataset_info import SHAREGPT
+from tools.training.preflight import dataset_files
 
 
 @command
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     if args.recipe:
         recipe = chosen_recipe(args)
+        dataset_files(recipe)  # says with the verb that builds it what is missing
         settings, entries, cases = recipe_files(recipe.stem, recipe.overrides)
     elif len(args.overrides) != 1:  # without --recipe, what stands there is a file
         raise UserError("tools.lint", f"{len(args.overrides)} files", "give one, or --recipe")

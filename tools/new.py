@@ -1,5 +1,6 @@
 """Lay out a new task from its tools, so that `make data` passes at once: python -m tools.new my_task --tools tools.json"""
 
+import math
 import os
 import re
 import shutil
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--tools", "no tools are named", f"run: make new TASK={args.task} TOOLS=tools.json")
     if args.write and not args.price:
         raise UserError(f"--write {args.write}", "its price is not known", "say it: --price 0.15 0.60, or --price 0 0")
+    if not all(0 <= dollars < math.inf for dollars in (*(args.price or ()), args.budget)):
+        raise UserError("--price, --budget", "are no dollars", "give what the model costs, as in: --price 0.15 0.60")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", args.task):
         raise UserError(f"task {args.task!r}", "not letters, digits, _ and -", "choose another name")
     folder, config = ROOT / "data/seeds" / args.task, ROOT / "configs/data" / f"{args.task}.yaml"

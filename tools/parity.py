@@ -13,6 +13,7 @@ from tools.checks.chat_template import write_template
 from tools.checks.encode import announce_loading, fetch_hint, is_at_hand, load_tokenizer, load_view, stand_in
 from tools.checks.lint import recipe_files
 from tools.checks.parity import against_own, day_of_training, differences, flags, fuzzed, rows_of
+from tools.training.preflight import dataset_files
 
 
 @command
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fuzz", type=int, default=100, help="and so many made-up talks (%(default)s)")
     args = parser.parse_intermixed_args(argv)
     recipe = chosen_recipe(args)
+    dataset_files(recipe)  # says with the verb that builds it what is missing
     _, files, _ = recipe_files(recipe.stem, recipe.overrides)
     announce_loading("parity")
     here = is_at_hand(recipe.model)

@@ -10,6 +10,7 @@ from typing import Any
 from callwright.config import DataConfig
 from callwright.errors import UserError
 from callwright.files import read_json, read_jsonl, sha256, to_json, write_jsonl
+from callwright.recipes import evaluate_again
 from callwright.records import Example, Seed, as_line, read_records
 from callwright.results import Result
 from callwright.schema import load_tools
@@ -35,7 +36,7 @@ def mining_split(config: DataConfig, folder: Path) -> dict[str, Example]:
     Raises:
         UserError: there is none, or the run was asked something else, whatever its file is called.
     """
-    path, again = config.built(MINE), f"run: make eval TASK={config.task} SUITE={MINE}"
+    path, again = config.built(MINE), evaluate_again(folder)
     if not config.split.mine:
         remedy = f"set split.mine, say to 200, then run: make data train eval TASK={config.task} SUITE={MINE}"
         raise UserError(f"configs/data/{config.task}.yaml", "has no mining split, and nothing else is mined", remedy)

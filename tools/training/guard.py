@@ -8,7 +8,7 @@ from typing import Any
 
 from callwright.errors import UserError
 from callwright.files import read_json
-from callwright.recipes import read_settings
+from callwright.settings import read_settings
 
 STAMP = "callwright.json"
 """what tools.preflight leaves in the output folder"""

@@ -1,12 +1,14 @@
 """Check what a training run needs before anything is loaded, and make its output folder fit to resume from."""
 
 import hashlib
+from os.path import normpath
 from pathlib import Path
 
 from callwright.errors import UserError
 from callwright.files import ROOT, make_folder, read_json, sha256, to_json, write_json
 from callwright.machine import MIB, gpus
-from callwright.recipes import Recipe, check_base, check_base_is_there, check_settings, load_recipe, stems
+from callwright.recipes import Recipe, check_base, check_base_is_there, load_recipe, stems
+from callwright.settings import check_settings
 from tools.formats.dataset_info import how_to_have, making
 from tools.training.estimate import verdict
 from tools.training.guard import STAMP
@@ -49,7 +51,7 @@ def check(recipe: Recipe) -> list[Path]:
     """
     check_settings(recipe.train, recipe.train_path)
     folder = recipe.train.get("output_dir")
-    if not isinstance(folder, str) or not (ROOT / folder).is_relative_to(ROOT):
+    if not isinstance(folder, str) or not Path(normpath(ROOT / folder)).is_relative_to(ROOT):
         remedy = f"write output_dir: runs/{recipe.stem}/train"
         raise UserError(f"output_dir {folder!r}", "is no folder of this project", remedy)
     if recipe.needs_gpu and not gpus():

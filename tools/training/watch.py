@@ -1,5 +1,6 @@
 """Run a training command and sample the GPUs beside it: gpu.jsonl and gpu.png in its run folder, where there is a GPU."""
 
+import re
 import signal
 import subprocess
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from callwright.errors import UserError
 from callwright.files import atomic, write_jsonl
 from callwright.machine import ask_driver, gpus
 from tools.training.guard import CUDNN_OFF
@@ -28,9 +30,16 @@ def training_environment(given: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         given: the environment of this process. An empty NNODES or NPROC counts as none.
+
+    Raises:
+        UserError: NPROC is no number.
     """
     environment = SETTINGS | {key: value for key, value in given.items() if value or key not in ("NPROC", "NNODES")}
     if "NPROC" in environment:
+        if not re.fullmatch("[1-9][0-9]*", environment["NPROC"]):
+            raise UserError(
+                f"NPROC={environment['NPROC']}", "is no number of processes", "give one a GPU, say: NPROC=2"
+            )
         environment["NPROC_PER_NODE"] = environment["NPROC"]
     if "NPROC" in environment or "NNODES" in environment:
         environment["FORCE_TORCHRUN"] = "1"

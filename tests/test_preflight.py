@@ -120,6 +120,11 @@ def test_data_that_is_mixed_is_made_by_make_mix():
     assert making("image_intent_train") == "make data TASK=image_intent"
 
 
+def test_training_writes_over_no_adapter_that_is_kept():
+    with pytest.raises(UserError, match=r"adapters/smollm2-135m_caller: .*make keep"):
+        check(load_recipe("smollm2-135m_lora", ["output_dir=adapters/smollm2-135m_caller"]))
+
+
 def test_unknown_recipe(capsys: pytest.CaptureFixture[str]):
     assert main(["nope"]) == 2
     assert "choose one of: functiongemma-270m_lora" in capsys.readouterr().err

@@ -58,6 +58,11 @@ def check(recipe: Recipe) -> list[Path]:
         cpu = ", ".join(stem for stem in stems() if not load_recipe(stem).needs_gpu)
         fault = "needs an NVIDIA GPU, and there is none here"
         raise UserError(f"recipe {recipe.stem!r}", fault, f"on a CPU use: {cpu}")
+    if recipe.output_dir.parent == ROOT / "adapters":
+        fault = "is where adapters are kept, and training would write over one"
+        raise UserError(
+            recipe.train["output_dir"], fault, f"train into runs/, then run: make keep RECIPE={recipe.stem}"
+        )
     check_base_is_there(recipe)
     if not (ROOT / recipe.model).is_dir():
         check_hub(recipe.model)

@@ -1,5 +1,6 @@
 """Lay out a new task from its tools, so that `make data` passes at once: python -m tools.new my_task --tools tools.json"""
 
+import argparse
 import math
 import os
 import re
@@ -20,6 +21,22 @@ from tools.utterances.starter.draft import FEW
 from tools.utterances.starter.layout import NEXT, lay_out, write_seeds
 
 
+def check_arguments(args: argparse.Namespace) -> None:
+    """Find out whether the task's name, its tools and the price of a writer can be used.
+
+    Raises:
+        UserError: one cannot.
+    """
+    if not args.tools:
+        raise UserError("--tools", "no tools are named", f"run: make new TASK={args.task} TOOLS=tools.json")
+    if args.write and not args.price:
+        raise UserError(f"--write {args.write}", "its price is not known", "say it: --price 0.15 0.60, or --price 0 0")
+    if not all(0 <= dollars < math.inf for dollars in (*(args.price or ()), args.budget)):
+        raise UserError("--price, --budget", "are no dollars", "give what the model costs, as in: --price 0.15 0.60")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", args.task):
+        raise UserError(f"task {args.task!r}", "not letters, digits, _ and -", "choose another name")
+
+
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Write data/seeds/<task>/ and configs/data/<task>.yaml."""
@@ -31,14 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write.add_argument("--price", type=float, nargs=2, metavar=("IN", "OUT"), help="dollars per million tokens")
     write.add_argument("--budget", type=float, default=0.5, help="dollars at most (default: %(default)g)")
     args = parser.parse_args(argv)
-    if not args.tools:
-        raise UserError("--tools", "no tools are named", f"run: make new TASK={args.task} TOOLS=tools.json")
-    if args.write and not args.price:
-        raise UserError(f"--write {args.write}", "its price is not known", "say it: --price 0.15 0.60, or --price 0 0")
-    if not all(0 <= dollars < math.inf for dollars in (*(args.price or ()), args.budget)):
-        raise UserError("--price, --budget", "are no dollars", "give what the model costs, as in: --price 0.15 0.60")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", args.task):
-        raise UserError(f"task {args.task!r}", "not letters, digits, _ and -", "choose another name")
+    check_arguments(args)
     folder, config = ROOT / "data/seeds" / args.task, ROOT / "configs/data" / f"{args.task}.yaml"
     for path in (folder, config):
         if path.exists():

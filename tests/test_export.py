@@ -162,13 +162,8 @@ def test_export_end_to_end(house: Path):
     card = read_text(folder / "README.md")
     assert "vllm serve . --dtype float32 --enable-auto-tool-choice --tool-call-parser hermes" in card
     assert "Not measured: no evaluation asked these weights" in card
-    assert {path.name for path in folder.parent.iterdir()} == {
-        ".lock",
-        "train",
-        "export",
-        "export.log",
-        "base-F16.gguf",
-    }
+    left = {path.name for path in folder.parent.iterdir()}
+    assert left == {".lock", "train", "export", "export.log", "base-F16.gguf"}
 
     started = time.monotonic()
     write_text(folder / "README.md", "of an earlier evaluation")
@@ -186,11 +181,5 @@ def test_export_end_to_end(house: Path):
     assert full.stderr.count("\n") == 1
     assert "free some space" in full.stderr
     assert read_json(folder / "manifest.json") == manifest
-    assert {path.name for path in folder.parent.iterdir()} == {
-        ".lock",
-        "train",
-        "export",
-        "export.log",
-        "base-F16.gguf",
-    }
+    assert {path.name for path in folder.parent.iterdir()} == left
     assert json.loads((folder / "config.json").read_text())["vocab_size"] == 49152

@@ -50,10 +50,12 @@ class Recipe:
 
     @property
     def run_dir(self) -> Path:
-        """Return the folder of everything else about it: runs/<stem>/, around output_dir's train/; runs/adapters/<name>/ for
-        an adapter that is kept in adapters/."""
+        """Return the folder of everything else about it: runs/<stem>/, around output_dir's train/; for an adapter that is
+        kept in adapters/, runs/adapters/<name>/, and there a folder for each task that is not the recipe's own."""
         if self.output_dir.parent == ROOT / "adapters":
-            return ROOT / "runs" / "adapters" / self.output_dir.name
+            kept = ROOT / "runs" / "adapters" / self.output_dir.name
+            is_moved = any(override.startswith("dataset=") for override in self.overrides)
+            return kept / self.task if is_moved else kept
         return self.output_dir.parent if self.output_dir.name == "train" else self.output_dir
 
     @property
@@ -151,10 +153,10 @@ def evaluate_again(out: Path) -> str:
     if run is None:
         return "run make eval first, or check the path"
     home, suite, runtime = run.groups()
-    stem, _, task = home.partition("/")
-    if stem == "adapters":
-        variables = {"ADAPTER": home}
+    if kept := re.fullmatch(r"(adapters/[^/]+)/?(.*)", home):
+        variables = {"ADAPTER": kept[1], "TASK": kept[2]}
     else:
+        stem, _, task = home.partition("/")
         variables = {"RECIPE": stem, "TASK": task}
     variables |= {"SUITE": suite, "RUNTIME": "llamacpp" if runtime else ""}
     words = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items() if value)

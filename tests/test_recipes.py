@@ -197,12 +197,21 @@ def test_a_command_repeats_what_is_in_force(overrides, verb, variables, command)
     assert load_recipe("smollm2-135m_lora", overrides).make_command(verb, **variables) == command
 
 
+def test_a_kept_adapter_has_a_run_folder_for_each_task():
+    kept = "output_dir=adapters/a"
+    own = load_recipe("smollm2-135m_lora", [kept])
+    other = load_recipe("smollm2-135m_lora", ["dataset=t_train", kept])
+    assert own.run_dir == ROOT / "runs/adapters/a"
+    assert other.run_dir == ROOT / "runs/adapters/a/t", "or the report of one task would show the other's"
+
+
 @pytest.mark.parametrize(
     ("folder", "command"),
     [
         ("runs/r/eval/full/tuned", "make eval RECIPE=r SUITE=full"),
         ("runs/r/t/eval/golden-llamacpp/base", "make eval RECIPE=r TASK=t SUITE=golden RUNTIME=llamacpp"),
         ("runs/adapters/a/eval/golden/tuned", "make eval ADAPTER=adapters/a SUITE=golden"),
+        ("runs/adapters/a/t/eval/golden/tuned", "make eval ADAPTER=adapters/a TASK=t SUITE=golden"),
         ("elsewhere", "make eval"),
     ],
 )

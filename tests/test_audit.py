@@ -11,9 +11,10 @@ from bench.data import example_lines
 from bench.data import main as bench
 from callwright.config import Audit, DataConfig, Split
 from callwright.errors import UserError
-from callwright.files import sha256, write_json, write_jsonl, write_text
+from callwright.files import read_json, sha256, write_json, write_jsonl, write_text
 from callwright.records import Call, Example, Seed, as_line
 from tools.audit import main
+from tools.baseline import main as baseline_main
 from tools.checks import audit as module
 from tools.checks.audit import AT_LEAST, Data, balance, coverage, distinct, diversity, leakage, premium, verdicts
 from tools.checks.data_card import cell
@@ -286,3 +287,12 @@ def test_what_the_baseline_decides_stands_beside_the_cases(tmp_path: Path) -> No
     (tmp_path / "t_test.jsonl").touch()
     assert decide(fit(examples()), 240, tmp_path / "t_test.jsonl").calls == {}, "a task may keep no lines for a test"
     assert (found.lines, found.cases) == (240, sha256(tmp_path / "t_golden.jsonl"))
+
+
+def test_the_baseline_may_learn_from_the_first_lines_alone(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"id": "a", "messages": [{"role": "user", "content": "draw a fox"}], "tools": [], "expected": []}
+    write_jsonl(house / "data/toy_golden.jsonl", [said])
+    assert baseline_main(["toy", "--lines", "20"]) == 0
+    assert read_json(house / "data/toy_golden.baseline.json")["lines"] == 20
+    assert baseline_main(["toy", "--lines", "0"]) == 2
+    assert "--lines: 0 is no number" in capsys.readouterr().err

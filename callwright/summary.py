@@ -244,9 +244,12 @@ def read_summary(path: Path) -> Summary:
         UserError: it is missing or broken.
     """
     try:
-        return Summary.model_validate(read_json(path))
+        summary = Summary.model_validate(read_json(path))
     except ValidationError as error:
         raise UserError(path, explain(error), "evaluate again") from None
+    if missing := [key for key in ("scored", "decision", "strict_accuracy") if key not in summary.model_fields_set]:
+        raise UserError(path, f"has no {missing[0]}", "evaluate again")
+    return summary
 
 
 def number(value: float | None, form: str = ".3f") -> str:

@@ -151,3 +151,9 @@ def test_an_endpoint_that_answers_one_of_twenty_passes_no_gate(tmp_path, capsys,
         assert report([str(tmp_path / "out"), "--fail-under", "f1=0.5", *files]) == 1
     assert "**gate missed**: answered is 0.05 (1 of 20)" in markdown.read_text("utf-8")
     assert 'errors="19"' in junit.read_text("utf-8")
+
+
+def test_a_summary_without_its_figures_is_none(tmp_path):
+    write_json(tmp_path / "summary.json", {"n": 1})
+    with pytest.raises(UserError, match=r"summary\.json: has no scored; evaluate again"):
+        read_summary(tmp_path / "summary.json")

@@ -28,7 +28,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     made.output_dir.mkdir(parents=True)
     write_json(made.output_dir / "adapter_config.json", {"r": 2, "base_model_name_or_path": "/elsewhere/m"})
     save_file({"a": torch.tensor([1.0, 2.5])}, made.output_dir / WEIGHTS)
-    figures = {"n": 2, "infra_errors": 0, "decision": {"f1": 0.5}, "strict_accuracy": 0.5, "slices": {}}
+    figures = {"n": 2, "scored": 2, "infra_errors": 0, "decision": {"f1": 0.5}, "strict_accuracy": 0.5, "slices": {}}
     for suite, weights in (("golden", model_hash("runs/r/train")), ("full", "of an earlier training")):
         write_json(tmp_path / f"runs/r/eval/{suite}/tuned/summary.json", figures)
         write_json(tmp_path / f"runs/r/eval/{suite}/tuned/manifest.json", {"fingerprint": {"adapter": weights}})

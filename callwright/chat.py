@@ -1,6 +1,7 @@
 """Talk to an OpenAI-compatible server: the client, the form of an answer, and what an error may repeat."""
 
 import ipaddress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -160,6 +161,7 @@ def open_client(base_url: str, api_key: str, timeout_s: float, retries: int) -> 
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [bound]},
         follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # no answer may depend on an earlier one
     )
     return AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=retries, timeout=timeout_s, http_client=http)
 

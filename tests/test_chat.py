@@ -1,14 +1,17 @@
 """Whatever bytes a server sends are an answer or one named error."""
 
+import asyncio
 import json
 
 import pytest
 from endpoint import answer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from callwright.bounded import MOST_BYTES
-from callwright.chat import COUNTS, Completion, is_local, read_completion
+from callwright.chat import COUNTS, NO_KEY, Completion, is_local, open_client, read_completion
 from callwright.files import parse_json, to_json
 from callwright.records import Prediction
 
@@ -116,3 +119,21 @@ def test_older_and_newer_forms_of_a_message_are_read(message, content, calls):
     found = read_completion(json.dumps({"choices": [{"message": message}]}).encode()).choices[0].message
     assert found.content == content
     assert [call.function.name for call in found.tool_calls or []] == calls
+
+
+def test_no_cookie_of_a_server_comes_back_to_it(httpserver: HTTPServer):
+    """An answer that hangs on an earlier one would not be the same in a run that is resumed."""
+    sent: list[str | None] = []
+
+    def reply(request: Request) -> Response:
+        sent.append(request.headers.get("Cookie"))
+        return Response(json.dumps(answer("hi")), headers={"Set-Cookie": "seen=1; Path=/"}, mimetype="application/json")
+
+    async def ask_twice() -> None:
+        async with open_client(httpserver.url_for("/v1"), NO_KEY, 5, 0) as client:
+            for _ in range(2):
+                await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
+
+    httpserver.expect_request("/v1/chat/completions").respond_with_handler(reply)
+    asyncio.run(ask_twice())
+    assert sent == [None, None]

@@ -117,10 +117,12 @@ class _RedactedStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write `text` with its secrets blotted."""
         with self._writing():
             return self._stream.write(redact(text))
 
     def flush(self) -> None:
+        """Write what is buffered."""
         with self._writing():
             self._stream.flush()
 

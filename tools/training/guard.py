@@ -54,6 +54,7 @@ def guard() -> Any:
 
     class Guard(TrainerCallback):
         def judge(self, name: str, value: float, step: int, args: Any, model: Any) -> None:
+            """Raise UserError where a loss or gradient norm is 0 or not finite."""
             if math.isfinite(value) and value != 0.0:
                 return
             place = f"{args.output_dir}, step {step}"

@@ -105,6 +105,7 @@ class Writer:
         return lines
 
     async def checked(self, job: Job, text: str) -> list[Outcome]:
+        """Label an utterance that is new and in its language, and say of each answer whether it can be used."""
         planner = self.planner
         if normal_form(text) in planner.novelty.seen:
             return [Outcome(text, reason="duplicate")]

@@ -1,50 +1,13 @@
-"""Load our own YAML (data, eval) into frozen pydantic models whose errors name the file and the key."""
+"""The data config of a task, `configs/data/<task>.yaml`: where its rows come from; and where configs are."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from callwright.errors import UserError, did_you_mean
-from callwright.files import ROOT, read_text
-from callwright.records import explain, first_fault
-from callwright.yaml12 import YamlFault, line_of_keys, parse_yaml
-
-
-class Config(BaseModel):
-    """A part of our own YAML."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-C = TypeVar("C", bound=Config)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read the mapping that a YAML file holds; UserError where it is missing, not YAML, or no mapping."""
-    try:
-        value = parse_yaml(read_text(path))
-    except YamlFault as fault:
-        place = f"{path}:{fault.line}" if fault.line else str(path)
-        raise UserError(place, f"not YAML ({fault.reason})", "fix the line") from None
-    if not isinstance(value, dict):
-        raise UserError(path, "not a mapping of keys to values", "start from one of the shipped files")
-    return value
-
-
-def load_config(path: str | Path, kind: type[C]) -> C:
-    """Read a YAML file into a config model; unknown keys are faults."""
-    try:
-        return kind.model_validate(read_yaml(path))
-    except ValidationError as error:
-        place = f"{path}:{line_of(path, first_fault(error, kind)['loc'])}"
-        raise UserError(place, explain(error, kind), "fix the key; the shipped file shows the form") from None
-
-
-def line_of(path: str | Path, keys: Sequence[int | str]) -> int:
-    """Return the line, from 1, of the value that `keys` lead to in a YAML file that read_yaml has read."""
-    return line_of_keys(read_text(path), keys)
+from callwright.files import ROOT
+from callwright.yaml_config import Config, load_config
 
 
 def config_path(folder: str, name: str, what: str) -> Path:
@@ -158,6 +121,8 @@ class Split(Config):
     """What stays on one side: near texts and all of a lineage; of `sources` the same opening text, or the functions that are
     called (train, val and test are then proportions). `line` keeps nothing together, to measure how much that leaks.
     """
+    together: str | None = None
+    """A tag: examples of one value stay on one side, so that val measures values that train has not."""
     order: Literal["mixed", "easy_first"] = "mixed"
     """The order of train: every first part wide and balanced, or a curriculum; train that with `disable_shuffling: true`."""
 
@@ -203,6 +168,14 @@ class Rows(Config):
     """
     distractors: int = Field(0, ge=0)
     """With tools_by, the most tools of other values in a row, so that a model reads what it may call."""
+    reorder: bool = False
+    """With tools_by, whether the arguments of a row's tools, and of its calls with them, stand in an order of its own."""
+    masked: float = Field(0.0, ge=0, le=1)
+    """With tools_by, the share of rows whose tools and arguments have names that say nothing: descriptions are read then."""
+    irrelevant: float = Field(0.0, ge=0, le=1)
+    """With tools_by, requests that meet the tools of another value, as a part of the lines that call: none fits, and the
+    answer is a sentence of data/seeds/<task>/declines.yaml.
+    """
     results: float = Field(0.0, ge=0, le=1)
     """Share of single calls that the tool's result and a word on it follow, drawn from data/seeds/<task>/results.yaml: a
     model that never saw a result does not know how to call again after one.
@@ -214,8 +187,9 @@ class Rows(Config):
     def _part(self) -> "Rows":
         if self.chat and not (self.chat.share and self.chat.share < 1):
             raise ValueError("chat.share is a part of the training rows: above 0, below 1")
-        if self.distractors and self.tools_by is None:
-            raise ValueError("distractors are tools of other values of tools_by: name its tag")
+        needy = [key for key in ("distractors", "reorder", "masked", "irrelevant") if getattr(self, key)]
+        if needy and self.tools_by is None:
+            raise ValueError(f"{needy[0]} is for tasks of many tools: name the tag that parts them in tools_by")
         return self
 
 

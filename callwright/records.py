@@ -89,6 +89,11 @@ class Seed(Record):
         texts = [message.get("content") for message in self.messages or () if message.get("role") == "user"]
         return str(texts[-1] or "") if texts else ""
 
+    @property
+    def whole_text(self) -> str:
+        """Return all that is said: the utterance, or every turn of a conversation, a line each."""
+        return "\n".join(str(message.get("content") or "") for message in self.messages or ()) or self.utterance
+
     def asked(self, system: str | None) -> tuple[str, list[dict[str, Any]]]:
         """Return the system text ("" for none), and the messages after it up to the user's last turn.
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from yaml import YAMLError
 
-from callwright.config import read_yaml
 from callwright.errors import UserError, did_you_mean
+from callwright.yaml_config import read_yaml
 
 
 @functools.cache

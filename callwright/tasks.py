@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from callwright.config import read_yaml
 from callwright.errors import UserError
 from callwright.files import scan_jsonl
 from callwright.matchers import accepts, is_optional, matcher_fault
 from callwright.records import Call, Seed, read_records
 from callwright.schema import call_fault
+from callwright.yaml_config import read_yaml
 
 
 def read_seeds(path: str | Path, tools: list[dict[str, Any]]) -> list[Seed]:

@@ -5,10 +5,10 @@ from endpoint import case, draws, endpoint
 from run_folder import make_run
 from werkzeug import Response
 
-from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import read_jsonl, write_json, write_jsonl, write_text
 from callwright.summary import FIGURES, Summary, read_summary
+from callwright.yaml_config import load_config
 from eval.compare import main as compare
 from eval.report import main as report
 from eval.reporting.suites import Suite

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +253,16 @@ def test_mined_lines_join_train_and_move_nothing_else(
     assert {e.id for e in after["train"]} - {e.id for e in joined} == set(before["train"])
     assert len(joined) > 0.8 * len(lines(house)), "the others are near copies of each other, or of val"
     masked = [json.loads(row) for row in rows(house) if '"name": "tool_' in row.replace('\\"', '"')]
-    assert sum(len(row["conversations"]) for row in masked) == 2 * sum(map(is_masked, joined)) > 0
+    said = sum(turn["from"] == "human" for row in masked for turn in row["conversations"])
+    assert said == sum(map(is_masked, joined)) > 0
     real = {tool["function"]["name"]: tool["function"] for tool in load_tools(house / f"data/seeds/{TASK}/tools.json")}
     for row in masked:
         tools = json.loads(row["tools"])
         names = {next(n for n, r in real.items() if r["parameters"] == t["parameters"]): t["name"] for t in tools}
         assert sorted(names.values()) == [f"tool_{n + 1}" for n in range(len(real))]
-        for human, turn in zip(row["conversations"][::2], row["conversations"][1::2], strict=True):
+        for human, turn in pairwise(row["conversations"]):
+            if (human["from"], turn["from"]) != ("human", "function_call"):
+                continue
             calls = json.loads(turn["value"])
             right = next(e for e in joined if e.text == human["value"]).calls
             assert [c["name"] for c in (calls if isinstance(calls, list) else [calls])] == [

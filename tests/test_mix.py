@@ -13,8 +13,9 @@ import yaml
 from made_records import made
 from pydantic import ValidationError
 
-from callwright.config import DataConfig, Source, load_config, load_data_config
+from callwright.config import DataConfig, Source, load_data_config
 from callwright.files import ROOT, sha256, write_jsonl
+from callwright.yaml_config import load_config
 from tools.rows.mix import quotas, side_of
 
 SHAPES = {"glaive": 300, "alpaca": 500, "chat": 200, "xlam": 400}

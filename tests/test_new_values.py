@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from callwright.config import read_yaml
 from callwright.schema import canonical_tool
+from callwright.yaml_config import read_yaml
 from tools.utterances.starter.arguments import argument_sets, inlined
 from tools.utterances.starter.hints import said_examples, variants
 from tools.utterances.starter.regex import matching

@@ -11,11 +11,11 @@ from safetensors.numpy import save_file
 from werkzeug import Response
 
 from callwright import machine
-from callwright.config import load_config
 from callwright.errors import UserError
 from callwright.files import ROOT, read_json, read_jsonl, write_jsonl, write_text
 from callwright.recipes import Recipe, load_recipe
 from callwright.records import Case
+from callwright.yaml_config import load_config
 from eval.endpoint.plan import Plan, open_run_folder, run_plan
 from eval.endpoint.server import check_models
 from eval.endpoint.settings import Endpoint, Sampling

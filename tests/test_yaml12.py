@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callwright.config import load_config, read_yaml
 from callwright.errors import UserError
 from callwright.files import ROOT
 from callwright.settings import read_settings
 from callwright.yaml12 import LOADER, YamlFault, dump_yaml, parse_yaml
+from callwright.yaml_config import load_config, read_yaml
 from tools.utterances.grammar import Grammar
 
 TEXT = [

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from callwright.config import Config, config_path, load_config
+from callwright.config import config_path
 from callwright.errors import UserError
 from callwright.files import ROOT
+from callwright.yaml_config import Config, load_config
 from eval.endpoint.settings import Limits, Sampling
 from eval.scoring.gates import Gates
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from callwright.config import read_yaml
 from callwright.errors import UserError, did_you_mean
 from callwright.files import ROOT, read_json, read_jsonl, write_json
 from callwright.locks import locked
+from callwright.yaml_config import read_yaml
 from tools.formats import sharegpt
 from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally, ingest, records

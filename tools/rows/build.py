@@ -1,9 +1,10 @@
 """Turn split examples into rows and cases, or any format into another: `python -m tools.convert image_intent`, or
 `python -m tools.convert --from xlam FILE --out data/xlam.jsonl`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from callwright.config import DataConfig, Source
 from callwright.errors import UserError
@@ -11,14 +12,25 @@ from callwright.files import parse_json, to_json, write_jsonl
 from callwright.records import Case, Example, Seed, read_records
 from callwright.schema import load_tools
 from callwright.tasks import read_golden, read_seeds
-from tools.formats import call_turn, openai, sharegpt
+from tools.formats import openai, sharegpt
 from tools.formats.conversation import Loss
 from tools.formats.ingest import Tally
 from tools.formats.sharegpt import Turn
 from tools.rows.mix import read_source, reader_of
+from tools.rows.offer import (
+    DECLINES,
+    draw_irrelevant,
+    load_declines,
+    masked_names,
+    offer,
+    renamed,
+    toolboxes,
+    varied,
+)
 from tools.rows.split import MINE
 from tools.rows.tool_results import RESULTS, Follow, follow, nothing
 
+S = TypeVar("S", bound=Seed)
 MASKED = {"names": "masked"}
 """the tag of examples whose row calls the tools by other names"""
 
@@ -34,25 +46,6 @@ def to_turns(seed: Seed) -> list[Turn]:
     if lost:
         raise ValueError(f"{lost[0].at}: {lost[0].what} has no place in a row")
     return turns
-
-
-def masked(row: dict[str, Any], key: str) -> dict[str, Any]:
-    """Rename the tools of a row to tool_1, tool_2, … alike in `tools` and in every call, in an order drawn by `key`:
-    only descriptions and parameters are left to choose by."""
-    tools = parse_json(row["tools"])
-    order = Random(key).sample(range(1, len(tools) + 1), len(tools))
-    names = {tool["name"]: f"tool_{number}" for tool, number in zip(tools, order, strict=True)}
-
-    def renamed(named: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**one, "name": names.get(one["name"], "tool_0")} for one in named]
-
-    turns = []
-    for turn in row["conversations"]:
-        if turn["from"] == "function_call":
-            held = call_turn.read(turn["value"])
-            turn = {**turn, "value": call_turn.write(held.thought, held.words, renamed(held.calls))[0]}
-        turns.append(turn)
-    return {**row, "conversations": turns, "tools": to_json(renamed(tools))}
 
 
 def to_rows(
@@ -80,13 +73,15 @@ def to_rows(
         group_turns = (turn for example in group for turn in (*to_turns(example), *after(example)))
         conversations = with_prefix(group_turns, reply_prefix)
         row = {"conversations": conversations, "system": group[0].asked(system)[0], "tools": functions}
-        yield masked(row, group[0].id) if is_masked(group[0]) else row
+        if is_masked(group[0]):
+            row = renamed(row, masked_names(parse_json(functions), Random(group[0].id), arguments=False))
+        yield row
 
 
-def packed(examples: Sequence[Seed], turns: int) -> list[list[Seed]]:
+def packed(examples: Sequence[S], turns: int) -> list[list[S]]:
     """Pack examples into groups of `turns` that share a system message, in the order in which the groups are full."""
-    full: list[list[Seed]] = []
-    unfinished: dict[str | None, list[Seed]] = {}
+    full: list[list[S]] = []
+    unfinished: dict[str | None, list[S]] = {}
     for example in examples:
         group = unfinished.setdefault(example.system, [])
         group.append(example)
@@ -158,35 +153,39 @@ def with_chat(rows: Sequence[dict], chat: Source, seed: int, reply_prefix: str) 
     return mixed
 
 
-def toolboxes(seeds: Iterable[Seed], tools: Sequence[dict[str, Any]], tag: str) -> dict[str, list[dict[str, Any]]]:
-    """Map each value of a tag to the tools, in the order of tools.json, that calls of seeds with that value name."""
-    names: dict[str, set[str]] = {}
-    for seed in seeds:
-        names.setdefault(seed.tags.get(tag, ""), set()).update(call.name for call in seed.calls)
-    return {value: [tool for tool in tools if tool["function"]["name"] in called] for value, called in names.items()}
-
-
 def rows_by_tag(
     examples: Sequence[Example],
     boxes: dict[str, list[dict[str, Any]]],
     config: DataConfig,
     turns: int,
     after: Follow = nothing,
+    declines: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> list[dict]:
-    """Write rows whose examples share a value of `rows.tools_by`: its tools and a few others, in an order drawn a row."""
-    rng = Random(f"{config.seed}/toolboxes")
-    rows: list[dict] = []
+    """Write rows whose examples share a value of `rows.tools_by`, each with an offer of its own (tools.rows.offer).
+
+    Args:
+        boxes: value of the tag → its tools.
+        declines: language → what is said where no tool fits.
+    """
+    rng, tag = Random(f"{config.seed}/toolboxes"), str(config.rows.tools_by)
+    drawn = draw_irrelevant(examples, boxes, config, declines)
+    wanted = {one.example.id: one.wanted for one in drawn}
+    mixed = [*examples, *(one.example for one in drawn)]
+    if drawn:
+        rng.shuffle(mixed)
     groups: dict[str, list[Example]] = {}
-    for example in examples:
-        groups.setdefault(example.tags.get(str(config.rows.tools_by), ""), []).append(example)
+    for example in mixed:
+        groups.setdefault(example.tags.get(tag, ""), []).append(example)
+    rows: list[dict] = []
     for value, group in groups.items():
         others = [tool for other, box in boxes.items() if other != value for tool in box if tool not in boxes[value]]
-        for start in range(0, len(group), turns):
-            count = min(rng.randint(0, config.rows.distractors), len(others))
-            shown = [*boxes[value], *rng.sample(others, count)]
-            rng.shuffle(shown)
-            some = group[start : start + turns]
-            rows += to_rows(some, shown, config.system, turns, config.rows.reply_prefix, after)
+        some: Sequence[Example]
+        for some in (*packed([e for e in group if e.messages is None], turns), *([e] for e in group if e.messages)):
+            hidden = set[str]().union(*(wanted.get(example.id, set()) for example in some))
+            strangers = [tool for tool in others if tool["function"]["name"] not in hidden]
+            shown = offer(some, boxes[value], strangers, config.rows.distractors, rng)
+            made = to_rows(some, shown, config.system, turns, config.rows.reply_prefix, after)
+            rows += (varied(row, config, rng) for row in made)
     rng.shuffle(rows)
     return rows
 
@@ -198,6 +197,7 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     parts = {part: read_records(config.work / f"{part}.jsonl", Example) for part in ("train", "val", *cases)}
     golden = read_golden(config.seeds / "golden.jsonl", tools)
     tag, boxes = config.rows.tools_by, {}
+    declines = load_declines(config.seeds / DECLINES) if config.rows.irrelevant else {}
     if tag:
         boxes = toolboxes([*read_seeds(config.seeds / "seeds.jsonl", tools), *golden], tools, tag)
 
@@ -205,7 +205,7 @@ def convert_task(config: DataConfig) -> dict[str, int]:
     for part, turns, after in (("train", config.rows.turns_per_row, follow(config, tools)), ("val", 1, nothing)):
         try:
             if tag:
-                rows[part] = rows_by_tag(parts[part], boxes, config, turns, after)
+                rows[part] = rows_by_tag(parts[part], boxes, config, turns, after, declines)
             else:
                 rows[part] = list(to_rows(parts[part], tools, config.system, turns, config.rows.reply_prefix, after))
         except ValueError as error:

@@ -45,8 +45,14 @@ class Sides:
     """how far a side's share of calls is from that of all lines: see Plan.skew"""
 
 
-def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Find the connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order."""
+def components(
+    examples: Sequence[Example], near: Iterable[tuple[int, int]], together: str | None = None
+) -> list[list[int]]:
+    """Find the connected components of the examples: same lineage, same normal form, or a near pair. Indices, in order.
+
+    Args:
+        together: a tag whose values connect, too.
+    """
     import numpy
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -54,7 +60,10 @@ def components(examples: Sequence[Example], near: Iterable[tuple[int, int]]) -> 
     first: dict[tuple[str, str], int] = {}
     edges = list(near)
     for index, example in enumerate(examples):
-        for key in (("lineage", example.lineage), ("text", normal_form(example.utterance))):
+        keys = [("lineage", example.lineage), ("text", normal_form(example.whole_text))]
+        if together:
+            keys.append(("tag", example.tags.get(together, "")))
+        for key in keys:
             edges.append((first.setdefault(key, index), index))
     ends = numpy.array(edges, dtype=int).reshape(-1, 2).T
     graph = coo_array((numpy.ones(len(edges)), tuple(ends)), shape=(len(examples), len(examples)))
@@ -196,10 +205,14 @@ def group_and_assign(examples: Sequence[Example], config: Split, sizes: Sequence
     A few large groups may fill the small sides with one label. Then groups go where their label lacks, and if that is not
     enough, only nearer texts than `config.near` are kept together.
     """
-    texts, best = [example.utterance for example in examples], None
+    texts, best = [example.whole_text for example in examples], None
     for limit in dict.fromkeys([config.near, *(bound for bound in NEARER if bound > config.near)]):
         near = list(near_pairs(texts, limit))
-        groups = components(examples, near) if config.by != "line" else [[index] for index in range(len(examples))]
+        groups = (
+            components(examples, near, config.together)
+            if config.by != "line"
+            else [[index] for index in range(len(examples))]
+        )
         for even in (False, True):
             rng = Random(f"{seed}/split")
             plan = Plan(limit, len(near), groups, assign(groups, examples, sizes, rng, even), rng)

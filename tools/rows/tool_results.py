@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import RootModel, ValidationError
 
-from callwright.config import Config, DataConfig, read_yaml
+from callwright.config import DataConfig
 from callwright.errors import UserError
 from callwright.files import to_json
 from callwright.records import Seed, explain
+from callwright.yaml_config import Config, read_yaml
 from tools.formats.sharegpt import Turn
 
 RESULTS = "results.yaml"

@@ -56,7 +56,7 @@ class GrammarWriter:
 
     def seeds(self, seeds: Sequence[Seed], quota: int) -> list[Example]:
         """Return seeds of one label, up to `quota`: each itself, then variants in rounds."""
-        examples = own_seeds(seeds, quota, self.rng, lambda example: self.novelty.admits(example.utterance))
+        examples = own_seeds(seeds, quota, self.rng, lambda example: self.novelty.admits(example.whole_text))
         varied = [seed for seed in examples if seed.text and seed.tags.get("lang") in self.grammar.languages]
         for number in range(1, self.config.augment.variants + 1):
             turn = list(varied)

@@ -39,11 +39,6 @@ def decision(seed: Seed) -> tuple[str, ...]:
     return tuple(sorted(call.name for call in seed.calls))
 
 
-def whole_text(seed: Seed) -> str:
-    """Return all that a seed says: the utterance, or every turn of a conversation."""
-    return "\n".join(str(message.get("content") or "") for message in seed.messages or ()) or seed.utterance
-
-
 def lengths(examples: Sequence[Example], shortest: int, longest: int) -> Found:
     """Find utterances that are too short or too long."""
     fault = f"characters, not {shortest} to {longest}"
@@ -61,7 +56,7 @@ def conflicts(examples: Sequence[Example]) -> Found:
     """Find lines that say the same and decide otherwise: all of them, but what hand-written lines agree on stands."""
     found: Found = {}
     same: dict[str, list[int]] = defaultdict(list)
-    for index, form in enumerate(plain_forms([whole_text(example) for example in examples])):
+    for index, form in enumerate(plain_forms([example.whole_text for example in examples])):
         same[form].append(index)
     for members in same.values():
         decisions = {index: decision(examples[index]) for index in members}
@@ -99,7 +94,7 @@ def deliberate(one: Example, other: Example) -> bool:
     return (
         (hand_written(one) and hand_written(other))
         or decision(one) != decision(other)
-        or NUMBER.findall(whole_text(one)) != NUMBER.findall(whole_text(other))
+        or NUMBER.findall(one.whole_text) != NUMBER.findall(other.whole_text)
         or (one.lineage == other.lineage and not other.source.startswith("openai:"))
     )
 
@@ -116,8 +111,8 @@ def copies(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> Fou
 
 def leaks(examples: Sequence[Example], golden: Sequence[Seed], threshold: float) -> Found:
     """Find lines near a golden one, which would give the examination away."""
-    texts = [example.utterance if example.after_result else whole_text(example) for example in examples]
-    scores = nearest(texts, [whole_text(seed) for seed in golden]) if golden else []
+    texts = [example.utterance if example.after_result else example.whole_text for example in examples]
+    scores = nearest(texts, [seed.whole_text for seed in golden]) if golden else []
     return {
         index: f"near golden {golden[other].id} ({score:.0f})"
         for index, (score, other) in enumerate(scores)
@@ -131,7 +126,7 @@ STEPS = ("length", "language", "conflict", "exact", "normalised", "near", "golde
 
 def find(step: str, examples: Sequence[Example], config: Clean, golden: Sequence[Seed]) -> Found:
     """Find the examples that a step drops, each with the reason."""
-    texts = [whole_text(example) for example in examples]
+    texts = [example.whole_text for example in examples]
     match step:
         case "length":
             return lengths(examples, config.shortest, config.longest)

@@ -25,8 +25,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, model_validator
 
-from callwright.config import Config
 from callwright.records import Call
+from callwright.yaml_config import Config
 
 PLACE = re.compile(r"\{([a-z_]+)(?:\.(\d+))?\}")
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")

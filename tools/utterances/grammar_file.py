@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from callwright.config import line_of, read_yaml
 from callwright.errors import UserError, did_you_mean
 from callwright.records import explain, first_fault
 from callwright.schema import call_fault
+from callwright.yaml_config import line_of, read_yaml
 from tools.utterances.generate import drop_unmentioned_arguments, generate
 from tools.utterances.grammar import SPAN, Grammar, places, places_in
 

@@ -147,7 +147,7 @@ class Planner:
 
     def admit(self, example: Example) -> bool:
         """Count an example in, if it says something new and is still wanted."""
-        if not self.missing(example.label) or not self.novelty.admits(example.utterance):
+        if not self.missing(example.label) or not self.novelty.admits(example.whole_text):
             return False
         self.made[example.label] += 1
         if example.calls and self.made["call"] * self.api.results % 1 < self.api.results:

@@ -9,8 +9,8 @@ from itertools import cycle
 from string import Template
 from typing import Any
 
-from callwright.config import read_yaml
 from callwright.yaml12 import Dumper, dump_yaml
+from callwright.yaml_config import read_yaml
 from tools.utterances.starter.arguments import argument_sets, inlined, required_beyond_speech
 from tools.utterances.starter.values import Values, fits
 from tools.utterances.starter.wording import GROUPS, TEMPLATES, Wording, clean, sentence, words

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from callwright.config import read_yaml
 from callwright.files import to_json
 from callwright.text import language_fault, script_of
+from callwright.yaml_config import read_yaml
 from tools.utterances.starter.hints import author_values
 
 TEMPLATES = Path(__file__).parent

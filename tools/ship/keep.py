@@ -16,7 +16,7 @@ from tools.training.preflight import dataset_files
 
 FOLDER = ROOT / "adapters"
 WEIGHTS = "adapter_model.safetensors"
-MOST = 8_000_000
+MOST = 20_000_000
 """bytes of weights; more does not belong into git"""
 PACKAGES = ("llamafactory", "transformers", "peft", "torch")
 

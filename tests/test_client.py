@@ -307,13 +307,20 @@ def test_a_probe_asks_in_full_only_where_a_call_may_have_begun(tmp_path):
 
 
 def test_messages_for_llamafactory():
-    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    made = {"function": {"name": "f", "arguments": '{"a": {"b": "ö"}}'}, "id": "1", "type": "function"}
+    call = {"role": "assistant", "content": None, "tool_calls": [made]}
     messages = [{"role": "developer", "content": "s"}, {"role": "user", "content": "u"}, call]
     messages += [{"role": "tool", "content": "1", "tool_call_id": "1"}, {"role": "tool", "content": "2"}]
     written = for_llamafactory(messages)
-    assert [message["role"] for message in written] == ["system", "user", "assistant", "tool"]
-    assert (written[2]["content"], written[3]["content"]) == ("", "1\n2")
+    assert [message["role"] for message in written] == ["system", "user", "function", "tool"]
+    assert json.loads(written[2]["content"]) == [{"name": "f", "arguments": {"a": {"b": "ö"}}}]
+    assert written[3]["content"] == "1\n2"
     assert messages[3]["content"] == "1"  # the case is left alone
+
+
+def test_broken_calls_of_earlier_turns_stay_as_they_are():
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
+    assert for_llamafactory([call]) == [{**call, "content": ""}]
 
 
 def test_keys_come_from_the_environment(monkeypatch):

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from callwright.errors import UserError
+from eval.api import as_trained
 from tools.checks.encode import Verbatim, aligned, encode_pairs, encode_row, kept, load_tokenizer, load_view, stand_in
+from tools.formats import openai, sharegpt
 from tools.formats.dataset_info import SHAREGPT
 
 TOOLS = json.dumps([{"name": "a", "description": "d", "parameters": {"type": "object", "properties": {}}}])
@@ -63,3 +65,32 @@ def test_what_is_dropped_or_missing_is_named():
         load_tokenizer({"model_name_or_path": "nobody/nothing"})
     with pytest.raises(UserError, match="choose one of"):
         load_view({"template": "qwen", "tool_format": "yaml"})
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_the_servers_prompt_of_a_conversation_with_calls_is_the_rows(calls: int):
+    from llamafactory.api.chat import _process_request
+    from llamafactory.api.protocol import ChatCompletionRequest
+
+    function = {"name": "a", "arguments": '{"where": {"city": "Zürich"}, "days": [1, 2]}'}
+    made = [{"id": str(n), "type": "function", "function": function} for n in range(calls)]
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": None, "tool_calls": made},
+        *({"role": "tool", "tool_call_id": str(n), "content": f'{{"n": {n}}}'} for n in range(calls)),
+        {"role": "assistant", "content": "gone"},
+        {"role": "user", "content": "again"},
+    ]
+    tools = [{"type": "function", "function": json.loads(TOOLS)[0]}]
+    view = load_view({"template": "qwen"}).verbatim()
+    asked = ChatCompletionRequest.model_validate({"model": "m", "messages": messages, "tools": tools})
+    turns, system, functions, *_ = as_trained(_process_request)(asked)
+    served, _ = view.template.encode_oneturn(
+        view.tokenizer, [*turns, {"role": "assistant", "content": ""}], system, functions
+    )
+    trained = sharegpt.write(
+        openai.read({"messages": [*messages, {"role": "assistant", "content": "x"}], "tools": tools})
+    )
+    pairs = encode_pairs(*aligned(trained, view, SHAREGPT), view)
+    text = "".join(piece for source, target in pairs for piece in (*source, *target))
+    assert text.startswith("".join(served)) and "again" in text

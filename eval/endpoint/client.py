@@ -13,7 +13,7 @@ from callwright.call_readers import Reading, find_calls, read_calls
 from callwright.chat import MOST_WORDS, open_client, quoted, read_completion, refusal_words
 from callwright.errors import UserError
 from callwright.files import to_json
-from callwright.records import Case, Key, Prediction
+from callwright.records import Case, Key, Prediction, read_arguments
 from callwright.tool_prompts import raw_messages
 from callwright.tool_results import join_results
 from eval.endpoint.settings import Endpoint, Limits, Sampling
@@ -33,10 +33,11 @@ NO_CONNECTION, BROKEN, UNREADABLE = "no connection", "the connection broke", "an
 
 
 def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Write messages as LLaMA-Factory 0.9.5 takes them.
+    """Write messages as LLaMA-Factory 0.9.5 takes them, so that its prompt is the one of training.
 
     It answers 422 to `developer`, 500 to null content without calls, and 400 to two tool results in a row: these are
-    merged into one, as training rows hold them.
+    merged into one, as training rows hold them. Arguments of earlier calls it would quote once more, as a text: the calls
+    go as a message of its role `function`, in the form of a row.
     """
     result: list[dict[str, Any]] = []
     for are_results, group in groupby(messages, lambda message: message["role"] == "tool"):
@@ -44,8 +45,18 @@ def for_llamafactory(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if are_results:
             result.append({**spoken[0], "content": join_results([message["content"] for message in spoken])})
         else:
-            result += [{**turn, "role": "system" if turn["role"] == "developer" else turn["role"]} for turn in spoken]
-    return result
+            result += [as_function_turn(turn) if turn.get("tool_calls") else turn for turn in spoken]
+    return [{**turn, "role": "system" if turn["role"] == "developer" else turn["role"]} for turn in result]
+
+
+def as_function_turn(message: dict[str, Any]) -> dict[str, Any]:
+    """Write an assistant's message with calls as LLaMA-Factory's message of role `function`; one with broken calls stays."""
+    functions = [call.get("function") or {} for call in message["tool_calls"]]
+    try:
+        calls = [{"name": one["name"], "arguments": read_arguments(one.get("arguments"))} for one in functions]
+    except (KeyError, ValueError):
+        return message
+    return {"role": "function", "content": to_json(calls)}
 
 
 async def ask_all(

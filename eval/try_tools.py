@@ -15,6 +15,7 @@ from callwright.recipes import add_recipe, chosen_recipe
 from callwright.tool_sources import tools_from
 from eval.agents.ask import ask_each, read_decision
 from eval.agents.general_caller import find_caller, find_or_start_caller, tools_case
+from eval.endpoint.client import read_raw
 
 GENERAL = "qwen2.5-coder-0.5b_caller"
 """the recipe of the general caller that is kept in adapters/ under the same name"""
@@ -69,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for question in questions(text, args.file):
             case = tools_case(question, found.tools, date.today() if args.today else None)
             (prediction,) = ask_each(endpoint, [case])
-            decision = read_decision(prediction, found.tools)
+            # llama.cpp reads a call in its tags alone, and a small model forgets them at times.
+            decision = read_decision(read_raw(prediction, case, "qwen"), found.tools)
             print(to_json(({"text": question} if many else {}) | decision), flush=True)
     return 0
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -91,10 +91,11 @@ def find_or_start_caller(caller: Caller, keep: bool) -> Iterator[Endpoint]:
     """
     if not keep:
         endpoint = local_endpoint(caller.recipe.stem)
-        with spinner(f"starting llama.cpp with {caller.recipe.stem}, for this alone"):
-            words = command_of(caller, endpoint)
-            with start(words, variables(endpoint), endpoint, caller.folder / LOG) as server:
-                yield server.wait()
+        with ExitStack() as stack:
+            with spinner(f"starting llama.cpp with {caller.recipe.stem}, for this alone"):
+                words = command_of(caller, endpoint)
+                stack.enter_context(start(words, variables(endpoint), endpoint, caller.folder / LOG)).wait()
+            yield endpoint
         return
     with locked(make_folder(caller.folder)):  # of two that come at once, the second finds the first one's
         found = find_told(caller.folder / RECORD)
@@ -114,7 +115,7 @@ def start_in_background(caller: Caller) -> Endpoint:
     """
     endpoint, log = local_endpoint(caller.recipe.stem), caller.folder / LOG
     with spinner(f"starting llama.cpp with {caller.recipe.stem}, which goes on"):
-        words = [*command_of(caller, endpoint), "--tell", caller.folder / RECORD, caller.serves]
+        words: list[str | Path] = [*command_of(caller, endpoint), "--tell", caller.folder / RECORD, caller.serves]
         with open(log, "wb") as out:
             process = subprocess.Popen(
                 words,
@@ -137,7 +138,7 @@ def start_in_background(caller: Caller) -> Endpoint:
 def command_of(caller: Caller, endpoint: Endpoint) -> list[str | Path]:
     """Write the command that serves a caller at an endpoint; its adapter is written for llama.cpp, unless it is already."""
     lora = lora_gguf(caller.adapter, caller.base, caller.folder)
-    words = [sys.executable, "-m", "eval.llamacpp", caller.base, "--alias", endpoint.model]
+    words: list[str | Path] = [sys.executable, "-m", "eval.llamacpp", caller.base, "--alias", endpoint.model]
     at = ["--port", str(urlsplit(endpoint.base_url).port), "--threads", str(cores())]
     return [*words, *at, "--lora", lora, "--chat-template", caller.template]
 

@@ -1,6 +1,7 @@
 # Callwright, from top to bottom: set up, make data, train, serve, evaluate, look, test.
 # Every verb makes the environment that it needs; `make help` lists them.
 
+GENERAL := $(if $(filter undefined,$(origin RECIPE)),qwen2.5-coder-0.5b-instruct)
 RECIPE ?= smollm2-135m_lora
 SUITE ?= golden
 RUNTIME ?= llamafactory
@@ -23,7 +24,7 @@ TOOL := $(PY) -m uv tool run --quiet --from
 export PATH := $(CURDIR)/.venv/bin:$(PATH)  # LLaMA-Factory starts torchrun and itself by name
 
 .DEFAULT_GOAL := help
-.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask export deploy-table report compare mine agent bfcl webui test test-all check bench-data bench-eval bench-train bench-router clean
+.PHONY: help setup llamacpp lock licences sbom audit-deps doctor data mix new audit review lint parity model estimate train keep watch serve eval ask try export deploy-table report compare mine agent bfcl webui test test-all check bench-data bench-eval bench-train bench-router clean
 help:  ## list the verbs
 	@$(PYTHON) -m tools.verbs
 
@@ -106,6 +107,11 @@ eval: model $(LLAMACPP)  ## base against tuned on golden (SUITE=full: and test; 
 	$(PY) -m eval.run --recipe=$(CHOSEN) --suite="$$SUITE" --runtime="$$RUNTIME" $(WORDS)
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
 	@$(PY) -m eval.ask " $$Q" --recipe=$(CHOSEN) $(WORDS)
+# Without a RECIPE it is the general caller, whose base model is fetched as llama.cpp reads it.
+try: llamacpp $(GENERAL:%=models/%.gguf)  ## your own tools without training: make try TOOLS=tools.json Q="book a table at noon"
+	@$(PY) -m eval.try_tools " $$Q" --tools="$$TOOLS" $(if $(GENERAL),,--recipe="$$RECIPE") --task="$$TASK" --adapter="$$ADAPTER" $(WORDS)
+models/%.gguf: | .venv/stamp
+	$(PY) -m tools.fetch_model $* --gguf
 export: model $(if $(GGUF),llamacpp)  ## RECIPE merged, with the trained template with tools, card and manifest; GGUF=f16,q8_0,q4_k_m
 	$(PY) -m tools.export $(CHOSEN) --gguf="$$GGUF" $(WORDS)
 deploy-table: model llamacpp  ## every runtime on the same cases: table and picture; ARGS="--fresh --cases 50"

@@ -27,7 +27,7 @@ HOSTILE = ['"; touch PWN; "', "'; touch PWN; '", "$(touch PWN)", "`touch PWN`", 
            "a && touch PWN", "a | tee PWN", "> PWN", "# x \\", "$HOME costs $5", "-5 degrees", "*", "圖 'n' \"quotes\""]  # fmt: skip
 
 
-VERBS = [("ask", "Q"), ("compare", "A"), ("compare", "B"), ("keep", "AS"), ("new", "TOOLS"), ("data", "TASK"), ("eval", "RECIPE"),
+VERBS = [("ask", "Q"), ("try", "Q"), ("try", "TOOLS"), ("compare", "A"), ("compare", "B"), ("keep", "AS"), ("new", "TOOLS"), ("data", "TASK"), ("eval", "RECIPE"),
          ("eval", "TASK"), ("eval", "ADAPTER"), ("eval", "SUITE"), ("eval", "RUNTIME"), ("export", "GGUF"), ("estimate", "GPU"),
          ("audit", "ARGS"), ("train", "ARGS"), ("report", "ARGS"), ("bench-train", "ARGS")]  # fmt: skip
 

@@ -14,7 +14,7 @@ READMES = ("README.md", "README.zh-TW.md")
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 TEXTS = [*READMES, *(f"docs/{page}" for page in PAGES)]
 CODE = ("callwright", "tools", "eval", "bench")
-LONGEST = 190
+LONGEST = 195
 """lines that a README may have and still be read in five minutes"""
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from callwright.chat import NO_KEY
 from callwright.errors import UserError
@@ -35,11 +36,13 @@ class Running(Record):
     api_key: str
     serves: str
     """a hash of what it was started with"""
+    llamafactory: bool = True
+    """whether it is LLaMA-Factory's server"""
 
     @property
     def endpoint(self) -> Endpoint:
         """Where to ask it."""
-        return Endpoint(self.base_url, self.model, self.api_key, llamafactory=True)
+        return Endpoint(self.base_url, self.model, self.api_key, self.llamafactory)
 
 
 def served_hash(recipe: Recipe) -> str:
@@ -50,10 +53,15 @@ def served_hash(recipe: Recipe) -> str:
 
 def find_server(recipe: Recipe) -> Running | None:
     """Find the server of this recipe that runs, or loads; None where there is none, or where a killed one left its file."""
+    return find_told(recipe.run_dir / RECORD)
+
+
+def find_told(path: Path) -> Running | None:
+    """Find the server that says in a file where it is; None where there is none, or where a killed one left its file."""
     import psutil
 
     try:
-        found = Running.model_validate(parse_json(read_text(recipe.run_dir / RECORD)))
+        found = Running.model_validate(parse_json(read_text(path)))
         return found if psutil.Process(found.pid).create_time() == found.started else None
     except (UserError, ValueError, psutil.Error):
         return None
@@ -66,6 +74,15 @@ def find_current_server(recipe: Recipe) -> Running | None:
         return found
     print(f"{found.base_url} serves other weights than {recipe.output_dir}: it is not asked", file=sys.stderr)
     return None
+
+
+def told(base_url: str, model: str, api_key: str, serves: str) -> str:
+    """Write what this process, which is llama.cpp's server, says of itself for `find_told`."""
+    import psutil
+
+    me = psutil.Process()
+    at = {"base_url": base_url, "model": model, "api_key": api_key, "serves": serves, "llamafactory": False}
+    return to_json(Running(pid=me.pid, started=me.create_time(), **at).model_dump())
 
 
 def wait_for(found: Running, recipe: Recipe, timeout_s: float = 300.0) -> Endpoint:

@@ -14,7 +14,8 @@ from typing import Any
 from callwright.errors import UserError
 from callwright.files import read_jsonl, to_json
 from callwright.recipes import Recipe
-from tools.checks.encode import View, encode_pairs
+from tools.checks.chat_template import write_template
+from tools.checks.encode import View, encode_pairs, is_at_hand, load_tokenizer, load_view
 from tools.checks.lint_row import ParsedRow, check_row
 from tools.formats.dataset_info import SHAREGPT
 from tools.formats.sharegpt import SENDERS
@@ -228,3 +229,29 @@ def day_of_training(recipe: Recipe) -> str:
     stamp = recipe.output_dir / "callwright.json"
     day = datetime.fromtimestamp(stamp.stat().st_mtime) if stamp.is_file() else datetime.now()
     return day.strftime("%d %b %Y")
+
+
+TALKS = 50
+"""made-up talks by which a template is proven where a command does not ask for more"""
+
+
+def proven_template(recipe: Recipe) -> str | None:
+    """Write a recipe's chat template and prove it by the base model's tokenizer; None where that is not on this machine.
+
+    Raises:
+        UserError: it sends other tokens than training saw.
+    """
+    if not is_at_hand(recipe.model):
+        return None
+    view = load_view(recipe.train, *load_tokenizer(recipe.train))
+    template = write_template(view, day_of_training(recipe))
+    prove(template, view, recipe.model)
+    return template
+
+
+def prove(template: str, view: View, place: str | Path) -> None:
+    """Prove by made-up talks that a template sends what training saw; UserError where it does not."""
+    for talk in fuzzed(TALKS, view.tool_format != "glm4"):
+        for found in differences(talk, template, view):
+            if found.kind != "history":
+                raise UserError(place, f"the written template differs from training: {found}", "run: make parity")

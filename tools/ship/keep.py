@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from callwright.errors import UserError
-from callwright.files import ROOT, make_folder, read_json, sha256, write_json
+from callwright.files import ROOT, make_folder, read_json, sha256, write_json, write_text
 from callwright.recipes import Recipe
 from callwright.summary import read_summary
 from callwright.trained import check_trained
+from tools.checks.parity import proven_template
 from tools.training.preflight import dataset_files
 
 FOLDER = ROOT / "adapters"
@@ -81,6 +82,8 @@ def keep(recipe: Recipe, target: Path) -> int:
         settings = read_json(source / "adapter_config.json")
         write_json(part / "adapter_config.json", settings | {"base_model_name_or_path": recipe.model})
         write_json(part / "manifest.json", describe(recipe))
+        if template := proven_template(recipe):
+            write_text(part / "chat_template.jinja", template)
         if target.exists():
             shutil.move(target, Path(scratch) / "old")
         part.rename(target)

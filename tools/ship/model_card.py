@@ -17,6 +17,7 @@ GEMMA = "Gemma Terms of Use; its prohibited uses go on to derivatives"
 LLAMA = "Community License; derivatives are named Llama and say what they were built with"
 BASE_LICENCES = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": "Apache-2.0",
+    "Qwen/Qwen2.5-Coder-0.5B-Instruct": "Apache-2.0",
     "Qwen/Qwen1.5-4B-Chat": "Tongyi Qianwen Research License; no commercial use",
     "Qwen/Qwen2-VL-2B-Instruct": "Apache-2.0",
     "Qwen/Qwen3-0.6B": "Apache-2.0",

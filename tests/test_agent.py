@@ -118,7 +118,7 @@ def test_the_examples_tools_are_called_and_their_results_fed_back(play, tools, c
     }
     if chain == "both-songs":
         last = next(request["messages"] for request in server.requests if "1977" in str(request["messages"]))
-        assert [message["role"] for message in last] == ["user", "assistant", "tool"], "two results in a row are merged"
+        assert [message["role"] for message in last] == ["user", "function", "tool"], "two results in a row are merged"
         assert "鄧麗君" in last[-1]["content"]
         assert "田馥甄" in last[-1]["content"]
     else:

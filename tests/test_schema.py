@@ -17,8 +17,10 @@ from eval.scoring.verdict import judge
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 SHIPPED = {
     "assistant_tools": "7cd052e127efa76a",
-    "many_tools": "53a6166272ef6a82",
+    "bicycle_workshop": "9da241563400f2f5",
+    "many_tools": "b1d60f43a0cc7b1e",
     "image_intent": "b79149f7c5685b65",
+    "ward_kitchen": "1dda50f40ce26c55",
 }
 
 

@@ -79,6 +79,9 @@ SHAPES = {
     "Llama-3.1-8B": Shape(4096, 32, 32, 8, 128, 14336, 128256, False),
     "Phi-3-mini": Shape(3072, 32, 32, 32, 96, 8192, 32064, False, kind="phi3"),
     "Qwen1.5-4B": Shape(2560, 40, 20, 20, 128, 6912, 151936, False, kind="qwen2"),
+    "qwen2.5-coder-0.5b": Shape(
+        896, 24, 14, 2, 64, 4864, 151936, False, kind="qwen2"
+    ),  # as tools.fetch_model stores it
     "Qwen2-VL-2B": Shape(1536, 28, 12, 2, 128, 8960, 151936, True, more=665e6, kind="qwen2_vl"),
     "Qwen3-0.6B": Shape(1024, 28, 16, 8, 128, 3072, 151936, True, kind="qwen3"),
     "Qwen3-1.7B": Shape(2048, 28, 16, 8, 128, 6144, 151936, True, kind="qwen3"),

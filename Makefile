@@ -1,7 +1,6 @@
 # Callwright, from top to bottom: set up, make data, train, serve, evaluate, look, test.
 # Every verb makes the environment that it needs; `make help` lists them.
 
-GENERAL := $(if $(filter undefined,$(origin RECIPE)),qwen2.5-coder-0.5b-instruct)
 RECIPE ?= smollm2-135m_lora
 SUITE ?= golden
 RUNTIME ?= llamafactory
@@ -107,9 +106,8 @@ eval: model $(LLAMACPP)  ## base against tuned on golden (SUITE=full: and test; 
 	$(PY) -m eval.run --recipe=$(CHOSEN) --suite="$$SUITE" --runtime="$$RUNTIME" $(WORDS)
 ask: .venv/stamp  ## one decision as JSON: make ask Q="幫我畫一隻戴墨鏡的柴犬"
 	@$(PY) -m eval.ask " $$Q" --recipe=$(CHOSEN) $(WORDS)
-# Without a RECIPE it is the general caller, whose base model is fetched as llama.cpp reads it.
-try: llamacpp $(GENERAL:%=models/%.gguf)  ## your own tools without training: make try TOOLS=tools.json Q="book a table at noon"
-	@$(PY) -m eval.try_tools " $$Q" --tools="$$TOOLS" $(if $(GENERAL),,--recipe="$$RECIPE") --task="$$TASK" --adapter="$$ADAPTER" $(WORDS)
+try: llamacpp models/qwen2.5-coder-0.5b-instruct.gguf  ## your own tools without training: make try TOOLS=tools.json Q="book a table at noon"; ARGS="--recipe R --adapter A" for another caller
+	@$(PY) -m eval.try_tools " $$Q" --tools="$$TOOLS" $(WORDS)
 models/%.gguf: | .venv/stamp
 	$(PY) -m tools.fetch_model $* --gguf
 export: model $(if $(GGUF),llamacpp)  ## RECIPE merged, with the trained template with tools, card and manifest; GGUF=f16,q8_0,q4_k_m

@@ -1,7 +1,6 @@
 """Serve a caller to tools that it was never trained on: llama.cpp, the base model's own GGUF file, and the adapter over it."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from callwright.recipes import Recipe, check_base
 from callwright.records import Case
 from callwright.trained import check_trained
 from eval.agents.ask import spinner
-from eval.endpoint.kept_server import Running, find_told
+from eval.endpoint.kept_server import Running, find_told, launch
 from eval.endpoint.llamacpp import KEY
 from eval.endpoint.manifest import cores, value_hash
 from eval.endpoint.server import Server, local_endpoint, start
@@ -116,16 +115,7 @@ def start_in_background(caller: Caller) -> Endpoint:
     endpoint, log = local_endpoint(caller.recipe.stem), caller.folder / LOG
     with spinner(f"starting llama.cpp with {caller.recipe.stem}, which goes on"):
         words: list[str | Path] = [*command_of(caller, endpoint), "--tell", caller.folder / RECORD, caller.serves]
-        with open(log, "wb") as out:
-            process = subprocess.Popen(
-                words,
-                cwd=ROOT,
-                env=variables(endpoint),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = launch(words, variables(endpoint), log)
         try:
             Server(endpoint, process, log).wait()
         except BaseException:  # also Ctrl-C: nothing is left that nobody knows of

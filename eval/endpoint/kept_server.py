@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,6 +99,21 @@ def wait_for(found: Running, recipe: Recipe, timeout_s: float = 300.0) -> Endpoi
     return found.endpoint
 
 
+def launch(words: Sequence[str | Path], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that goes on when we are gone; what it says goes to a new log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as out:
+        return subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 def start_in_background(recipe: Recipe) -> Running:
     """Start this module for a recipe on a free port, to go on when we are gone; it may still be loading.
 
@@ -106,18 +121,8 @@ def start_in_background(recipe: Recipe) -> Running:
         UserError: it ended at once.
     """
     log = recipe.run_dir / "server-kept.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     keyed = os.environ | {"API_PORT": "0", "API_KEY": secrets.token_urlsafe(24), "API_HOST": HOST}
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "eval.serve", recipe.stem, *recipe.overrides],
-            cwd=ROOT,
-            env=keyed,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = launch([sys.executable, "-m", "eval.serve", recipe.stem, *recipe.overrides], keyed, log)
     while process.poll() is None:
         if (found := find_server(recipe)) is not None and found.pid == process.pid:
             return found
